@@ -1,0 +1,1 @@
+"""knarr: Kubernetes in one Python process."""

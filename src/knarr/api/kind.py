@@ -1,0 +1,163 @@
+"""What one kind adds to the generic way of create, update and delete.
+
+A kind's file (api/<group>/<kind>.py, e.g. api/apps/deployment.py) holds one subclass of `Kind` named after the
+kind, with its defaults, validation, update rules, columns and subresources. Objects are plain dicts in wire
+form, already decoded and type-checked against the schema (api/scheme.py): unknown fields and nulls are gone,
+quantities and times are canonical, zero values that Go would omit are absent. Methods whose name begins with
+`prepare` or `default` change the object in place; `validate*` only read. Nothing here awaits or looks anything up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from knarr.meta import names
+from knarr.meta.fielderrors import FieldError
+
+Object = dict[str, Any]
+
+
+class Column(NamedTuple):
+    """One column of a server-side Table; priority 0 is always shown, 1 with `-o wide`."""
+
+    name: str
+    type: str = "string"
+    format: str = ""
+    description: str = ""
+    priority: int = 0
+
+
+NAME = Column(
+    "Name",
+    "string",
+    "name",
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may"
+    " allow a client to request the generation of an appropriate name automatically. Name is primarily intended"
+    " for creation idempotence and configuration definition. Cannot be updated. More info:"
+    " https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names",
+)
+AGE = Column(
+    "Age",
+    "date",
+    "",
+    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not"
+    " guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is"
+    " represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info:"
+    " https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
+)
+
+
+class Kind:
+    """The rules of one kind; a resource without a file of its own is served by this class as it is."""
+
+    #: metadata.name (and generateName with a suffix) must pass this; returns messages
+    validate_name: ClassVar[Callable[[str], list[str]]] = staticmethod(names.is_dns1123_subdomain)
+    #: metadata.generation counts changes of everything outside metadata and status
+    tracks_generation: ClassVar[bool] = False
+    #: PUT to a name that does not exist creates it
+    allow_create_on_update: ClassVar[bool] = False
+    #: PUT without metadata.resourceVersion is accepted
+    allow_unconditional_update: ClassVar[bool] = True
+    #: deletion sets deletionTimestamp and waits for the grace period (pods)
+    graceful: ClassVar[bool] = False
+    #: default finalizers of garbage collection: "orphan" for the few old kinds, else background
+    orphans_by_default: ClassVar[bool] = False
+    #: the columns of `kubectl get`, in order, Name and Age included
+    columns: ClassVar[Sequence[Column]] = (NAME, Column("Age", "string", "", AGE.description))
+
+    # -- create --------------------------------------------------------------------------------------
+
+    def default(self, obj: Object) -> None:
+        """Fill in what the API's defaulting functions fill in; must be idempotent."""
+
+    def prepare_for_create(self, obj: Object) -> None:
+        """Drop what a client may not set. Here: status, where it is a subresource; generation starts at 1."""
+        if self.has_status:
+            self.reset_status(obj)
+        if self.tracks_generation:
+            obj["metadata"]["generation"] = 1
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        """Everything except metadata, which is validated for every kind alike (meta/objectmeta.py)."""
+        return []
+
+    def warnings_on_create(self, obj: Object) -> list[str]:
+        return []
+
+    # -- update --------------------------------------------------------------------------------------
+
+    def prepare_for_update(self, obj: Object, old: Object) -> None:
+        """Put back what an update may not touch. Here: status; generation counts changes of the rest."""
+        if self.has_status:
+            self.keep(obj, old, "status")
+        if self.tracks_generation:
+            self.count_generation(obj, old)
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        """Validate the new object and what may not change; metadata's own rules are already checked."""
+        return self.validate(obj)
+
+    def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
+        return self.warnings_on_create(obj)
+
+    # -- the status subresource ------------------------------------------------------------------------
+
+    #: true where status is a subresource; the catalog sets it from discovery
+    has_status: bool = False
+
+    def reset_status(self, obj: Object) -> None:
+        """What status is on creation; most kinds encode an empty struct."""
+        obj["status"] = {}
+
+    def prepare_for_status_update(self, obj: Object, old: Object) -> None:
+        """Only status (and, as Kubernetes has it for most kinds, metadata) may change."""
+        for key in set(obj) | set(old):
+            if key not in ("status", "metadata", "apiVersion", "kind"):
+                self.keep(obj, old, key)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return []
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def fields(self, obj: Object) -> dict[str, str]:
+        """Selectable fields besides metadata.name and metadata.namespace."""
+        return {}
+
+    def cells(self, obj: Object, now: float) -> list[Any]:
+        """One table row; `now` (epoch seconds) is for ages."""
+        from knarr.meta import times
+
+        return [obj["metadata"]["name"], times.age(obj["metadata"].get("creationTimestamp"), now)]
+
+    # -- field management --------------------------------------------------------------------------------
+
+    #: fields that are reset before a subresource's ("" is the main resource) update is recorded in managedFields
+    def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
+        """Paths (tuples of field names) that a writer through `subresource` never owns."""
+        if not self.has_status:
+            return ()
+        return (("status",),) if subresource == "" else (("spec",),) if subresource == "status" else ()
+
+    # -- helpers -----------------------------------------------------------------------------------------
+
+    @staticmethod
+    def keep(obj: Object, old: Object, key: str) -> None:
+        """Give `obj` the old object's value of `key`, or none if the old one has none."""
+        if key in old:
+            obj[key] = old[key]
+        else:
+            obj.pop(key, None)
+
+    def count_generation(self, obj: Object, old: Object) -> None:
+        """generation + 1 when anything but metadata and status changed."""
+        generation = old["metadata"].get("generation", 0)
+        ours = {k: v for k, v in obj.items() if k not in ("metadata", "status", "apiVersion", "kind")}
+        theirs = {k: v for k, v in old.items() if k not in ("metadata", "status", "apiVersion", "kind")}
+        if ours != theirs:
+            generation += 1
+        if generation:
+            obj["metadata"]["generation"] = generation
+        else:
+            obj["metadata"].pop("generation", None)
