@@ -1,0 +1,87 @@
+"""May this request be made? The union of authorizers, and how a refusal is worded."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Iterable
+from typing import NamedTuple, Protocol
+
+from knarr.meta import errors
+from knarr.registry.context import Request
+
+PRIVILEGED_GROUP = "system:masters"
+
+
+class Decision(NamedTuple):
+    """What authorizers say; neither allowed nor denied means that nobody has an opinion, which refuses too."""
+
+    allowed: bool
+    reason: str = ""
+    #: refused for good: later authorizers are not asked
+    denied: bool = False
+    #: what went wrong while deciding (SubjectAccessReview's evaluationError)
+    error: str = ""
+
+
+ALLOWED = Decision(True)
+NO_OPINION = Decision(False)
+
+
+class Authorizer(Protocol):
+    """`authorize` may also be a coroutine function (a webhook)."""
+
+    def authorize(self, request: Request) -> Decision | Awaitable[Decision]: ...
+
+
+class Authorizers:
+    """Asks one after another until one allows or denies; members of system:masters may do everything."""
+
+    def __init__(self, *authorizers: Authorizer) -> None:
+        self._steps = [(a.authorize, inspect.iscoroutinefunction(a.authorize)) for a in authorizers]
+
+    async def authorize(self, request: Request) -> Decision:
+        """Never raises; the reasons of all who had none but a reason are joined as Kubernetes joins them."""
+        if PRIVILEGED_GROUP in request.user.groups:
+            return ALLOWED
+        reasons: list[str] = []
+        faults: list[str] = []
+        for step, waits in self._steps:
+            decision = await step(request) if waits else step(request)
+            if decision.allowed or decision.denied:
+                return decision
+            if decision.reason:
+                reasons.append(decision.reason)
+            if decision.error:
+                faults.append(decision.error)
+        if not reasons and not faults:
+            return NO_OPINION
+        return Decision(False, "\n".join(reasons), False, _aggregate(faults))
+
+    async def require(self, request: Request) -> None:
+        """Raise StatusError 403 unless the request is allowed."""
+        decision = await self.authorize(request)
+        if not decision.allowed:
+            raise forbidden(request, decision.reason)
+
+
+def _aggregate(faults: Iterable[str]) -> str:
+    unique = list(dict.fromkeys(faults))
+    return unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]" if unique else ""
+
+
+def forbidden(request: Request, reason: str = "") -> errors.StatusError:
+    """403 with Kubernetes' sentence: who cannot do what, where, and why if an authorizer said so."""
+    sentence = describe(request)
+    why = f"{sentence}: {reason}" if reason else sentence
+    if request.resource:
+        return errors.forbidden(request.group, request.resource, request.name, why)
+    return errors.forbidden("", "", "", why)
+
+
+def describe(request: Request) -> str:
+    user = f'User "{request.user.name}" cannot {request.verb}'
+    if not request.resource:
+        return f'{user} path "{request.path}"'
+    resource = f"{request.resource}/{request.subresource}" if request.subresource else request.resource
+    place = f'in the namespace "{request.namespace}"' if request.namespace else "at the cluster scope"
+    return f'{user} resource "{resource}" in API group "{request.group}" {place}'
