@@ -1,0 +1,152 @@
+"""Between bytes and what a caller wants to hold: a Struct, a plain dict, or only an object's metadata.
+
+A *target* says which: a Struct class (`core_v1.Pod`), a `Resource` row (objects are plain dicts, for custom
+resources and generic code), or `Partial(row)` (apiVersion, kind and metadata: what the garbage collector keeps
+of a hundred kinds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from knarr.api import scheme
+from knarr.api.catalog import BY_GVK
+from knarr.api.resources import Resource
+from knarr.client.objects import gvk_of
+
+
+class Partial(NamedTuple):
+    """The target for metadata alone; decoding skips everything else at C speed."""
+
+    resource: Resource
+
+
+Target = Any  # type[Struct] | Resource | Partial
+
+
+class Codec(NamedTuple):
+    """How one target is named on the wire and read from it."""
+
+    resource: Resource
+    decode: Callable[[bytes], Any]
+    #: under which an entry of the watch cache keeps the decoded object for all clients
+    cache_key: Hashable
+
+
+class Page(NamedTuple):
+    """A list's wire form, items not yet decoded."""
+
+    resource_version: str
+    continue_: str
+    remaining: int
+    items: list[Any]
+
+
+class _ListMeta(msgspec.Struct, gc=False):
+    resourceVersion: str = ""
+    continue_: str = msgspec.field(name="continue", default="")
+    remainingItemCount: int = 0
+
+
+class _RawList(msgspec.Struct, gc=False):
+    metadata: _ListMeta = _ListMeta()
+    items: list[msgspec.Raw] | None = None
+
+
+class PartialMeta(msgspec.Struct, frozen=True, gc=False):
+    """The part of metadata that generic code decides by."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resourceVersion: str = ""
+    generation: int = 0
+    creationTimestamp: str | None = None
+    deletionTimestamp: str | None = None
+    deletionGracePeriodSeconds: int | None = None
+    finalizers: tuple[str, ...] = ()
+    ownerReferences: tuple[PartialOwner, ...] = ()
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class PartialOwner(msgspec.Struct, frozen=True, gc=False):
+    """An owner reference."""
+
+    apiVersion: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+    blockOwnerDeletion: bool | None = None
+
+
+class PartialObject(msgspec.Struct, frozen=True, gc=False):
+    """A PartialObjectMetadata."""
+
+    apiVersion: str = ""
+    kind: str = ""
+    metadata: PartialMeta = PartialMeta()
+
+
+_raw_list = msgspec.json.Decoder(_RawList)
+_partial = msgspec.json.Decoder(PartialObject)
+_plain = msgspec.json.Decoder()
+
+
+def codec_of(target: Target) -> Codec:
+    """The codec of a target. Raises LookupError for a Struct that no resource serves."""
+    if type(target) is Resource:
+        return Codec(target, _plain.decode, "client:dict")
+    if type(target) is Partial:
+        return Codec(target.resource, _partial.decode, "client:partial")
+    return _struct_codec(target)
+
+
+@cache
+def _struct_codec(cls: type[msgspec.Struct]) -> Codec:
+    example: Any = cls()
+    return Codec(built_in(example.apiVersion, example.kind), lambda body: scheme.decode(cls, body), cls)
+
+
+def built_in(api_version: str, kind: str) -> Resource:
+    """The row of a built-in kind. Raises LookupError."""
+    group, _, version = api_version.rpartition("/")
+    try:
+        return BY_GVK[group, version, kind]
+    except KeyError:
+        raise LookupError(f"{api_version} {kind} is not a built-in kind; pass its Resource") from None
+
+
+def resource_of(target: Target) -> Resource:
+    """Also of an instance or a dict of a built-in kind."""
+    if isinstance(target, type) or type(target) in (Resource, Partial):
+        return codec_of(target).resource
+    return built_in(*gvk_of(target))
+
+
+def decoder_like(obj: Any) -> Callable[[bytes], Any]:
+    """Reads an answer into the type that was sent."""
+    return _plain.decode if type(obj) is dict else _struct_codec(type(obj)).decode
+
+
+def decode_page(body: bytes, codec: Codec) -> Page:
+    """A list's items, decoded one by one: typed lists leave apiVersion and kind out of their items."""
+    raw = _raw_list.decode(body)
+    decode = codec.decode
+    items = [decode(bytes(item)) for item in raw.items or ()]
+    meta = raw.metadata
+    return Page(meta.resourceVersion, meta.continue_, meta.remainingItemCount, items)
+
+
+def encode(obj: Any) -> bytes:
+    """A Struct, a dict or bytes that are ready."""
+    if isinstance(obj, bytes):
+        return obj
+    if type(obj) is dict or type(obj) is list:
+        return msgspec.json.encode(obj)
+    return scheme.encode(obj)
