@@ -38,9 +38,15 @@ class Client:
     """
 
     def __init__(
-XX
+        self,
+        transport: Transport,
+        manager: str = "knarr",
+        limiter: TokenBucket | None = None,
+        world: World | None = None,
+    ) -> None:
         self.transport = transport
         self.manager = manager
+        self.world = world or World()
         self._limiter = limiter
 
     def named(self, manager: str) -> Client:

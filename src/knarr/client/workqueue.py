@@ -1,0 +1,247 @@
+"""WorkQueue: each item waits once and is worked on by one worker at a time.
+
+An item added while it is being worked on is queued again when `done` is called, so no change is missed and no two
+workers ever hold the same item. Waiting follows the event loop's clock, virtual or not.
+
+Bound: one place per distinct item (an object's key) in each of the queue, the dirty set and the delay heap; items
+are keys of existing or just deleted objects, so the number of objects bounds them. Adding never blocks or fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from collections import deque
+from collections.abc import Hashable
+from typing import Protocol
+
+from knarr.client.ratelimit import TokenBucket
+
+
+class ShutDown(Exception):
+    """The queue was shut down and is empty: the worker's end."""
+
+
+class RateLimiter(Protocol):
+    """Says how long a failed item must wait."""
+
+    def when(self, item: Hashable) -> float:
+        """Seconds until the item may be tried again; counts one failure."""
+        ...
+
+    def forget(self, item: Hashable) -> None: ...
+
+    def num_requeues(self, item: Hashable) -> int: ...
+
+
+class ExponentialFailures:
+    """`base_seconds * 2**failures` per item, at most `seconds_max`."""
+
+    def __init__(self, base_seconds: float = 0.005, seconds_max: float = 1000.0) -> None:
+        self._base = base_seconds
+        self._max = seconds_max
+        self._failures: dict[Hashable, int] = {}
+
+    def when(self, item: Hashable) -> float:
+        failures = self._failures.get(item, 0)
+        self._failures[item] = failures + 1
+        return min(math.ldexp(self._base, min(failures, 64)), self._max)
+
+    def forget(self, item: Hashable) -> None:
+        self._failures.pop(item, None)
+
+    def num_requeues(self, item: Hashable) -> int:
+        return self._failures.get(item, 0)
+
+
+class BucketLimiter:
+    """A token bucket over all items together."""
+
+    def __init__(self, qps: float = 10.0, burst: int = 100) -> None:
+        self._bucket = TokenBucket(qps, burst)
+
+    def when(self, item: Hashable) -> float:
+        return self._bucket.reserve()
+
+    def forget(self, item: Hashable) -> None:
+        """Nothing is kept per item."""
+
+    def num_requeues(self, item: Hashable) -> int:
+        return 0
+
+
+class MaxOf:
+    """The longest of several limiters' delays."""
+
+    def __init__(self, *limiters: RateLimiter) -> None:
+        self._limiters = limiters
+
+    def when(self, item: Hashable) -> float:
+        return max(limiter.when(item) for limiter in self._limiters)
+
+    def forget(self, item: Hashable) -> None:
+        for limiter in self._limiters:
+            limiter.forget(item)
+
+    def num_requeues(self, item: Hashable) -> int:
+        return max(limiter.num_requeues(item) for limiter in self._limiters)
+
+
+def default_limiter() -> RateLimiter:
+    """5 ms doubling to 1,000 s per item, 10 per second with a burst of 100 over all (client-go's default)."""
+    return MaxOf(ExponentialFailures(), BucketLimiter())
+
+
+class WorkQueue:
+    """The queue of a controller. `add*` may be called from any callback on the loop."""
+
+    def __init__(self, name: str = "", limiter: RateLimiter | None = None) -> None:
+        self.name = name
+        self.limiter = limiter or default_limiter()
+        self._queue: deque[Hashable] = deque()
+        self._dirty: set[Hashable] = set()  # to be worked on: everything in the queue, and what will be
+        self._processing: set[Hashable] = set()
+        self._delayed: list[tuple[float, int, Hashable]] = []
+        self._due: dict[Hashable, float] = {}  # the earliest time at which an item waits in the heap
+        self._sequence = 0  # items due at the same instant keep their order
+        self._timer: asyncio.TimerHandle | None = None
+        self._getters: deque[asyncio.Future[None]] = deque()
+        self._idle: asyncio.Event = asyncio.Event()
+        self._shut_down = False
+
+    def __len__(self) -> int:
+        """Items that are ready to be worked on."""
+        return len(self._queue)
+
+    @property
+    def waiting(self) -> int:
+        """Items that become ready later."""
+        return len(self._due)
+
+    @property
+    def processing(self) -> int:
+        return len(self._processing)
+
+    # -- adding ------------------------------------------------------------------------------------------
+
+    def add(self, item: Hashable) -> None:
+        """Queue it, unless it waits already; nothing happens after a shutdown."""
+        if self._shut_down or item in self._dirty:
+            return
+        self._dirty.add(item)
+        if item not in self._processing:
+            self._queue.append(item)
+            self._wake_one()
+
+    def add_after(self, item: Hashable, seconds: float) -> None:
+        """Queue it in so many seconds; of several times for one item the earliest counts."""
+        if self._shut_down:
+            return
+        if seconds <= 0:
+            self.add(item)
+            return
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        if due >= self._due.get(item, math.inf):
+            return
+        self._due[item] = due
+        self._sequence += 1
+        heapq.heappush(self._delayed, (due, self._sequence, item))
+        self._arm(loop)
+
+    def add_rate_limited(self, item: Hashable) -> None:
+        """Queue it when the limiter lets it."""
+        self.add_after(item, self.limiter.when(item))
+
+    def forget(self, item: Hashable) -> None:
+        """Its failures are over; it stays queued if it is."""
+        self.limiter.forget(item)
+
+    def num_requeues(self, item: Hashable) -> int:
+        return self.limiter.num_requeues(item)
+
+    # -- working -----------------------------------------------------------------------------------------
+
+    async def get(self) -> Hashable:
+        """The item that waited longest; call `done` with it afterwards. Raises ShutDown."""
+        while not self._queue:
+            if self._shut_down:
+                raise ShutDown(self.name)
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._getters.append(future)
+            try:
+                await future
+            except asyncio.CancelledError:
+                # woken and cancelled in the same turn: hand the wake-up on, or an item would wait unseen
+                if future.done() and not future.cancelled() and self._queue:
+                    self._wake_one()
+                raise
+        return self._take()
+
+    def try_get(self) -> Hashable | None:
+        """Like `get`, but None where nothing is ready."""
+        return self._take() if self._queue else None
+
+    def done(self, item: Hashable) -> None:
+        """The work is over; if the item was added meanwhile it is queued now."""
+        self._processing.discard(item)
+        if item in self._dirty:
+            self._queue.append(item)
+            self._wake_one()
+        elif not self._processing:
+            self._idle.set()
+
+    def shut_down(self) -> None:
+        """Take nothing more; workers finish what is queued, then `get` raises ShutDown. Delayed items are dropped."""
+        self._shut_down = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._delayed.clear()
+        self._due.clear()
+        while self._getters:
+            self._wake_one()
+
+    async def shut_down_with_drain(self) -> None:
+        """Shut down and wait until every item in work is done."""
+        self.shut_down()
+        while self._processing or self._queue:
+            self._idle.clear()
+            await self._idle.wait()
+
+    # -- inside ------------------------------------------------------------------------------------------
+
+    def _take(self) -> Hashable:
+        item = self._queue.popleft()
+        self._dirty.discard(item)
+        self._processing.add(item)
+        return item
+
+    def _wake_one(self) -> None:
+        while self._getters:
+            future = self._getters.popleft()
+            if not future.done():
+                future.set_result(None)
+                return
+
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One timer, for the earliest item."""
+        due = self._delayed[0][0]
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._release, loop)
+
+    def _release(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        # the loop may call a timer up to its resolution early; what it was armed for is due now
+        now = loop.time() + 1e-6
+        while self._delayed and self._delayed[0][0] <= now:
+            due, _, item = heapq.heappop(self._delayed)
+            if self._due.get(item) == due:  # else it was moved forward and has been released already
+                del self._due[item]
+                self.add(item)
+        if self._delayed:
+            self._arm(loop)
