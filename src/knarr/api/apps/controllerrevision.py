@@ -1,0 +1,55 @@
+"""Controller revisions: what a stateful or daemon set looked like once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.core.podspec.columns import AGE
+from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.printing import NONE, age
+from knarr.meta.fielderrors import FieldError, invalid, required
+
+
+class ControllerRevision(Kind):
+    columns = (
+        NAME,
+        Column(
+            "Controller",
+            description="Controller of the object",
+        ),
+        Column(
+            "Revision",
+            description="Revision indicates the revision of the state represented by Data.",
+        ),
+        AGE,
+    )
+
+    def default(self, obj: Object) -> None:
+        obj.setdefault("revision", 0)
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        errors = []
+        if obj.get("data") is None:
+            errors.append(required("data", "data is mandatory"))
+        if obj.get("revision", 0) < 0:
+            errors.append(invalid("revision", obj["revision"], "must be greater than or equal to 0"))
+        return errors
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        errors = self.validate(obj)
+        if obj.get("data") != old.get("data"):
+            errors.append(invalid("data", obj.get("data"), "field is immutable"))
+        return errors
+
+    def cells(self, obj: Object, now: float) -> list[Any]:
+        return [obj["metadata"]["name"], _controller(obj), obj.get("revision", 0), age(obj, now)]
+
+
+def _controller(obj: Object) -> str:
+    """`statefulset.apps/web`, or `<none>`."""
+    for owner in obj["metadata"].get("ownerReferences", ()):
+        if owner.get("controller"):
+            group = owner.get("apiVersion", "").rpartition("/")[0]
+            kind = f"{owner['kind']}.{group}" if group else owner["kind"]
+            return f"{kind.lower()}/{owner['name']}"
+    return NONE

@@ -1,0 +1,67 @@
+"""Replica sets: a number of pods of one template."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
+from knarr.api.core.podspec.defaults import default_template
+from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.printing import age
+
+
+class ReplicaSet(Kind):
+    tracks_generation = True
+    columns = (
+        NAME,
+        Column(
+            "Desired",
+            "integer",
+            description="Replicas is the number of desired pods. This is a pointer to distinguish between explicit"
+            " zero and unspecified. Defaults to 1. More info:"
+            " https://kubernetes.io/docs/concepts/workloads/controllers/replicaset",
+        ),
+        Column(
+            "Current",
+            "integer",
+            description="Replicas is the most recently observed number of non-terminating pods. More info:"
+            " https://kubernetes.io/docs/concepts/workloads/controllers/replicaset",
+        ),
+        Column(
+            "Ready",
+            "integer",
+            description="The number of non-terminating pods targeted by this ReplicaSet with a Ready Condition.",
+        ),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        Column(
+            "Selector",
+            description="Selector is a label query over pods that should match the replica count. Label keys and"
+            " values that must match in order to be controlled by this replica set. It must match the pod"
+            " template's labels. More info:"
+            " https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors",
+            priority=1,
+        ),
+    )
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        spec.setdefault("replicas", 1)
+        default_template(spec)
+        obj.setdefault("status", {}).setdefault("replicas", 0)
+
+    def reset_status(self, obj: Object) -> None:
+        obj["status"] = {"replicas": 0}
+
+    def cells(self, obj: Object, now: float) -> list[Any]:
+        spec, status = obj.get("spec", {}), obj.get("status", {})
+        return [
+            obj["metadata"]["name"],
+            spec.get("replicas", 0),
+            status.get("replicas", 0),
+            status.get("readyReplicas", 0),
+            age(obj, now),
+            *container_cells(spec.get("template", {})),
+            format_selector(spec.get("selector")),
+        ]

@@ -1,0 +1,1 @@
+"""The kinds of batch/v1: what runs pods to their end."""

@@ -1,0 +1,141 @@
+"""Jobs: pods that run until enough of them have succeeded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
+from knarr.api.core.podspec.defaults import default_template
+from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.printing import age
+from knarr.meta import times
+
+JOB_NAME = ("job-name", "batch.kubernetes.io/job-name")
+CONTROLLER_UID = ("controller-uid", "batch.kubernetes.io/controller-uid")
+MAX_INT32 = 2**31 - 1
+#: a job's STATUS is the first of these conditions that holds; None asks whether it is being deleted
+_STATUS_ORDER = ("Complete", "Failed", None, "Suspended", "FailureTarget", "SuccessCriteriaMet")
+
+
+class Job(Kind):
+    tracks_generation = True
+    orphans_by_default = True
+    columns = (
+        NAME,
+        Column(
+            "Status",
+            description="Status of the job.",
+        ),
+        Column(
+            "Completions",
+            description="The number of pods which reached phase Succeeded. The value increases monotonically for a"
+            " given spec. However, it may decrease in reaction to scale down of elastic indexed jobs.",
+        ),
+        Column(
+            "Duration",
+            description="Time required to complete the job.",
+        ),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        Column(
+            "Selector",
+            description="A label query over pods that should match the pod count. Normally, the system sets this"
+            " field for you. More info:"
+            " https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors",
+            priority=1,
+        ),
+    )
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        if "completions" not in spec and "parallelism" not in spec:
+            spec["completions"] = 1
+        spec.setdefault("parallelism", 1)
+        spec.setdefault("backoffLimit", MAX_INT32 if "backoffLimitPerIndex" in spec else 6)
+        spec.setdefault("completionMode", "NonIndexed")
+        spec.setdefault("suspend", False)
+        spec.setdefault("manualSelector", False)
+        spec.setdefault(
+            "podReplacementPolicy", "Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed"
+        )
+        default_job_spec(spec)
+        self._inherit_labels(obj)
+        for condition in obj.setdefault("status", {}).get("conditions", ()):
+            condition.setdefault("lastProbeTime", None)
+            condition.setdefault("lastTransitionTime", None)
+
+    def prepare_for_create(self, obj: Object) -> None:
+        super().prepare_for_create(obj)
+        if not obj["spec"].get("manualSelector"):
+            _generate_selector(obj)
+        self._inherit_labels(obj)
+
+    @staticmethod
+    def _inherit_labels(obj: Object) -> None:
+        labels = obj["spec"]["template"]["metadata"].get("labels")
+        if labels and not obj.setdefault("metadata", {}).get("labels"):
+            obj["metadata"]["labels"] = dict(labels)
+
+    def fields(self, obj: Object) -> dict[str, str]:
+        return {"status.successful": str(obj.get("status", {}).get("succeeded", 0))}
+
+    def unsupported_field(self, field: str) -> str:
+        return f'field label "{field}" not supported for Job'
+
+    def cells(self, obj: Object, now: float) -> list[Any]:
+        spec, status = obj.get("spec", {}), obj.get("status", {})
+        return [
+            obj["metadata"]["name"],
+            _shown_status(obj),
+            _shown_completions(spec, status),
+            _shown_duration(status, now),
+            age(obj, now),
+            *container_cells(spec.get("template", {})),
+            format_selector(spec.get("selector")),
+        ]
+
+
+def default_job_spec(spec: Object) -> None:
+    """What jobs and the templates of cron jobs share."""
+    default_template(spec)
+    for rule in spec.get("podFailurePolicy", {}).get("rules", ()):
+        for pattern in rule.get("onPodConditions", ()):
+            pattern.setdefault("status", "True")
+
+
+def _generate_selector(obj: Object) -> None:
+    """Labels that only this job's pods have, and the selector for them; what was given is left to validation."""
+    metadata, spec = obj["metadata"], obj["spec"]
+    labels = spec["template"]["metadata"].setdefault("labels", {})
+    for key in JOB_NAME:
+        labels.setdefault(key, metadata["name"])
+    for key in CONTROLLER_UID:
+        labels.setdefault(key, metadata["uid"])
+    chosen = spec.setdefault("selector", {}).setdefault("matchLabels", {})
+    chosen.setdefault(CONTROLLER_UID[1], metadata["uid"])
+
+
+def _shown_status(obj: Object) -> str:
+    true = {c.get("type") for c in obj.get("status", {}).get("conditions", ()) if c.get("status") == "True"}
+    for name in _STATUS_ORDER:
+        if name is None:
+            if "deletionTimestamp" in obj["metadata"]:
+                return "Terminating"
+        elif name in true:
+            return name
+    return "Running"
+
+
+def _shown_completions(spec: Object, status: Object) -> str:
+    succeeded, parallelism = status.get("succeeded", 0), spec.get("parallelism", 0)
+    if "completions" in spec:
+        return f"{succeeded}/{spec['completions']}"
+    return f"{succeeded}/1 of {parallelism}" if parallelism > 1 else f"{succeeded}/1"
+
+
+def _shown_duration(status: Object, now: float) -> str:
+    if "startTime" not in status:
+        return ""
+    end = times.parse(status["completionTime"]) if "completionTime" in status else now
+    return times.human_duration(end - times.parse(status["startTime"]))

@@ -1,0 +1,31 @@
+"""Pod templates as objects of their own; nothing runs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells
+from knarr.api.core.podspec.defaults import default_template
+from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.printing import format_labels
+
+
+class PodTemplate(Kind):
+    tracks_generation = True
+    columns = (
+        NAME,
+        CONTAINERS,
+        IMAGES,
+        Column(
+            "Pod Labels",
+            description="The labels for the pod template.",
+        ),
+    )
+
+    def default(self, obj: Object) -> None:
+        default_template(obj)
+
+    def cells(self, obj: Object, now: float) -> list[Any]:
+        template = obj.get("template", {})
+        labels = format_labels(template.get("metadata", {}).get("labels"))
+        return [obj["metadata"]["name"], *container_cells(template), labels]
