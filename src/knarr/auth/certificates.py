@@ -69,7 +69,9 @@ class Authority:
     ) -> str:
         """A certificate for a public key; `names` are DNS names and IP addresses. PEM."""
         extensions = [
-            _extension("2.5.29.15", der.bits(b"\xa0", 5), critical=True),  # digital signature, key encipherment
+            _extension(
+                "2.5.29.15", der.bits(b"\xa0", 5), critical=True
+            ),  # digital signature, key encipherment
             _extension("2.5.29.37", der.sequence(*map(der.oid, usages))),
             _extension("2.5.29.19", der.sequence(), critical=True),
             _extension("2.5.29.35", der.sequence(der.tlv(0x80, _identifier(self.key.public_bits)))),
@@ -77,12 +79,20 @@ class Authority:
         names = list(names)
         if names:
             extensions.append(_alternative_names(names))
-        body = _body(self.read.subject, subject.encode(), public_der, now, now + seconds, extensions, self.chance)
+        body = _body(
+            self.read.subject, subject.encode(), public_der, now, now + seconds, extensions, self.chance
+        )
         return _sign(body, self.key)
 
 
 def _body(
-    issuer: bytes, subject: bytes, public_der: bytes, start: float, end: float, extensions: list[bytes], chance: Chance
+    issuer: bytes,
+    subject: bytes,
+    public_der: bytes,
+    start: float,
+    end: float,
+    extensions: list[bytes],
+    chance: Chance,
 ) -> bytes:
     return der.sequence(
         der.tlv(0xA0, der.integer(2)),

@@ -157,7 +157,9 @@ def read_certificate(data: bytes) -> Certificate:
             fields = fields[1:]
         _, _, issuer, validity, subject, key, *rest = fields
         start, end = (e.time() for e in validity.children())
-        return Certificate(issuer.raw, subject.raw, tuple(_attributes(subject)), start, end, _names(rest), key.raw)
+        return Certificate(
+            issuer.raw, subject.raw, tuple(_attributes(subject)), start, end, _names(rest), key.raw
+        )
     except (IndexError, ValueError) as error:
         raise ValueError(f"not a certificate: {error}") from error
 

@@ -92,7 +92,9 @@ class Verifier:
         raw = token.signature
         if len(raw) != 64:
             raise ValueError("an ES256 signature has 64 bytes")
-        pair = der.sequence(der.integer(int.from_bytes(raw[:32], "big")), der.integer(int.from_bytes(raw[32:], "big")))
+        pair = der.sequence(
+            der.integer(int.from_bytes(raw[:32], "big")), der.integer(int.from_bytes(raw[32:], "big"))
+        )
         self._key.verify(pair, token.signed, ec.ECDSA(hashes.SHA256()))
 
     def _verify_rsa(self, token: Parsed) -> None:

@@ -122,15 +122,21 @@ class PKI:
         now = self.clock.now()
         certificate, key_text = self._read(f"{name}.crt"), self._read(f"{name}.key")
         if certificate and not key_text:
-            raise PKIError(f"{self.directory}/{name}.crt has no {name}.key beside it: restore it, or remove both")
+            raise PKIError(
+                f"{self.directory}/{name}.crt has no {name}.key beside it: restore it, or remove both"
+            )
         key = self._parse_key(f"{name}.key", key_text) if key_text else self._draw(f"{name}.key")
         if certificate:
             try:
                 authority = Authority(certificate, key, self.chance)
             except ValueError as error:
-                raise PKIError(f"{self.directory}/{name}.crt cannot be read ({error}): restore or remove it") from error
+                raise PKIError(
+                    f"{self.directory}/{name}.crt cannot be read ({error}): restore or remove it"
+                ) from error
             if authority.read.public_key != key.public_der:
-                raise PKIError(f"{self.directory}/{name}.crt does not belong to {name}.key: restore it, or remove both")
+                raise PKIError(
+                    f"{self.directory}/{name}.crt does not belong to {name}.key: restore it, or remove both"
+                )
             if authority.read.not_after - now > RENEW_SECONDS:
                 return authority
         # the same key under the same name: what the old certificate signed stays trusted
@@ -163,7 +169,9 @@ class PKI:
     ) -> Pair:
         key = Key.draw(self.chance)
         start = self.clock.now() - BACKDATE_SECONDS
-        certificate = authority.issue(subject, key.public_der, start, seconds + BACKDATE_SECONDS, [usage], names)
+        certificate = authority.issue(
+            subject, key.public_der, start, seconds + BACKDATE_SECONDS, [usage], names
+        )
         return Pair(certificate, key.pem)
 
     def _signer(self, file: str) -> Signer:
@@ -173,7 +181,9 @@ class PKI:
         try:
             return Signer.from_pem(text)
         except ValueError as error:
-            raise PKIError(f"{self.directory}/{file} cannot be read ({error}): restore or remove it") from error
+            raise PKIError(
+                f"{self.directory}/{file} cannot be read ({error}): restore or remove it"
+            ) from error
 
     def _draw(self, file: str) -> Key:
         key = Key.draw(self.chance)
@@ -184,7 +194,9 @@ class PKI:
         try:
             return Key.from_pem(text)
         except ValueError as error:
-            raise PKIError(f"{self.directory}/{file} cannot be read ({error}): restore or remove it") from error
+            raise PKIError(
+                f"{self.directory}/{file} cannot be read ({error}): restore or remove it"
+            ) from error
 
     def _read(self, file: str) -> str:
         if self.directory is None:

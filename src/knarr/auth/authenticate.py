@@ -1,0 +1,144 @@
+"""Who sends this request? Tries the client certificate, then the bearer token, else it was nobody."""
+
+from __future__ import annotations
+
+import binascii
+import inspect
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from knarr.auth import jwt
+from knarr.auth.identity import AuthenticationError, Identity, TokenMethod, authenticated
+from knarr.auth.x509 import ClientCertificates
+from knarr.meta import errors
+from knarr.registry.context import ANONYMOUS, UserInfo
+from knarr.world.clock import Clock
+
+#: a token that was found good is not looked at again for so long; Kubernetes' own figure
+CACHE_SECONDS = 10.0
+#: the oldest entry goes first
+CACHE_ENTRIES = 4096
+
+INVALID = "invalid bearer token"
+WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
+
+
+class _Cached(NamedTuple):
+    identity: Identity
+    until: float
+
+
+class Authenticator:
+    """The union of all methods, with a bounded cache of tokens found good.
+
+    `audiences` are what the API server itself goes by; `anonymous` lets requests without credentials in as
+    system:anonymous.
+    """
+
+    def __init__(
+        self,
+        methods: Sequence[TokenMethod],
+        clock: Clock,
+        audiences: Iterable[str] = (),
+        anonymous: bool = True,
+    ) -> None:
+        self.audiences = tuple(audiences)
+        self.anonymous = anonymous
+        self._clock = clock
+        self._certificates = ClientCertificates(clock)
+        self._steps = [(m.authenticate, inspect.iscoroutinefunction(m.authenticate)) for m in methods]
+        self._cache: dict[tuple[str, tuple[str, ...]], _Cached] = {}
+
+    async def authenticate(
+        self,
+        bearer: str | None,
+        peer_certificate: bytes | dict[str, Any] | None = None,
+        annotations: dict[str, str] | None = None,
+    ) -> UserInfo:
+        """The user; StatusError 401 when credentials were sent and none is good.
+
+        `peer_certificate` is what ssl's `getpeercert` returned (DER with `True`, else the dict) for a certificate
+        that the TLS layer verified. `annotations` receives notes for the audit log.
+        """
+        if peer_certificate:
+            user = self._certificates.identify(peer_certificate)
+            if user is not None:
+                return user
+        if not bearer:
+            if peer_certificate or not self.anonymous:
+                raise errors.unauthorized()
+            return ANONYMOUS
+        try:
+            identity = await self.review(bearer, self.audiences)
+        except AuthenticationError:
+            raise errors.unauthorized() from None
+        if annotations is not None:
+            annotations.update(identity.annotations)
+        return identity.user
+
+    async def review(self, token: str, audiences: tuple[str, ...] = ()) -> Identity:
+        """Who the token stands for; AuthenticationError with every method's objection.
+
+        Without `audiences` the token must be meant for the API server.
+        """
+        wanted = audiences or self.audiences
+        key = (token, wanted)
+        cached = self._cache.get(key)
+        now = self._clock.now()
+        if cached is not None and cached.until > now:
+            return cached.identity
+        identity = await self._ask(token, wanted)
+        # a method that knows no audiences stands for the API server's own
+        granted = identity.audiences or tuple(a for a in wanted if a in self.audiences)
+        if wanted and not granted:
+            raise AuthenticationError(INVALID)
+        identity = Identity(authenticated(identity.user), granted, identity.annotations)
+        self._remember(key, _Cached(identity, now + CACHE_SECONDS))
+        return identity
+
+    async def _ask(self, token: str, wanted: tuple[str, ...]) -> Identity:
+        objections = [INVALID]
+        for step, waits in self._steps:
+            try:
+                identity = await step(token, wanted) if waits else step(token, wanted)
+            except AuthenticationError as objection:
+                objections.append(str(objection))
+                continue
+            if identity is not None:
+                return identity
+        unique = list(dict.fromkeys(objections))
+        raise AuthenticationError(unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]")
+
+    def _remember(self, key: tuple[str, tuple[str, ...]], entry: _Cached) -> None:
+        self._cache.pop(key, None)
+        while len(self._cache) >= CACHE_ENTRIES:
+            del self._cache[next(iter(self._cache))]
+        self._cache[key] = entry
+
+
+def bearer_token(authorization: str | None) -> str | None:
+    """The token of an Authorization header; None for another scheme or none at all."""
+    if not authorization:
+        return None
+    scheme, _, rest = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    return rest.split(" ", 1)[0] or None
+
+
+def websocket_token(protocols: Sequence[str]) -> tuple[str | None, list[str]]:
+    """A token sent as a web socket subprotocol (browsers cannot send headers), and the other protocols.
+
+    Raises StatusError 401 for a token that cannot be decoded or that comes alone: the server must be able to choose
+    another protocol.
+    """
+    tokens = [p for p in protocols if p.startswith(WEBSOCKET_TOKEN)]
+    others = [p for p in protocols if not p.startswith(WEBSOCKET_TOKEN)]
+    if not tokens:
+        return None, others
+    if len(tokens) > 1 or not others:
+        raise errors.unauthorized()
+    try:
+        return jwt.decode(tokens[0].removeprefix(WEBSOCKET_TOKEN)).decode(), others
+    except (ValueError, binascii.Error):
+        raise errors.unauthorized() from None

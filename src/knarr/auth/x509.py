@@ -1,0 +1,72 @@
+"""Client certificates: the common name is the user, organizations are its groups."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+from knarr.auth import der
+from knarr.auth.certificates import COMMON_NAME, ORGANIZATION
+from knarr.auth.identity import CREDENTIAL_ID, authenticated
+from knarr.registry.context import UserInfo
+from knarr.world.clock import Clock
+
+#: the subject attribute that carries a user's uid (AllowParsingUserUIDFromCertAuth)
+USER_UID = "1.3.6.1.4.1.57683.2"
+#: the oldest entry goes first
+CACHE_ENTRIES = 1024
+
+
+class _Known(NamedTuple):
+    user: UserInfo | None
+    not_before: float
+    not_after: float
+
+
+class ClientCertificates:
+    """Reads certificates that the TLS layer has already verified against the cluster's authority."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._known: dict[bytes, _Known] = {}
+
+    def identify(self, peer: bytes | dict[str, Any]) -> UserInfo | None:
+        """The user, or None when the certificate names none or is out of date.
+
+        Validity is checked anew for each request: a connection may outlive its certificate.
+        """
+        if isinstance(peer, dict):
+            return _from_dict(peer)
+        known = self._known.get(peer)
+        if known is None:
+            known = _from_der(peer)
+            while len(self._known) >= CACHE_ENTRIES:
+                del self._known[next(iter(self._known))]
+            self._known[peer] = known
+        return known.user if known.not_before <= self._clock.now() <= known.not_after else None
+
+
+def _from_der(data: bytes) -> _Known:
+    try:
+        certificate = der.read_certificate(data)
+    except ValueError:
+        return _Known(None, 0.0, 0.0)
+    names = certificate.attribute(COMMON_NAME)
+    uids = certificate.attribute(USER_UID)
+    user = None
+    # of several common names Go keeps the last
+    if names and names[-1] and len(uids) <= 1 and "" not in uids:
+        credential = f"X509SHA256={hashlib.sha256(data).hexdigest()}"
+        groups = tuple(certificate.attribute(ORGANIZATION))
+        user = UserInfo(names[-1], uids[0] if uids else "", groups, {CREDENTIAL_ID: (credential,)})
+        user = authenticated(user)
+    return _Known(user, certificate.not_before, certificate.not_after)
+
+
+def _from_dict(peer: dict[str, Any]) -> UserInfo | None:
+    """From the dict of `ssl.SSLSocket.getpeercert()`, which lacks what the credential id is made of."""
+    pairs = [pair for relative in peer.get("subject", ()) for pair in relative]
+    names = [value for key, value in pairs if key == "commonName"]
+    if not names or not names[-1]:
+        return None
+    return authenticated(UserInfo(names[-1], groups=tuple(v for k, v in pairs if k == "organizationName")))
