@@ -126,7 +126,7 @@ class EventCorrelator:
         similar.messages[event["message"]] = None
         self._similar.put(group, Similar(similar.messages, now))
         if len(similar.messages) < SIMILAR_MAX:
-            return event, (*group, event["message"])
+            return event, (*group, event["involvedObject"].get("fieldPath", ""), event["message"])
         # one leaves for each that comes, so the next new message is combined too
         similar.messages.pop(next(iter(similar.messages)))
         combined = {
