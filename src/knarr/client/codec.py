@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from knarr.api import scheme
 from knarr.api.catalog import BY_GVK
 from knarr.api.resources import Resource
 from knarr.client.objects import gvk_of
@@ -109,6 +108,8 @@ def codec_of(target: Target) -> Codec:
 
 @cache
 def _struct_codec(cls: type[msgspec.Struct]) -> Codec:
+    from knarr.api import scheme
+
     example: Any = cls()
     return Codec(built_in(example.apiVersion, example.kind), lambda body: scheme.decode(cls, body), cls)
 
@@ -149,4 +150,6 @@ def encode(obj: Any) -> bytes:
         return obj
     if type(obj) is dict or type(obj) is list:
         return msgspec.json.encode(obj)
+    from knarr.api import scheme
+
     return scheme.encode(obj)

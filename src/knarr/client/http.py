@@ -95,7 +95,10 @@ class HTTP:
         self, resource: Resource, namespace: str = "", query: Mapping[str, str] = NO_QUERY
     ) -> AsyncIterator[list[WatchEvent]]:
         query = {**query, "watch": "true"}
-        async with await self._open("GET", path_of(resource, namespace), query, None, JSON, None) as response:
+        # a server that has gone without a word is noticed soon after it should have ended the stream
+        seconds_max = float(query["timeoutSeconds"]) + CONNECT_SECONDS if "timeoutSeconds" in query else None
+        path = path_of(resource, namespace)
+        async with await self._open("GET", path, query, None, JSON, seconds_max) as response:
             buffer = bytearray()
             try:
                 async for chunk in response.content.iter_any():
@@ -160,9 +163,9 @@ class HTTP:
 
         access = await self._credentials.current()
         session = await self._open_session(access)
-        headers = {"Accept": "application/json", "User-Agent": self._user_agent, **_identity(access)}
+        headers = [("Accept", JSON), ("User-Agent", self._user_agent), *_identity(access)]
         if body is not None:
-            headers["Content-Type"] = content_type
+            headers.append(("Content-Type", content_type))
         try:
             return await session.request(
                 method,
@@ -270,17 +273,27 @@ def _unreachable(server: str, error: Exception) -> StatusError:
 # -- who asks -------------------------------------------------------------------------------------------------
 
 
-def _identity(access: Access) -> dict[str, str]:
-    headers = {}
+def _identity(access: Access) -> list[tuple[str, str]]:
+    headers = []
     if access.token:
-        headers["Authorization"] = f"Bearer {access.token}"
+        headers.append(("Authorization", f"Bearer {access.token}"))
     elif access.username:
         import base64
 
         pair = f"{access.username}:{access.password}".encode()
-        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-    if "as" in access.impersonate:
-        headers["Impersonate-User"] = access.impersonate["as"]
+        headers.append(("Authorization", f"Basic {base64.b64encode(pair).decode()}"))
+    return headers + _impersonation(access.impersonate)
+
+
+def _impersonation(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    headers = [
+        (header, fields[key])
+        for key, header in (("as", "Impersonate-User"), ("as-uid", "Impersonate-Uid"))
+        if key in fields
+    ]
+    headers += [("Impersonate-Group", group) for group in fields.get("as-groups", ())]
+    for name, values in fields.get("as-user-extra", {}).items():
+        headers += [(f"Impersonate-Extra-{quote(name.lower(), safe='')}", value) for value in values]
     return headers
 
 

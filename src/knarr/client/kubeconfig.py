@@ -282,7 +282,7 @@ async def set_current_context(path: str | os.PathLike[str], name: str) -> None:
 
 async def remove(path: str | os.PathLike[str], name: str) -> None:
     """Take out the context, cluster and user called `name`; what is not there is fine."""
-    if not Path(path).exists():
+    if not _exists(path):
         return
     async with _editing(Path(path)) as document:
         for section in SECTIONS:
@@ -294,7 +294,7 @@ async def remove(path: str | os.PathLike[str], name: str) -> None:
 @contextlib.asynccontextmanager
 async def _editing(path: Path) -> AsyncIterator[Document]:
     """The file's text, changed by the body, under lock; untouched where the body raises."""
-    path = Path(os.path.realpath(path))  # a link stays a link
+    path = _target(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         async with _lock(path):
@@ -306,6 +306,15 @@ async def _editing(path: Path) -> AsyncIterator[Document]:
                 _put_in_place(path, document.text, keep_mode=True)
     except OSError as error:
         raise KubeconfigError(f"{path}: {error.strerror}") from error
+
+
+def _exists(path: str | os.PathLike[str]) -> bool:
+    return os.path.exists(path)
+
+
+def _target(path: Path) -> Path:
+    """What a link leads to: the link itself stays a link."""
+    return Path(os.path.realpath(path))
 
 
 @contextlib.asynccontextmanager
