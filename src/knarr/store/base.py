@@ -209,6 +209,10 @@ class Store(ABC):
     async def range(self, start: bytes, end: bytes = b"", revision: int = 0, limit: int = 0) -> Range:
         """The keys of a range in key order, now or at `revision`, at most `limit` (0: all). Raises as `get`."""
 
+    def peek(self, start: bytes, end: bytes = b"", revision: int = 0, limit: int = 0) -> Range:
+        """`range` without waiting; only where `synchronous`."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be read without waiting")
+
     @abstractmethod
     def put(self, key: bytes, value: bytes, expect: int | None = None, lease: int = 0) -> Awaitable[KV]:
         """Write a key; answered when durable.

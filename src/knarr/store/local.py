@@ -321,6 +321,9 @@ class LocalStore(Store):
     async def range(self, start: bytes, end: bytes = b"", revision: int = 0, limit: int = 0) -> Range:
         return self._index.range(start, end, revision, limit)
 
+    def peek(self, start: bytes, end: bytes = b"", revision: int = 0, limit: int = 0) -> Range:
+        return self._index.range(start, end, revision, limit)
+
     def head(self, key: bytes) -> KV | None:
         """The key as last written, durable or not."""
         kv = self._pending.get(key)
