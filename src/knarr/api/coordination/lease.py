@@ -1,0 +1,57 @@
+"""Lease: who holds something, since when and until when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api import checks, printing
+from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.printing import AGE_TEXT
+from knarr.meta.fielderrors import FieldError, invalid
+
+STRATEGIES = ("OldestEmulationVersion",)
+
+
+class Lease(Kind):
+    allow_create_on_update = True
+    allow_unconditional_update = False
+    columns = (
+        NAME,
+        Column(
+            "Holder",
+            "string",
+            "",
+            "holderIdentity contains the identity of the holder of a current lease. If Coordinated"
+            " Leader Election is used, the holder identity must be equal to the elected"
+            " LeaseCandidate.metadata.name field.",
+        ),
+        AGE_TEXT,
+    )
+
+    def default(self, obj: Object) -> None:
+        obj.setdefault("spec", {})
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        spec = obj["spec"]
+        errors: list[FieldError] = []
+        duration = spec.get("leaseDurationSeconds")
+        if duration is not None and duration <= 0:
+            errors.append(invalid("spec.leaseDurationSeconds", duration, "must be greater than 0"))
+        errors += checks.not_negative("spec.leaseTransitions", spec.get("leaseTransitions"))
+        if strategy := spec.get("strategy"):
+            errors += _strategy_errors(strategy)
+        if spec.get("preferredHolder") and not spec.get("strategy"):
+            message = "strategy must be specified when `preferredHolder` is specified"
+            errors.append(invalid("spec.preferredHolder", spec["preferredHolder"], message))
+        return errors
+
+    def cells(self, obj: Object, now: float) -> list[Any]:
+        return [obj["metadata"]["name"], obj["spec"].get("holderIdentity", ""), printing.age(obj, now)]
+
+
+def _strategy_errors(strategy: str) -> list[FieldError]:
+    """A strategy of one's own has a domain."""
+    path = "spec.strategy"
+    if "/" in strategy:
+        return checks.qualified_name(path, strategy)
+    return checks.one_of(path, strategy, STRATEGIES)

@@ -1,0 +1,211 @@
+"""Service: defaults, table, updates. Its rules: servicevalidation; addresses and ports: serviceaddresses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api import printing
+from knarr.api.core import serviceaddresses, servicevalidation
+from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.printing import AGE_TEXT, NONE
+from knarr.meta import addresses, names
+from knarr.meta.fielderrors import FieldError
+
+AFFINITY_SECONDS = 10800
+
+
+class Service(Kind):
+    validate_name = staticmethod(names.is_dns1123_label)
+    allow_create_on_update = True
+    columns = (
+        NAME,
+        Column(
+            "Type",
+            "string",
+            "",
+            "type determines how the Service is exposed. Defaults to ClusterIP. Valid options are"
+            ' ExternalName, ClusterIP, NodePort, and LoadBalancer. "ClusterIP" allocates a'
+            " cluster-internal IP address for load-balancing to endpoints. Endpoints are determined by"
+            " the selector or if that is not specified, by manual construction of an Endpoints object"
+            ' or EndpointSlice objects. If clusterIP is "None", no virtual IP is allocated and the'
+            ' endpoints are published as a set of endpoints rather than a virtual IP. "NodePort"'
+            " builds on ClusterIP and allocates a port on every node which routes to the same endpoints"
+            ' as the clusterIP. "LoadBalancer" builds on NodePort and creates an external'
+            " load-balancer (if supported in the current cloud) which routes to the same endpoints as"
+            ' the clusterIP. "ExternalName" aliases this service to the specified externalName.'
+            " Several other fields do not apply to ExternalName services. More info:"
+            " https://kubernetes.io/docs/concepts/services-networking/service/#publishing-services-service-types",
+        ),
+        Column(
+            "Cluster-IP",
+            "string",
+            "",
+            "clusterIP is the IP address of the service and is usually assigned randomly. If an address"
+            " is specified manually, is in-range (as per system configuration), and is not in use, it"
+            " will be allocated to the service; otherwise creation of the service will fail. This field"
+            " may not be changed through updates unless the type field is also being changed to"
+            " ExternalName (which requires this field to be blank) or the type field is being changed"
+            " from ExternalName (in which case this field may optionally be specified, as describe"
+            ' above).  Valid values are "None", empty string (""), or a valid IP address. Setting'
+            ' this to "None" makes a "headless service" (no virtual IP), which is useful when'
+            " direct endpoint connections are preferred and proxying is not required.  Only applies to"
+            " types ClusterIP, NodePort, and LoadBalancer. If this field is specified when creating a"
+            " Service of type ExternalName, creation will fail. This field will be wiped when updating"
+            " a Service to type ExternalName. More info:"
+            " https://kubernetes.io/docs/concepts/services-networking/service/#virtual-ips-and-service-proxies",
+        ),
+        Column(
+            "External-IP",
+            "string",
+            "",
+            "externalIPs is a list of IP addresses for which nodes in the cluster will also accept"
+            " traffic for this service.  These IPs are not managed by Kubernetes.  The user is"
+            " responsible for ensuring that traffic arrives at a node with this IP.  A common example"
+            " is external load-balancers that are not part of the Kubernetes system.",
+        ),
+        Column(
+            "Port(s)",
+            "string",
+            "",
+            "The list of ports that are exposed by this service. More info:"
+            " https://kubernetes.io/docs/concepts/services-networking/service/#virtual-ips-and-service-proxies",
+        ),
+        AGE_TEXT,
+        Column(
+            "Selector",
+            "string",
+            "",
+            "Route service traffic to pods with label keys and values matching this selector. If empty"
+            " or not present, the service is assumed to have an external process managing its"
+            " endpoints, which Kubernetes will not modify. Only applies to types ClusterIP, NodePort,"
+            " and LoadBalancer. Ignored if type is ExternalName. More info:"
+            " https://kubernetes.io/docs/concepts/services-networking/service/",
+            1,
+        ),
+    )
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        affinity = spec.setdefault("sessionAffinity", "None")
+        if affinity == "None":
+            spec.pop("sessionAffinityConfig", None)
+        elif affinity == "ClientIP":
+            _default_affinity_seconds(spec)
+        kind = spec.setdefault("type", "ClusterIP")
+        for port in spec.get("ports", ()):
+            port.setdefault("protocol", "TCP")
+            number = port.setdefault("port", 0)
+            if not port.get("targetPort"):
+                port["targetPort"] = number
+        if serviceaddresses.externally_accessible(spec):
+            spec.setdefault("externalTrafficPolicy", "Cluster")
+        if kind in serviceaddresses.WITH_CLUSTER_IP:
+            spec.setdefault("internalTrafficPolicy", "Cluster")
+        load_balancer = obj.setdefault("status", {}).setdefault("loadBalancer", {})
+        if kind == "LoadBalancer":
+            spec.setdefault("allocateLoadBalancerNodePorts", True)
+            for point in load_balancer.get("ingress", ()):
+                if point.get("ip"):
+                    point.setdefault("ipMode", "VIP")
+
+    def reset_status(self, obj: Object) -> None:
+        obj["status"] = {"loadBalancer": {}}
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return servicevalidation.validate(obj)
+
+    def prepare_for_update(self, obj: Object, old: Object) -> None:
+        super().prepare_for_update(obj, old)
+        serviceaddresses.drop_type_dependent_fields(obj, old)
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return servicevalidation.validate_update(obj, old)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return servicevalidation.validate_status(obj, old)
+
+    def warnings_on_create(self, obj: Object) -> list[str]:
+        return warnings(obj)
+
+    def fields(self, obj: Object) -> dict[str, str]:
+        spec = obj.get("spec", {})
+        return {"spec.clusterIP": spec.get("clusterIP", ""), "spec.type": spec.get("type", "")}
+
+    def cells(self, obj: Object, now: float) -> list[Any]:
+        spec = obj["spec"]
+        return [
+            obj["metadata"]["name"],
+            spec.get("type", ""),
+            (spec.get("clusterIPs") or (NONE,))[0],
+            external_ips(obj),
+            ",".join(_port_text(port) for port in spec.get("ports", ())) or NONE,
+            printing.age(obj, now),
+            printing.format_labels(spec.get("selector")),
+        ]
+
+
+def _default_affinity_seconds(spec: Object) -> None:
+    client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    if client.get("timeoutSeconds") is None:
+        spec["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": AFFINITY_SECONDS}}
+
+
+def _port_text(port: Object) -> str:
+    node_port = f":{port['nodePort']}" if port.get("nodePort") else ""
+    return f"{port.get('port', 0)}{node_port}/{port.get('protocol', '')}"
+
+
+def external_ips(service: Object) -> str:
+    """Where the service is reached from outside, as its table says it."""
+    spec = service["spec"]
+    match spec.get("type"):
+        case "ClusterIP" | "NodePort":
+            return ",".join(spec.get("externalIPs") or ()) or NONE
+        case "LoadBalancer":
+            return ",".join([*load_balancer_points(service), *spec.get("externalIPs", ())]) or "<pending>"
+        case "ExternalName":
+            return spec.get("externalName", "")
+    return printing.UNKNOWN
+
+
+def load_balancer_points(obj: Object) -> list[str]:
+    """Addresses or names in status.loadBalancer, sorted; Ingresses have the same."""
+    points = obj.get("status", {}).get("loadBalancer", {}).get("ingress") or ()
+    return sorted({shown for point in points if (shown := point.get("ip") or point.get("hostname"))})
+
+
+def warnings(service: Object) -> list[str]:
+    spec = service["spec"]
+    said: list[str] = []
+    if servicevalidation.TOPOLOGY_HINTS in (service["metadata"].get("annotations") or ()):
+        said.append(
+            f"annotation {servicevalidation.TOPOLOGY_HINTS} is deprecated,"
+            f" please use {servicevalidation.TOPOLOGY_MODE} instead"
+        )
+    headless = spec.get("clusterIP") == "None"
+    outside = spec.get("externalIPs") or ()
+    if not headless:
+        for i, ip in enumerate(spec.get("clusterIPs") or ()):
+            said += addresses.ip_warning(f"spec.clusterIPs[{i}]", ip)
+    elif spec.get("type") == "ClusterIP":
+        if spec.get("loadBalancerIP"):
+            said.append("spec.loadBalancerIP is ignored for headless services")
+        if outside:
+            said.append("spec.externalIPs is ignored for headless services")
+        if spec.get("sessionAffinity") != "None":
+            said.append("spec.SessionAffinity is ignored for headless services")
+    if outside:
+        said.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+    for i, ip in enumerate(outside):
+        said += addresses.ip_warning(f"spec.externalIPs[{i}]", ip)
+    if spec.get("loadBalancerIP"):
+        said += addresses.ip_warning("spec.loadBalancerIP", spec["loadBalancerIP"])
+    for i, cidr in enumerate(spec.get("loadBalancerSourceRanges") or ()):
+        said += addresses.cidr_warnings(f"spec.loadBalancerSourceRanges[{i}]", cidr)
+    if spec.get("type") == "ExternalName" and outside:
+        said.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
+    if spec.get("type") != "ExternalName" and spec.get("externalName"):
+        said.append('spec.externalName is ignored when spec.type is not "ExternalName"')
+    if spec.get("trafficDistribution") == "PreferClose":
+        said.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
+    return said
