@@ -45,7 +45,7 @@ class Page(NamedTuple):
     items: list[Any]
 
 
-class _ListMeta(msgspec.Struct, gc=False):
+class _ListMeta(msgspec.Struct, frozen=True, gc=False):
     resourceVersion: str = ""
     continue_: str = msgspec.field(name="continue", default="")
     remainingItemCount: int = 0
