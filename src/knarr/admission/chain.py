@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
 
 from knarr.admission.attributes import Attributes, Target
 
-Step = tuple[Callable[[Attributes], Any], bool]
+Step = Callable[[Attributes], Awaitable[None] | None]
 
 
 class Plugin:
-    """One rule. Define `admit` (may change `a.obj`), `validate` (may not), or both; plain or `async`."""
+    """One rule. Define `admit` (may change `a.obj`), `validate` (may not), or both.
+
+    Either may be a coroutine function, or a plain function that returns an awaitable only when it has to wait.
+    """
 
     name = ""
 
@@ -35,22 +36,20 @@ class Chain:
         steps = self._admitting.get(target)
         if steps is None:
             steps = self._admitting[target] = self._choose("admit", target)
-        for step, waits in steps:
-            if waits:
-                await step(attributes)
-            else:
-                step(attributes)
+        for step in steps:
+            waiting = step(attributes)
+            if waiting is not None:
+                await waiting
 
     async def validate(self, attributes: Attributes) -> None:
         target = attributes.target
         steps = self._validating.get(target)
         if steps is None:
             steps = self._validating[target] = self._choose("validate", target)
-        for step, waits in steps:
-            if waits:
-                await step(attributes)
-            else:
-                step(attributes)
+        for step in steps:
+            waiting = step(attributes)
+            if waiting is not None:
+                await waiting
 
     def forget(self) -> None:
         """Ask every plugin again which targets it handles (custom resources went, webhooks changed)."""
@@ -59,8 +58,4 @@ class Chain:
 
     def _choose(self, phase: str, target: Target) -> list[Step]:
         found = [(getattr(p, phase, None), p) for p in self.plugins]
-        return [
-            (step, inspect.iscoroutinefunction(step))
-            for step, plugin in found
-            if step is not None and plugin.handles(target)
-        ]
+        return [step for step, plugin in found if step is not None and plugin.handles(target)]
