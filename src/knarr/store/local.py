@@ -388,7 +388,9 @@ class LocalStore(Store):
         index = self._index
         while True:
             gone = index.prune(COMPACT_SLICE)
-            self._head_bytes -= sum(map(weight, gone))
+            if gone:
+                self._head_bytes -= sum(map(weight, gone))
+                self._alarm = False
             await self._forget(gone, index.compact_revision)
             if not index.prunable:
                 return
@@ -401,17 +403,13 @@ class LocalStore(Store):
 
     @property
     def alarm(self) -> bool:
-        """A put was refused for lack of space and there is none yet: puts are refused until there is."""
-        if self._alarm and self._head_bytes <= self.quota_bytes:
-            self._alarm = False
+        """A put was refused for lack of space, and no compaction has freed any since."""
         return self._alarm
 
     def _over_quota(self, size: int) -> bool:
-        if self._head_bytes + size <= self.quota_bytes:
-            self._alarm = False
-            return False
-        self._alarm = True
-        return True
+        over = self._head_bytes + size > self.quota_bytes
+        self._alarm |= over
+        return over
 
     # -- leases --------------------------------------------------------------------------------------------
 
