@@ -50,7 +50,7 @@ def go_json(value: Any) -> str:
 
 
 def go_float(number: float) -> str:
-    """Go's %v of a float64: the shortest digits, an exponent from 21 digits on or below 0.0001."""
+    """Go's %v of a float64: the shortest digits, an exponent from a million on and below 0.0001."""
     if number != number or number in (float("inf"), float("-inf")):
         return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[repr(number)]
     if not number:
@@ -63,7 +63,7 @@ def go_float(number: float) -> str:
     stripped = digits.lstrip("0")
     point -= len(digits) - len(stripped)
     digits = stripped.rstrip("0")
-    if point - 1 < -4 or point - 1 >= 21:
+    if point - 1 < -4 or point - 1 >= 6:
         power = point - 1
         rest = f".{digits[1:]}" if len(digits) > 1 else ""
         return f"{sign}{digits[0]}{rest}e{'-' if power < 0 else '+'}{abs(power):02}"
@@ -100,3 +100,14 @@ def go_plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{' '.join(map(go_plain, value))}]"
     return str(value)
+
+
+def json_kind(value: Any) -> str:
+    """What encoding/json calls the type of a decoded value in `cannot unmarshal ...`."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, int | float):
+        return "number"
+    return "array" if isinstance(value, list) else "object"
