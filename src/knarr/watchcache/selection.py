@@ -12,11 +12,17 @@ class LabelSelector(Protocol):
     """meta.labels.Selector."""
 
     @property
+    def empty(self) -> bool: ...
+
+    @property
     def matches(self) -> Any: ...
 
 
 class FieldSelector(Protocol):
     """meta.fields.FieldSelector."""
+
+    @property
+    def empty(self) -> bool: ...
 
     @property
     def matches(self) -> Any: ...
@@ -40,9 +46,9 @@ class Selection:
         labels: LabelSelector | None = None,
         fields: FieldSelector | None = None,
     ) -> None:
-        if labels is not None and not str(labels):
+        if labels is not None and labels.empty:
             labels = None
-        if fields is not None and not str(fields):
+        if fields is not None and fields.empty:
             fields = None
         if fields is not None:
             name = name or fields.exact("metadata.name") or ""
