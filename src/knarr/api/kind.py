@@ -131,6 +131,10 @@ class Kind:
 
         return [obj["metadata"]["name"], times.age(obj["metadata"].get("creationTimestamp"), now)]
 
+    def row_conditions(self, obj: Object) -> list[Object]:
+        """Conditions of a table row (pods that are finished)."""
+        return []
+
     # -- field management --------------------------------------------------------------------------------
 
     #: fields that are reset before a subresource's ("" is the main resource) update is recorded in managedFields
@@ -139,6 +143,20 @@ class Kind:
         if not self.has_status:
             return ()
         return (("status",),) if subresource == "" else (("spec",),) if subresource == "status" else ()
+
+    # -- deletion --------------------------------------------------------------------------------------------
+
+    def grace_period(self, obj: Object, asked: int | None) -> int:
+        """Seconds between deletionTimestamp and removal, for graceful kinds; `asked` is the request's."""
+        return asked or 0
+
+    def on_delete(self, obj: Object) -> bool:
+        """A first delete: note it on the object; true when the object stays until somebody lets it go."""
+        return False
+
+    def finished(self, obj: Object) -> bool:
+        """An object that is being deleted and has no finalizers: may it go now?"""
+        return True
 
     # -- helpers -----------------------------------------------------------------------------------------
 

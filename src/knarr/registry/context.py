@@ -43,6 +43,8 @@ class Request:
     field_validation: str = "Warn"  # Ignore, Warn, Strict
     force: bool = False
     query: dict[str, str] = field(default_factory=dict)
+    #: CreateOptions, UpdateOptions ... as admission sees them
+    options: dict[str, object] = field(default_factory=dict)
     #: texts for Warning headers, in order
     warnings: list[str] = field(default_factory=list)
     #: audit annotations

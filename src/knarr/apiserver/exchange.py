@@ -1,0 +1,31 @@
+"""One request on its way through the chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from knarr.apiserver.http import HTTPRequest
+from knarr.apiserver.negotiate import PLAIN, Representation
+from knarr.registry.context import Request
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The HTTP request, what it asks for, and how it will be answered."""
+
+    http: HTTPRequest
+    request: Request
+    #: clock.monotonic() when it arrived
+    started: float
+    representation: Representation = PLAIN
+    code: int = 0
+    headers: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def long_running(self) -> bool:
+        """Watches, logs, exec and the like: not limited in time, not counted while they last."""
+        request = self.request
+        return request.verb == "watch" or request.subresource in LONG_RUNNING
+
+
+LONG_RUNNING = frozenset({"attach", "exec", "log", "portforward", "proxy"})

@@ -1,0 +1,480 @@
+"""HTTP/1.1 over asyncio: httptools parses, one connection serves one request at a time, answers are written whole.
+
+Written for what an API server needs and general servers lack: the TLS client certificate of the connection, watch
+streams whose frames go straight to the transport, upgrades to a raw stream, and an import of milliseconds
+(docs/decisions/0002-http.md has the measurements).
+
+Buffers and their bounds: a request's head 64 KiB and body BODY_BYTES_MAX (413 beyond); a client that pipelines has
+up to PIPELINED_MAX requests waiting here, the rest in its own socket; writes are unbounded for whole answers, and
+streams say how much is unsent so that their writers can stop (Stream.unsent).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote_plus
+
+import httptools
+
+log = logging.getLogger("knarr.http")
+
+HEAD_BYTES_MAX = 64 * 1024
+BODY_BYTES_MAX = 3 * 1024 * 1024
+#: requests of one connection that wait while one is served; then its socket is no longer read
+PIPELINED_MAX = 16
+#: an idle connection is closed after this
+IDLE_SECONDS = 600.0
+#: unsent bytes above which a writer that waits (logs, proxies) waits
+HIGH_WATER_BYTES = 1 << 20
+
+Handler = Callable[["HTTPRequest"], Awaitable[None]]
+
+
+@lru_cache(maxsize=1024)
+def parse_query(text: str) -> tuple[tuple[str, str], ...]:
+    """Query parameters in order, the first of each name winning as in the API server's conversion."""
+    pairs: dict[str, str] = {}
+    for part in text.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            pairs.setdefault(unquote_plus(name), unquote_plus(value))
+    return tuple(pairs.items())
+
+
+class HTTPRequest:
+    """One request and the way to answer it: exactly one of `respond`, `stream` or `upgrade`."""
+
+    __slots__ = (
+        "_connection",
+        "answered",
+        "body",
+        "headers",
+        "keep_alive",
+        "method",
+        "path",
+        "raw_headers",
+        "raw_query",
+        "task",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        method: str,
+        path: str,
+        raw_query: str,
+        headers: dict[str, str],
+        raw_headers: list[tuple[str, str]],
+    ) -> None:
+        self._connection = connection
+        #: every header line, names in lower case; `headers` joins repeated ones
+        self.raw_headers = raw_headers
+        self.method, self.path, self.raw_query, self.headers = method, path, raw_query, headers
+        self.body = b""
+        self.keep_alive = True
+        #: something of an answer was already written
+        self.answered = False
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(parse_query(self.raw_query)) if self.raw_query else {}
+
+    def query_all(self, name: str) -> list[str]:
+        """Every value of a repeated parameter (exec's `command`)."""
+        pairs = (part.partition("=") for part in self.raw_query.split("&") if part)
+        return [unquote_plus(value) for key, _, value in pairs if unquote_plus(key) == name]
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The client's certificate in DER, None without one."""
+        return self._connection.peer_certificate
+
+    @property
+    def remote(self) -> str:
+        peer = self._connection.transport.get_extra_info("peername") if self._connection.transport else None
+        return peer[0] if peer else ""
+
+    @property
+    def hung_up(self) -> bool:
+        return self._connection.closed
+
+    def cancel_on_hang_up(self) -> None:
+        """From now on the handler is cancelled when the client goes away. Writes to the store must not be."""
+        self._connection.cancellable = True
+
+    def respond(self, code: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """The whole answer."""
+        self.answered = True
+        head = _head(code, headers, self.keep_alive)
+        if self.method == "HEAD" or code in (204, 304):
+            self._connection.write(head + b"content-length: %d\r\n\r\n" % len(body))
+        else:
+            self._connection.write_answer(head + b"content-length: %d\r\n\r\n" % len(body), body)
+
+    def stream(self, code: int, headers: list[tuple[str, str]]) -> Stream:
+        """Begin an answer whose length is unknown."""
+        self.answered = True
+        self._connection.write(_head(code, headers, self.keep_alive) + b"transfer-encoding: chunked\r\n\r\n")
+        return Stream(self._connection)
+
+    def upgrade(
+        self, headers: list[tuple[str, str]]
+    ) -> tuple[asyncio.Transport, bytes, Callable[[asyncio.Protocol], None]]:
+        """Answer 101 and hand over the connection: (transport, bytes already read, set_protocol)."""
+        self.answered = True
+        connection = self._connection
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        connection.write(f"HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n".encode())
+        return connection.hand_over()
+
+
+class Stream:
+    """A chunked answer under way."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        return self._connection.transport
+
+    @property
+    def closed(self) -> bool:
+        return self._connection.closed
+
+    @property
+    def unsent(self) -> int:
+        """Bytes written but not yet taken by the kernel."""
+        transport = self._connection.transport
+        return 0 if transport is None else transport.get_write_buffer_size()
+
+    def write(self, data: bytes) -> None:
+        if data:
+            self._connection.write(chunk(data))
+
+    def write_framed(self, data: bytes) -> None:
+        """Bytes that already are HTTP chunks (a watch event framed once for all watchers)."""
+        self._connection.write(data)
+
+    async def drain(self) -> None:
+        """Wait while the client is slow."""
+        await self._connection.drain()
+
+    def finish(self) -> None:
+        """A clean end: the client knows that nothing is missing."""
+        self._connection.write(b"0\r\n\r\n")
+
+    def abort(self) -> None:
+        """An unclean end for a client that does not read."""
+        if self._connection.transport is not None:
+            self._connection.transport.abort()
+
+
+def chunk(data: bytes) -> bytes:
+    """One HTTP chunk."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+@lru_cache(maxsize=256)
+def _status_line(code: int) -> bytes:
+    try:
+        phrase = HTTPStatus(code).phrase
+    except ValueError:
+        phrase = "Unknown"
+    return f"HTTP/1.1 {code} {phrase}\r\n".encode()
+
+
+def _head(code: int, headers: list[tuple[str, str]], keep_alive: bool) -> bytes:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if not keep_alive:
+        lines += "connection: close\r\n"
+    return _status_line(code) + lines.encode("latin-1", "replace")
+
+
+class Connection(asyncio.Protocol):
+    """One client connection."""
+
+    def __init__(self, handler: Handler, connections: set[Connection]) -> None:
+        self._handler = handler
+        self._connections = connections
+        self._parser: httptools.HttpRequestParser = httptools.HttpRequestParser(self)
+        self.transport: asyncio.Transport | None = None
+        self.closed = False
+        self.cancellable = False
+        self.peer_certificate: bytes | None = None
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._raw_headers: list[tuple[str, str]] = []
+        self._head_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._too_large = False
+        self._busy = False
+        self._waiting: list[HTTPRequest] = []
+        self._request: HTTPRequest | None = None
+        self._upgraded = False
+        self._tail = b""
+        self._can_write = asyncio.Event()
+        self._can_write.set()
+        self._idle: asyncio.TimerHandle | None = None
+        self._closing = False
+
+    # -- the transport's side -----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self._connections.add(self)
+        ssl_object = transport.get_extra_info("ssl_object")
+        if ssl_object is not None:
+            self.peer_certificate = ssl_object.getpeercert(True)
+        transport.set_write_buffer_limits(HIGH_WATER_BYTES)  # type: ignore[attr-defined]
+        self._rest()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
+        self.transport = None
+        self._connections.discard(self)
+        self._can_write.set()
+        if self._idle is not None:
+            self._idle.cancel()
+        request = self._request
+        if self.cancellable and request is not None and request.task is not None:
+            request.task.cancel()
+
+    def pause_writing(self) -> None:
+        self._can_write.clear()
+
+    def resume_writing(self) -> None:
+        self._can_write.set()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._tail += data[upgrade.args[0] :]
+        except httptools.HttpParserError as error:
+            self._malformed(str(error))
+
+    # -- the parser's side --------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._url, self._headers, self._raw_headers, self._body = b"", {}, [], []
+        self._head_bytes = self._body_bytes = 0
+        self._too_large = False
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        self._raw_headers.append((key, text))
+        if key in self._headers:
+            text = f"{self._headers[key]}, {text}"
+        self._headers[key] = text
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES_MAX:
+            raise httptools.HttpParserError("request header too large")
+
+    def on_headers_complete(self) -> None:
+        if self._headers.get("expect", "").lower() == "100-continue":
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > BODY_BYTES_MAX:
+            self._too_large = True
+            self._body.clear()
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        try:
+            url = self._url.decode("ascii")
+        except UnicodeDecodeError:
+            url = self._url.decode("latin-1")
+        path, _, query = url.partition("?")
+        method = self._parser.get_method().decode()
+        request = HTTPRequest(self, method, path, query, self._headers, self._raw_headers)
+        request.keep_alive = self._parser.should_keep_alive() and not self._closing
+        if self._too_large:
+            from knarr.meta import errors
+
+            request.keep_alive = False
+            self._send_error(
+                request, 413, errors.too_large(f"Request entity too large: limit is {BODY_BYTES_MAX}").status
+            )
+            return
+        request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        if self._busy:
+            self._waiting.append(request)
+            if len(self._waiting) >= PIPELINED_MAX and self.transport is not None:
+                self.transport.pause_reading()
+        else:
+            self._serve(request)
+
+    def _malformed(self, why: str) -> None:
+        """What is no HTTP gets Go's terse answer and the connection closes."""
+        if self.transport is None or self._upgraded:
+            return
+        text = "431 Request Header Fields Too Large" if "too large" in why else "400 Bad Request"
+        if self._request is None or not self._request.answered:
+            body = text.encode()
+            self.write(
+                f"HTTP/1.1 {text}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+                f"content-length: {len(body)}\r\n\r\n".encode()
+                + body
+            )
+        self.transport.close()
+
+    # -- serving ------------------------------------------------------------------------------------------
+
+    def _serve(self, request: HTTPRequest) -> None:
+        self._busy, self._request = True, request
+        self.cancellable = False
+        if self.transport is not None:
+            # Reading goes on while it runs, so that a hang-up is seen.
+            request.task = asyncio.get_running_loop().create_task(self._run(request))
+
+    async def _run(self, request: HTTPRequest) -> None:
+        try:
+            await self._handler(request)
+            if not request.answered and not self.closed:
+                self._send_error(request, 500, None)
+        except asyncio.CancelledError:
+            request.keep_alive = False
+        except Exception:
+            log.exception("panic serving %s %s", request.method, request.path)
+            request.keep_alive = False
+            if not request.answered and not self.closed:
+                self._send_error(request, 500, None)
+        finally:
+            self._done(request)
+
+    def _send_error(self, request: HTTPRequest, code: int, status: dict[str, Any] | None) -> None:
+        import orjson
+
+        body = orjson.dumps(status) if status else b"Internal Server Error\n"
+        kind = "application/json" if status else "text/plain; charset=utf-8"
+        request.respond(code, [("content-type", kind)], body)
+        if not request.keep_alive and self.transport is not None:
+            self.transport.close()
+
+    def _done(self, request: HTTPRequest) -> None:
+        self._busy, self._request = False, None
+        self.cancellable = False
+        if self._upgraded or self.transport is None:
+            return
+        if not request.keep_alive or self._closing:
+            self.transport.close()
+        elif self._waiting:
+            following = self._waiting.pop(0)
+            self.transport.resume_reading()
+            self._serve(following)
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nothing to do: close after a while."""
+        if self._idle is None and self.transport is not None:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(IDLE_SECONDS, self._close_idle)
+
+    def _close_idle(self) -> None:
+        if not self._busy and self.transport is not None:
+            self.transport.close()
+
+    def shut(self) -> None:
+        """Close as soon as what is being served is answered."""
+        self._closing = True
+        if not self._busy and self.transport is not None:
+            self.transport.close()
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def write_answer(self, head: bytes, body: bytes) -> None:
+        if self.transport is None:
+            return
+        if len(body) < 65536:
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
+            self.transport.write(body)
+
+    async def drain(self) -> None:
+        await self._can_write.wait()
+        if self.closed:
+            raise ConnectionResetError("client hung up")
+
+    def hand_over(self) -> tuple[asyncio.Transport, bytes, Callable[[asyncio.Protocol], None]]:
+        self._upgraded = True
+        transport = self.transport
+        if transport is None:
+            raise ConnectionResetError("client hung up")
+
+        def become(protocol: asyncio.Protocol) -> None:
+            transport.set_protocol(protocol)
+            self._connections.discard(self)
+            if self._tail:
+                tail, self._tail = self._tail, b""
+                protocol.data_received(tail)
+
+        return transport, self._tail, become
+
+
+class Listener:
+    """A listening socket and the connections it made."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int, ssl_context: Any, backlog: int) -> int:
+        """Bind and accept; gives the port. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        handler, connections = self._handler, self._connections
+        self._server = await loop.create_server(
+            lambda: Connection(handler, connections),
+            host,
+            port,
+            ssl=ssl_context,
+            backlog=backlog,
+            reuse_address=True,
+            **({"ssl_handshake_timeout": 20.0} if ssl_context is not None else {}),
+        )
+        return self._server.sockets[0].getsockname()[1]
+
+    async def close(self, grace_seconds: float) -> None:
+        """Stop accepting, let answers finish for `grace_seconds`, then cut."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.shut()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                while self._connections:
+                    await asyncio.sleep(0.01)
+        for connection in list(self._connections):
+            if connection.transport is not None:
+                connection.transport.abort()

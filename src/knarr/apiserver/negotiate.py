@@ -1,0 +1,97 @@
+"""Which representation a client wants: media type, and Table or PartialObjectMetadata instead of the object."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from knarr.meta import errors
+
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+#: what objects are served as, in the order errors name them
+SERVED = (JSON, YAML, PROTOBUF)
+STREAMED = (JSON + ";stream=watch", PROTOBUF + ";stream=watch")
+TRANSFORMS = {
+    ("Table", "meta.k8s.io", "v1"): "Table",
+    ("Table", "meta.k8s.io", "v1beta1"): "Table",
+    ("PartialObjectMetadata", "meta.k8s.io", "v1"): "PartialObjectMetadata",
+    ("PartialObjectMetadataList", "meta.k8s.io", "v1"): "PartialObjectMetadataList",
+    ("PartialObjectMetadata", "meta.k8s.io", "v1beta1"): "PartialObjectMetadata",
+    ("PartialObjectMetadataList", "meta.k8s.io", "v1beta1"): "PartialObjectMetadataList",
+}
+
+
+class Representation(NamedTuple):
+    """`as_kind` is "" for the object itself; `version` is the meta.k8s.io version of a Table."""
+
+    media_type: str = JSON
+    as_kind: str = ""
+    version: str = "v1"
+    pretty: bool = False
+
+
+PLAIN = Representation()
+
+
+class _Clause(NamedTuple):
+    media_type: str
+    parameters: dict[str, str]
+    quality: float
+
+
+@lru_cache(maxsize=512)
+def accept(header: str, transformable: bool = True, protobuf: bool = True) -> Representation | None:
+    """The first clause of an Accept header that can be served, by quality; None when none can."""
+    if not header or header == "*/*" or header == JSON:
+        return PLAIN
+    for clause in _clauses(header):
+        found = _representation(clause, transformable, protobuf)
+        if found is not None:
+            return found
+    return None
+
+
+def _representation(clause: _Clause, transformable: bool, protobuf: bool) -> Representation | None:
+    media_type = clause.media_type
+    if media_type in ("*/*", "application/*"):
+        media_type = JSON
+    if media_type not in SERVED or (media_type == PROTOBUF and not protobuf):
+        return None
+    parameters = clause.parameters
+    wanted = parameters.get("as", "")
+    pretty = parameters.get("pretty", "") not in ("", "0", "false")
+    if not wanted:
+        return Representation(media_type, pretty=pretty)
+    if not transformable:
+        return None
+    known = TRANSFORMS.get((wanted, parameters.get("g", ""), parameters.get("v", "")))
+    if known is None:
+        return None
+    return Representation(media_type, known, parameters.get("v", "v1"), pretty)
+
+
+def _clauses(header: str) -> list[_Clause]:
+    clauses = []
+    for part in header.split(","):
+        media_type, *rest = (piece.strip() for piece in part.split(";"))
+        parameters = dict(piece.partition("=")[::2] for piece in rest)
+        try:
+            quality = float(parameters.pop("q", "1"))
+        except ValueError:
+            quality = 0.0
+        clauses.append(_Clause(media_type.lower(), parameters, quality))
+    return sorted(clauses, key=lambda clause: -clause.quality)
+
+
+def not_acceptable(available: tuple[str, ...] = SERVED) -> errors.StatusError:
+    """406 of a request that no route could serve."""
+    message = "406: Not Acceptable\n\nAvailable representations: " + ", ".join(available)
+    error = errors.not_acceptable(message)
+    status = error.status
+    status["details"] = {}
+    status["code"] = status.pop("code")
+    return error
+
+
+def only_these(served: tuple[str, ...] = SERVED) -> errors.StatusError:
+    return errors.not_acceptable("only the following media types are accepted: " + ", ".join(served))

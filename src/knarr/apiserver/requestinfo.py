@@ -1,0 +1,90 @@
+"""What a URL asks for: `/apis/apps/v1/namespaces/x/deployments/y/scale?dryRun=All` as a `Request`."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from knarr.registry.context import Request
+
+VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
+#: subresources of a namespace itself; anything else below it is a resource in it
+NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
+#: subresources whose name is followed by a path of the thing behind it
+PROXIED = frozenset({"proxy"})
+WATCH_VALUES = frozenset({"false", "0"})
+
+
+def parse(method: str, path: str, query: dict[str, str]) -> Request:
+    """`path` is still escaped. A path that is no resource gives a Request without `resource`."""
+    request = Request(VERBS.get(method, method.lower()), path, query=query)
+    parts = path.split("/")
+    # "", "api", "v1", ... or "", "apis", group, version, ...
+    if len(parts) < 4 or not _locate(request, parts):
+        request.verb = method.lower()
+        return request
+    rest = [unquote(part) if "%" in part else part for part in parts[3 if not request.group else 4 :]]
+    if rest and rest[-1] == "":
+        rest.pop()
+    if not rest or "" in rest:
+        _forget(request, method)
+        return request
+    if rest[0] == "watch" and len(rest) > 1:
+        rest = rest[1:]
+        query["watch"] = "true"
+    _fill(request, rest)
+    if any("/" in part for part in rest):
+        _forget(request, method)
+        return request
+    if method in ("GET", "HEAD") and not request.name:
+        request.verb = "list"
+        if "watch" in query and query["watch"].lower() not in WATCH_VALUES:
+            request.verb = "watch"
+    elif (
+        method == "GET"
+        and "watch" in query
+        and query["watch"].lower() not in WATCH_VALUES
+        and not request.subresource
+    ):
+        request.verb = "watch"
+    elif method == "DELETE" and not request.name:
+        request.verb = "deletecollection"
+    return request
+
+
+def _locate(request: Request, parts: list[str]) -> bool:
+    if parts[0]:
+        return False
+    if parts[1] == "api" and parts[2] and parts[3]:
+        request.version = parts[2]
+        return True
+    if parts[1] == "apis" and len(parts) > 4 and parts[2] and parts[3] and parts[4]:
+        request.group, request.version = parts[2], parts[3]
+        return True
+    return False
+
+
+def _forget(request: Request, method: str) -> None:
+    request.group = request.version = request.resource = request.namespace = request.name = ""
+    request.verb = method.lower()
+
+
+def _fill(request: Request, rest: list[str]) -> None:
+    if rest[0] == "namespaces" and len(rest) > 1:
+        request.namespace = rest[1]
+        if len(rest) == 2:
+            request.resource, request.name = "namespaces", rest[1]
+            return
+        if rest[2] in NAMESPACE_SUBRESOURCES and len(rest) == 3:
+            request.resource, request.name, request.subresource = "namespaces", rest[1], rest[2]
+            return
+        rest = rest[2:]
+    request.resource = rest[0]
+    request.name = rest[1] if len(rest) > 1 else ""
+    request.subresource = rest[2] if len(rest) > 2 else ""
+    if len(rest) > 3:
+        if request.subresource in PROXIED:
+            request.query = {**request.query}
+            request.path = "/".join(rest[3:])
+        else:
+            # deeper than any resource: no row of discovery has such a subresource
+            request.subresource = "/".join(rest[2:])

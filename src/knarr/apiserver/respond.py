@@ -1,0 +1,124 @@
+"""Turns a Result or an error into the representation the client asked for."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+import orjson
+
+from knarr.apiserver import table, transform
+from knarr.apiserver.exchange import Exchange
+from knarr.apiserver.negotiate import JSON, PROTOBUF, YAML, Representation, accept
+from knarr.meta import errors
+from knarr.meta.errors import StatusError
+from knarr.registry.result import Result
+from knarr.world import World
+
+#: answers smaller than this are never compressed, as in the API server
+GZIP_BYTES_MIN = 128 * 1024
+#: the API server's level: speed before size
+GZIP_LEVEL = 1
+NO_CACHE = ("cache-control", "no-cache, private")
+#: warnings of one answer, in characters, before the longest are cut
+WARNING_CHARS_MAX = 4096
+
+
+class Responder:
+    """Writes answers."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def result(self, x: Exchange, result: Result) -> None:
+        """Raises 406 when this kind of result has no such representation."""
+        representation = x.representation
+        if representation.as_kind == "" and representation.media_type == JSON:
+            body = result.body if not representation.pretty else indent(result.body)
+            self.send(x, result.code, JSON, body)
+            return
+        if representation.as_kind:
+            body = self._transformed(x, result, representation)
+        else:
+            body = result.body
+        self.send(x, result.code, representation.media_type, encode(body, representation))
+
+    def _transformed(self, x: Exchange, result: Result, representation: Representation) -> bytes:
+        """The Table or PartialObjectMetadata of an object; a Status stays one."""
+        if result.view is None:
+            if transform.kind_of(result.body) == "Status":
+                return result.body
+            from knarr.apiserver.negotiate import only_these
+
+            raise only_these()
+        if representation.as_kind == "Table":
+            include = x.request.query.get("includeObject", "")
+            return table.of(result, include, self._world.clock.now(), representation.version)
+        return transform.partial(result, representation)
+
+    def error(self, x: Exchange, error: StatusError) -> None:
+        """An error in the client's media type; JSON where that cannot be served."""
+        if x.http.answered:
+            return
+        wanted = accept(x.http.headers.get("accept", "")) or Representation()
+        body = encode(orjson.dumps(error.status), wanted)
+        if error.code == 401:
+            x.headers.append(("www-authenticate", 'Basic realm="kubernetes-master"'))
+        x.headers += [(name, value) for name, value in error.headers.items()]
+        self.send(x, error.code, wanted.media_type, body)
+
+    def text(self, x: Exchange, code: int, text: str) -> None:
+        self.send(x, code, "text/plain; charset=utf-8", text.encode())
+
+    def json(self, x: Exchange, obj: Any, code: int = 200) -> None:
+        self.send(x, code, JSON, orjson.dumps(obj))
+
+    def send(self, x: Exchange, code: int, content_type: str, body: bytes) -> None:
+        x.code = code
+        headers = [("content-type", content_type), NO_CACHE, *x.headers]
+        if x.request.warnings:
+            headers += warning_headers(x.request.warnings)
+        if len(body) >= GZIP_BYTES_MIN and "gzip" in x.http.headers.get("accept-encoding", ""):
+            body = gzip.compress(body, GZIP_LEVEL, mtime=0)
+            headers += [("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
+        x.http.respond(code, headers, body)
+
+
+def encode(body: bytes, representation: Representation) -> bytes:
+    """JSON as the wanted media type."""
+    if representation.media_type == YAML:
+        return to_yaml(orjson.loads(body))
+    if representation.media_type == PROTOBUF:
+        from knarr.api import protobuf
+
+        return protobuf.encode(orjson.loads(body))
+    return indent(body) if representation.pretty else body
+
+
+def indent(body: bytes) -> bytes:
+    return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+
+
+def to_yaml(obj: Any) -> bytes:
+    """As sigs.k8s.io/yaml writes it: keys sorted, block style."""
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return yaml.dump(obj, Dumper=dumper, default_flow_style=False, allow_unicode=True, width=1 << 30).encode()
+
+
+def warning_headers(warnings: list[str]) -> list[tuple[str, str]]:
+    """`Warning: 299 - "text"`, one header each, as many as fit."""
+    headers, size = [], 0
+    for text in warnings:
+        cleaned = text.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "").replace("\n", " ")
+        size += len(cleaned)
+        if size > WARNING_CHARS_MAX and headers:
+            break
+        headers.append(("warning", f'299 - "{cleaned}"'))
+    return headers
+
+
+def no_such(kind: str, is_list: bool, got: str) -> StatusError:
+    what = "is not a list" if not is_list else "is a list"
+    return errors.not_acceptable(f"you requested {kind}, but the requested object {what} ({got})")

@@ -1,0 +1,259 @@
+"""Watch over HTTP: events framed once for all watchers and written straight to each connection."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from knarr.apiserver import negotiate, table
+from knarr.apiserver.exchange import Exchange
+from knarr.apiserver.handler import APIHandler
+from knarr.apiserver.http import Stream, chunk
+from knarr.apiserver.respond import NO_CACHE, warning_headers
+from knarr.apiserver.transform import metadata_of
+from knarr.meta.errors import StatusError
+from knarr.registry.context import Request
+from knarr.registry.lists import REVISION_WAIT_SECONDS, check_fields, parse_revision, too_large
+from knarr.registry.options import ListOptions, list_options
+from knarr.registry.registry import Registry
+from knarr.registry.storage import View
+from knarr.watchcache import JSON, Frames, Representation, Selection, WatchEvent
+from knarr.world import World
+
+#: `--min-request-timeout`: a watch without timeoutSeconds lasts between this and twice this
+TIMEOUT_SECONDS_MIN = 1800.0
+#: a client that has this much unread is cut off and watches again
+UNSENT_BYTES_MAX = 4 << 20
+#: how long a clean end may wait for a stuck reader
+END_SECONDS = 1.0
+
+
+class Watches:
+    """Serves the verb watch."""
+
+    def __init__(self, registry: Registry, handler: APIHandler, world: World) -> None:
+        self._registry, self._handler, self._world = registry, handler, world
+        handler.streams["watch"] = self.serve
+
+    async def serve(self, x: Exchange) -> None:
+        request = x.request
+        view = self._handler.operations.find(request)
+        options = list_options(request.query)
+        accepted = negotiate.accept(x.http.headers.get("accept", ""))
+        if accepted is None or accepted.media_type == negotiate.YAML:
+            raise negotiate.not_acceptable(negotiate.SERVED + negotiate.STREAMED)
+        x.representation = accepted
+        selection = selection_of(view, request, options)
+        since = await self._since(view, options)
+        await _Session(self, x, view, options, selection, since).run()
+
+    async def _since(self, view: View, options: ListOptions) -> int | None:
+        """After which revision events are sent; None begins with the present state. Raises 400, 504."""
+        revision = parse_revision(options.resource_version)
+        cacher = view.storage.cacher
+        if options.send_initial_events or (revision == 0 and options.send_initial_events is None):
+            if revision > cacher.revision and not await cacher.wait_until(revision, REVISION_WAIT_SECONDS):
+                raise too_large(revision, cacher.revision)
+            return None
+        if revision == 0:
+            return cacher.revision
+        return revision
+
+
+def selection_of(view: View, request: Request, options: ListOptions) -> Selection:
+    """Raises 400 for fields that cannot be selected by."""
+    if options.field_selector is not None:
+        check_fields(view, options.field_selector)
+    return Selection(request.namespace, request.name, options.label_selector, options.field_selector)
+
+
+class _Session:
+    """One watch from its headers to its end."""
+
+    def __init__(
+        self,
+        watches: Watches,
+        x: Exchange,
+        view: View,
+        options: ListOptions,
+        selection: Selection,
+        since: int | None,
+    ) -> None:
+        self.watches, self.x, self.view, self.options = watches, x, view, options
+        self.selection, self.since = selection, since
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.stream: Stream | None = None
+        self.held: list[bytes] = []
+
+    async def run(self) -> None:
+        x, view = self.x, self.view
+        try:
+            watcher = view.storage.cacher.watch(
+                self._send,
+                self.selection,
+                since=self.since,
+                representation=self._representation(),
+                bookmarks=self.options.allow_watch_bookmarks,
+                initial_events_end=bool(self.options.send_initial_events),
+                timeout=self._timeout(),
+                unsent=self._unsent,
+                unsent_bytes_max=UNSENT_BYTES_MAX,
+                closed=self._closed,
+            )
+        except StatusError as error:
+            self._refuse(error)
+            return
+        x.http.cancel_on_hang_up()
+        stop = asyncio.ensure_future(self.watches._handler.stop.wait())
+        try:
+            self._open()
+            await asyncio.wait((self.ended, stop), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watcher.close()
+            stop.cancel()
+        assert self.stream is not None
+        if self.ended.done() and self.ended.result() == "slow":
+            self.stream.abort()
+            return
+        self.stream.finish()
+
+    def _open(self) -> None:
+        """The headers, then what `cacher.watch` already sent. No await lies between the two."""
+        self.x.code = 200
+        kind = "application/json" if self.x.representation.media_type == negotiate.JSON else PROTOBUF_STREAM
+        headers = [
+            ("content-type", kind),
+            NO_CACHE,
+            *self.x.headers,
+            *warning_headers(self.x.request.warnings),
+        ]
+        self.stream = self.x.http.stream(200, headers)
+        for data in self.held:
+            self.stream.write_framed(data)
+        self.held.clear()
+
+    def _refuse(self, error: StatusError) -> None:
+        """A watch that is too old is answered 200 with one ERROR event, as the API server does."""
+        if error.code != 410:
+            raise error
+        self._open()
+        assert self.stream is not None
+        self.stream.write(orjson.dumps({"type": "ERROR", "object": error.status}) + b"\n")
+        self.stream.finish()
+
+    def _send(self, data: bytes) -> None:
+        if self.stream is None:
+            self.held.append(data)
+        else:
+            self.stream.write_framed(data)
+
+    def _unsent(self) -> int:
+        return 0 if self.stream is None else self.stream.unsent
+
+    def _closed(self, why: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(why)
+
+    def _timeout(self) -> float:
+        seconds = self.options.timeout_seconds
+        if seconds is not None and seconds > 0:
+            return float(seconds)
+        return self.watches._world.chance.jitter(TIMEOUT_SECONDS_MIN)
+
+    def _representation(self) -> Representation:
+        wanted, view = self.x.representation, self.view
+        if wanted.as_kind == "Table":
+            include = self.x.request.query.get("includeObject", "")
+            table.check_include(include)
+            return _Tables(view, include, self.watches._world, wanted.version)
+        if wanted.as_kind:
+            version = f"meta.k8s.io/{wanted.version}"
+            return Frames(("partial", wanted.version), lambda event: _partial(event, version), chunk)
+        if wanted.media_type == negotiate.PROTOBUF:
+            from knarr.api import protobuf
+
+            return Frames(
+                ("protobuf", view.row.api_version),
+                lambda event: protobuf.watch_frame(_typed(view, event)),
+                chunk,
+            )
+        if view.to_served is not None:
+            return Frames(("served", view.row.api_version), lambda event: _served(view, event), chunk)
+        return CHUNKED_JSON
+
+
+PROTOBUF_STREAM = "application/vnd.kubernetes.protobuf;stream=watch"
+
+
+class _ChunkedJson(Representation):
+    """JSON lines in HTTP chunks: what most watchers get."""
+
+    key = "chunked-json"
+
+    def payload(self, events: list[WatchEvent]) -> bytes:
+        return chunk(JSON.payload(events))
+
+
+CHUNKED_JSON = _ChunkedJson()
+
+
+def _object(event: WatchEvent) -> dict[str, Any]:
+    return orjson.loads(event.json)["object"]
+
+
+def _line(type_: str, obj: dict[str, Any]) -> bytes:
+    return orjson.dumps({"type": type_, "object": obj}) + b"\n"
+
+
+def _typed(view: View, event: WatchEvent) -> dict[str, Any]:
+    obj = _object(event)
+    return {"type": event.type, "object": obj if view.to_served is None else view.to_served(obj)}
+
+
+def _served(view: View, event: WatchEvent) -> bytes:
+    """Another version than the stored one."""
+    assert view.to_served is not None
+    obj = view.to_served(_object(event))
+    return _line(event.type, {"kind": view.row.kind, "apiVersion": view.row.api_version, **obj})
+
+
+def _partial(event: WatchEvent, version: str) -> bytes:
+    return _line(event.type, metadata_of(_object(event), version))
+
+
+class _Tables(Representation):
+    """One Table per event; only the first carries the column definitions, so each watcher has its own."""
+
+    def __init__(self, view: View, include: str, world: World, version: str) -> None:
+        self.key = ("table", id(self))
+        self._view, self._include, self._world, self._version = view, include, world, version
+        self._first = True
+
+    def payload(self, events: list[WatchEvent]) -> bytes:
+        return chunk(b"".join([self._frame(event) for event in events]))
+
+    def _frame(self, event: WatchEvent) -> bytes:
+        obj = _object(event)
+        if event.type == "BOOKMARK":
+            rows = [
+                {
+                    "cells": ["" for _ in self._view.kind.columns],
+                    "object": metadata_of(obj, f"meta.k8s.io/{self._version}"),
+                }
+            ]
+        else:
+            now = self._world.clock.now()
+            rows = [table.row_of(self._view, obj, self._include, now, self._version)]
+        columns, self._first = table.columns(self._view) if self._first else None, False
+        return _line(
+            event.type,
+            {
+                "kind": "Table",
+                "apiVersion": f"meta.k8s.io/{self._version}",
+                "metadata": {"resourceVersion": obj["metadata"].get("resourceVersion", "")},
+                "columnDefinitions": columns,
+                "rows": rows,
+            },
+        )

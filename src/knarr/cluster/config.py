@@ -1,0 +1,39 @@
+"""What a cluster is made of: every setting of `knarr up` and of the test fixture, with its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SERVICE_CIDR = "10.96.0.0/16"
+POD_CIDR = "10.244.0.0/16"
+ISSUER = "https://kubernetes.default.svc"
+
+
+@dataclass(frozen=True)
+class Config:
+    """`data_dir` None keeps everything in memory; `port` 0 lets the system choose; `secure_port` False serves nobody
+    outside this process."""
+
+    name: str = "knarr"
+    data_dir: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    serve: bool = True
+    nodes: int = 1
+    runtime: str = "simulated"  # simulated, process
+    service_cidrs: tuple[str, ...] = (SERVICE_CIDR,)
+    pod_cidr: str = POD_CIDR
+    node_ports: tuple[int, int] = (30000, 32767)
+    issuer: str = ISSUER
+    #: a token of system:masters besides the client certificate; drawn when empty
+    admin_token: str = ""
+    anonymous: bool = True
+    controllers: bool = True
+    scheduler: bool = True
+    #: etcd's: "periodic" (seconds) or "revision" (how many), "" is off
+    compaction_mode: str = "periodic"
+    compaction_retention: float = 300.0
+    quota_bytes: int = 8 << 30
+    #: seeds every draw of the cluster; None is the operating system's chance
+    seed: int | None = None

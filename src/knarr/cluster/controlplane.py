@@ -1,0 +1,126 @@
+"""An API server over a store: registry, admission, identities and, where wanted, the secure port."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from knarr.apiserver.discovery import Discovery
+from knarr.apiserver.handler import APIHandler
+from knarr.apiserver.health import Health
+from knarr.apiserver.server import Server
+from knarr.apiserver.watch import Watches
+from knarr.auth.authenticate import Authenticator
+from knarr.auth.authorize import Authorizers
+from knarr.auth.bootstrap import cluster_role_rules
+from knarr.auth.impersonation import impersonate, wanted_user
+from knarr.auth.node import NodeAuthorizer
+from knarr.auth.pki import PKI
+from knarr.auth.rbac import RBAC
+from knarr.auth.satokens import ServiceAccountTokens
+from knarr.auth.statictokens import StaticTokens, admin
+from knarr.client.client import Client
+from knarr.client.inprocess import InProcess
+from knarr.cluster import bootstrap, subresources
+from knarr.cluster.admission import AdmissionGate
+from knarr.cluster.config import Config
+from knarr.registry.context import Request, UserInfo
+from knarr.registry.local import LocalAPI
+from knarr.registry.operations import Operations
+from knarr.registry.registry import Registry
+from knarr.registry.services import ServiceHook
+from knarr.store.base import Store
+from knarr.world import World
+from knarr.world.network import advertise_address
+
+
+class ControlPlane:
+    """The API server of one cluster. `start` returns when it answers."""
+
+    def __init__(self, config: Config, world: World, store: Store) -> None:
+        self.config, self.world, self.store = config, world, store
+        directory = config.data_dir / "pki" if config.data_dir is not None else None
+        self.registry = Registry(store, world)
+        self.operations = Operations(self.registry)
+        self.services = ServiceHook(self.registry, config.service_cidrs, config.node_ports)
+        self.registry.hooks["", "services"] = self.services
+        self.pki = PKI(directory, world.clock, world.chance, (self.services.first_address, config.host))
+        self.token = config.admin_token or self._kept_token(directory)
+        self.local = LocalAPI(self.operations)
+        self.server: Server | None = None
+        self.ready = False
+
+        rbac = RBAC(self.registry)
+        node = NodeAuthorizer(self.registry, cluster_role_rules("system:node"))
+        self.authorizers = Authorizers(node, rbac)
+        tokens = ServiceAccountTokens(
+            [self.pki.signer.verifier], self.registry, world.clock, [config.issuer], [config.issuer]
+        )
+        methods = [StaticTokens(admin(self.token)), tokens]
+        self.authenticator = Authenticator(methods, world.clock, (config.issuer,), config.anonymous)
+        self.handler = APIHandler(
+            self.operations, self.authenticator, self.authorizers, world, impersonate=self._impersonate
+        )
+        self.registry.admission = AdmissionGate(self._chain())
+        subresources.register(self)
+        Watches(self.registry, self.handler, world)
+        Health(self.handler, lambda: None, lambda: None if self.ready else "not ready")
+
+    def _kept_token(self, directory: Path | None) -> str:
+        """The admin token: drawn once, kept beside the certificates."""
+        if directory is None:
+            return self.world.chance.token(16)
+        path = directory / "admin.token"
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_text().strip()
+        token = self.world.chance.token(16)
+        path.touch(mode=0o600)
+        path.write_text(token + "\n")
+        return token
+
+    async def _impersonate(self, request: Request, headers: list[tuple[str, str]]) -> UserInfo:
+        wanted = wanted_user(headers)
+        if wanted is None:
+            return request.user
+        return (await impersonate(request, wanted, self.authorizers)).user
+
+    def _advertised(self) -> str:
+        """The address in the kubernetes service's endpoints."""
+        host = self.config.host
+        return advertise_address() if host.startswith("127.") or host in ("localhost", "0.0.0.0") else host
+
+    def _chain(self) -> Chain:
+        from knarr.admission.chain import Chain
+
+        return Chain([])
+
+    async def start(self) -> None:
+        """Write what a new cluster holds, listen, be ready. Raises PortInUse."""
+        config = self.config
+        self.services.load()
+        port = 6443
+        if config.serve:
+            self.server = Server(self.handler, self.pki.server_context())
+            await self.server.start(config.host, config.port)
+            port = self.server.port
+        Discovery(self.registry, self.handler, f"{config.host}:{port}")
+        wanted = bootstrap.objects(
+            self._advertised(), port, config.service_cidrs, self.services.first_address
+        )
+        await bootstrap.write(self.registry, wanted)
+        self.ready = True
+
+    async def stop(self) -> None:
+        """End watches, stop listening."""
+        self.ready = False
+        if self.server is not None:
+            await self.server.stop()
+        self.registry.cache.close_all()
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.config.host}:{self.server.port if self.server else 0}"
+
+    def client(self, user: str = "", groups: tuple[str, ...] = (), manager: str = "knarr") -> Client:
+        """A client in this process, acting as `user` (the API server itself where empty)."""
+        return Client(InProcess(self.local, user, groups, manager), manager=manager)

@@ -1,0 +1,117 @@
+"""Hands out numbers of a range: node ports, and host numbers of a service network. In memory; the objects are the truth."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from knarr.world import Chance
+
+#: dynamic requests are served from the upper part of a range first, so that the lower is free for static ones
+#: (KEP-3070, KEP-3668)
+OFFSET_MIN, OFFSET_MAX, OFFSET_STEP = 16, 256, 16
+PORT_OFFSET_MAX, PORT_OFFSET_STEP = 128, 32
+
+
+class Full(Exception):
+    """Nothing is left."""
+
+
+class NumberRange:
+    """Numbers `low` to `high`, both included."""
+
+    def __init__(self, low: int, high: int, chance: Chance, reserved_for_static: int = 0) -> None:
+        self.low, self.high = low, high
+        self._chance = chance
+        self._dynamic_low = min(low + reserved_for_static, high)
+        self._taken: set[int] = set()
+
+    def __contains__(self, number: int) -> bool:
+        return self.low <= number <= self.high
+
+    def take(self, number: int) -> bool:
+        """False when it is taken already."""
+        if number in self._taken:
+            return False
+        self._taken.add(number)
+        return True
+
+    def take_any(self) -> int:
+        """Raises Full."""
+        for low, high in ((self._dynamic_low, self.high), (self.low, self._dynamic_low - 1)):
+            size = high - low + 1
+            if size <= 0:
+                continue
+            start = self._chance.randrange(size)
+            for step in range(size):
+                number = low + (start + step) % size
+                if number not in self._taken:
+                    self._taken.add(number)
+                    return number
+        raise Full
+
+    def release(self, number: int) -> None:
+        self._taken.discard(number)
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+
+class AddressRange:
+    """The usable addresses of a network: all but the first (and, in IPv4, the last)."""
+
+    def __init__(self, cidr: str, chance: Chance) -> None:
+        self.network = ipaddress.ip_network(cidr)
+        # larger than 2**16 addresses are never needed and would only make searches slow
+        usable = min(self.network.num_addresses - (2 if self.network.version == 4 else 1), 1 << 16)
+        offset = min(max(OFFSET_MIN, usable // OFFSET_STEP), OFFSET_MAX)
+        self._numbers = NumberRange(1, max(usable, 1), chance, offset if usable > OFFSET_MIN else 0)
+
+    @property
+    def family(self) -> str:
+        return f"IPv{self.network.version}"
+
+    @property
+    def first(self) -> str:
+        """The address of the `kubernetes` service."""
+        return str(self.network.network_address + 1)
+
+    def take(self, ip: str) -> str | None:
+        """Reserve one address; a message when that cannot be."""
+        address = ipaddress.ip_address(ip)
+        if address not in self.network:
+            return "the provided network does not match the current range"
+        number = int(address) - int(self.network.network_address)
+        if number not in self._numbers:
+            return "the provided network does not match the current range"
+        return None if self._numbers.take(number) else "provided IP is already allocated"
+
+    def take_any(self) -> str:
+        """Raises Full."""
+        return str(self.network.network_address + self._numbers.take_any())
+
+    def release(self, ip: str) -> None:
+        address = ipaddress.ip_address(ip)
+        if address in self.network:
+            self._numbers.release(int(address) - int(self.network.network_address))
+
+
+class PortRange:
+    """Node ports."""
+
+    def __init__(self, low: int, high: int, chance: Chance) -> None:
+        size = high - low + 1
+        offset = min(max(OFFSET_MIN, size // PORT_OFFSET_STEP), PORT_OFFSET_MAX)
+        self._numbers = NumberRange(low, high, chance, offset if size > OFFSET_MIN else 0)
+
+    def take(self, port: int) -> str | None:
+        if port not in self._numbers:
+            low, high = self._numbers.low, self._numbers.high
+            return f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
+        return None if self._numbers.take(port) else "provided port is already allocated"
+
+    def take_any(self) -> int:
+        """Raises Full."""
+        return self._numbers.take_any()
+
+    def release(self, port: int) -> None:
+        self._numbers.release(port)

@@ -1,0 +1,107 @@
+"""Create: name, fill in, admit, validate, store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.meta import errors, objectmeta, times
+from knarr.registry import encoding
+from knarr.registry.context import Request
+from knarr.registry.hooks import Admission
+from knarr.registry.result import Result
+from knarr.registry.storage import Object, View
+from knarr.store.base import CompareFailed
+
+#: how often a generated name that is taken is drawn again
+NAME_TRIES = 8
+
+
+async def create(view: View, request: Request, obj: Object, admission: Admission, hook: Any = None) -> Result:
+    """Store a new object, given in the view's version, already decoded and defaulted.
+
+    `hook` is the resource's own step around storing (allocations); see registry/special.py.
+    """
+    storage = view.storage
+    place(view, request, obj)
+    metadata = obj["metadata"]
+    # The name is drawn before field management and admission see the object, as the API server does.
+    generated = objectmeta.ensure_name(metadata, storage.world.chance)
+    now = storage.world.clock.now()
+    view.fields.update(None, obj, request.field_manager, request.subresource, times.format(now))
+    if view.to_stored is not None:
+        obj = view.to_stored(obj)
+    kind = storage.kind
+    review = admission.open(request, "CREATE", view.gvk, obj, None, request.options)
+    if review is not None:
+        await review.admit()
+    for attempt in range(NAME_TRIES):
+        objectmeta.prepare_create(metadata, storage.world.chance, now)
+        if hook is not None:
+            await hook.before_create(request, obj)
+        kind.prepare_for_create(obj)
+        try:
+            found = objectmeta.validate(metadata, storage.row.namespaced, kind.validate_name, "metadata")
+            found += kind.validate(obj)
+            if found:
+                raise errors.invalid(view.row.group, view.row.kind, metadata.get("name", ""), found)
+            for text in kind.warnings_on_create(obj):
+                request.warn(text)
+            if review is not None and attempt == 0:
+                await review.validate()
+            result = await _store(view, request, obj, bool(generated))
+        except errors.StatusError as error:
+            if hook is not None:
+                hook.undo(obj)
+            if error.reason != "AlreadyExists" or not generated or attempt == NAME_TRIES - 1:
+                raise
+            metadata["name"] = ""
+            objectmeta.ensure_name(metadata, storage.world.chance)
+            continue
+        if hook is not None:
+            if request.dry_run:
+                hook.undo(obj)
+            else:
+                hook.done(obj, None)
+        return result
+    raise AssertionError("unreachable")
+
+
+async def _store(view: View, request: Request, obj: Object, generated: bool) -> Result:
+    storage, metadata = view.storage, obj["metadata"]
+    name = metadata["name"]
+    key = storage.key(metadata.get("namespace", ""), name)
+    if request.dry_run:
+        if storage.cacher.get(key) is not None:
+            raise _exists(view, name, metadata)
+        body = encoding.orjson.dumps(_first_three(view, obj))
+        return Result(body, 201, view)
+    value = storage.encode(obj)
+    lease = await storage.lease() if storage.lease is not None else 0
+    try:
+        kv = await storage.store.put(key, value, expect=0, lease=lease)
+    except CompareFailed:
+        raise _exists(view, name, metadata) from None
+    return Result(view.served(value, kv.mod_revision), 201, view)
+
+
+def _exists(view: View, name: str, metadata: Object) -> errors.StatusError:
+    error = errors.already_exists(view.row.group, view.row.name, name)
+    if metadata.get("generateName"):
+        error.status["message"] += ", the server was not able to generate a unique name for the object"
+        error.status["details"]["retryAfterSeconds"] = 1
+    return error
+
+
+def _first_three(view: View, obj: Object) -> Object:
+    if view.to_served is not None:
+        obj = view.to_served(obj)
+    return {"kind": view.row.kind, "apiVersion": view.row.api_version, **obj}
+
+
+def place(view: View, request: Request, obj: Object) -> None:
+    """The object's namespace must be the request's; a cluster-scoped object has none."""
+    metadata = obj.setdefault("metadata", {})
+    if not objectmeta.place_in_namespace(metadata, request.namespace, view.row.namespaced):
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )

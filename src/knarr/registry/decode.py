@@ -1,0 +1,189 @@
+"""From a request's body to a normalised, defaulted object, with Kubernetes' words for everything that can be wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from knarr.api.catalog import BY_GVK
+from knarr.api.decoding import DecodeError
+from knarr.api.scheme import Strictness, scheme
+from knarr.meta import errors, gojson
+from knarr.registry.context import Request
+from knarr.registry.storage import Object, View
+
+YAML, PROTOBUF = "application/yaml", "application/vnd.kubernetes.protobuf"
+ACCEPTED = ("application/json", YAML, PROTOBUF)
+#: where the API server's own scheme lives, as its messages name it
+SCHEME = 'scheme "pkg/api/legacyscheme/scheme.go:30"'
+
+
+def unsupported() -> errors.StatusError:
+    return errors.unsupported_media_type(
+        f"the body of the request was in an unknown format - accepted media types include: {', '.join(ACCEPTED)}"
+    )
+
+
+class Decoder:
+    """Reads bodies of built-in and custom kinds. Findings go to the request as warnings, or raise under Strict."""
+
+    def body(self, view: View, request: Request, body: bytes, content_type: str) -> Object:
+        """The object of a POST or PUT, defaulted. Raises 400, 415."""
+        if content_type == YAML:
+            body = from_yaml(view, body)
+        elif content_type != "application/json":
+            raise unsupported()
+        if view.normalize is not None:
+            return self._custom(view, request, body)
+        try:
+            obj, findings = scheme().decode_object(
+                view.definition, body, Strictness(request.field_validation)
+            )
+        except DecodeError as error:
+            check_syntax(view, body)
+            check_type(view, _type_of(view, body), body)
+            kind, version = _named(view, body)
+            raise errors.bad_request(
+                f'{kind} in version "{version}" cannot be handled as a {view.row.kind}: {error}'
+            ) from None
+        if (
+            obj.get("kind", view.row.kind) != view.row.kind
+            or obj.get("apiVersion", view.row.api_version) != view.row.api_version
+        ):
+            check_type(view, (obj.get("apiVersion", ""), obj.get("kind", "")), body)
+        self._report(view, request, findings, obj)
+        return self._finish(view, obj)
+
+    def normalize(self, view: View, request: Request, new: Any, quietly: bool = False) -> Object:
+        """An object that a patch made of a live one. Raises ValueError with Go's words for a wrong type."""
+        if view.normalize is not None:
+            obj, findings = view.normalize(new)
+        else:
+            obj, findings = scheme().normalize(view.definition, new)
+        if not quietly:
+            self._report(view, request, findings, obj)
+        return self._finish(view, obj)
+
+    def applied(self, view: View, request: Request, body: bytes) -> Object:
+        """The configuration of a server-side apply: checked, but neither defaulted nor normalised."""
+        try:
+            config = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            config = _load_yaml_patch(body)
+        if not isinstance(config, dict):
+            raise errors.bad_request(
+                "error decoding YAML: json: cannot unmarshal into Go value of type map[string]interface {}"
+            )
+        return config
+
+    def _custom(self, view: View, request: Request, body: bytes) -> Object:
+        assert view.normalize is not None
+        check_syntax(view, body)
+        obj = orjson.loads(body)
+        if not isinstance(obj, dict):
+            check_type(view, _type_of(view, body), body)
+        obj, findings = view.normalize(obj, body)
+        check_type(view, (obj.get("apiVersion", ""), obj.get("kind", "")), body)
+        self._report(view, request, findings, obj)
+        return self._finish(view, obj)
+
+    def _finish(self, view: View, obj: Object) -> Object:
+        obj.setdefault("metadata", {})
+        view.kind.default(obj)
+        return obj
+
+    def _report(self, view: View, request: Request, findings: list[str], obj: Object) -> None:
+        if not findings or request.field_validation == "Ignore":
+            return
+        if request.field_validation == "Strict":
+            kind = obj.get("kind", view.row.kind)
+            raise errors.bad_request(
+                f'{kind} in version "{view.row.version}" cannot be handled as a {view.row.kind}:'
+                f" strict decoding error: {', '.join(findings)}"
+            )
+        for text in findings:
+            request.warn(text)
+
+
+def from_yaml(view: View, body: bytes) -> bytes:
+    """The first document as JSON. Raises 400."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        document = next(iter(yaml.load_all(body, Loader=loader)), None)
+        return orjson.dumps(document)
+    except (yaml.YAMLError, TypeError, StopIteration) as error:
+        raise unrecognized(view, gojson.yaml_error(error), body) from None
+
+
+def _load_yaml_patch(body: bytes) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise errors.bad_request(
+            f"error decoding YAML: error converting YAML to JSON: {gojson.yaml_error(error)}"
+        ) from None
+
+
+def check_syntax(view: View, body: bytes) -> None:
+    """Raises 400 where the body is no JSON at all."""
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        why = f"couldn't get version/kind; json parse error: {gojson.syntax_error(body)}"
+        raise unrecognized(view, why, body) from None
+
+
+def unrecognized(view: View, why: str, body: bytes) -> errors.StatusError:
+    """400 for a body whose kind cannot even be read."""
+    return errors.bad_request(
+        f"the object provided is unrecognized (must be of type {view.row.kind}): {why} ({gojson.excerpt(body)})"
+    )
+
+
+def _type_of(view: View, body: bytes) -> tuple[str, str]:
+    """(apiVersion, kind) of a body that is JSON. Raises 400 when they are no strings."""
+    why = gojson.type_meta_error(body)
+    if why:
+        raise unrecognized(view, f"couldn't get version/kind; json parse error: {why}", body)
+    obj = orjson.loads(body) or {}
+    return obj.get("apiVersion") or "", obj.get("kind") or ""
+
+
+def _named(view: View, body: bytes) -> tuple[str, str]:
+    api_version, kind = _type_of(view, body)
+    return kind or view.row.kind, (api_version or view.row.api_version).rpartition("/")[2]
+
+
+def check_type(view: View, type_: tuple[str, str], body: bytes) -> None:
+    """The body's kind must be the resource's; an absent one is taken to be."""
+    api_version, kind = type_[0] or view.row.api_version, type_[1] or view.row.kind
+    if (api_version, kind) == (view.row.api_version, view.row.kind):
+        return
+    if api_version.count("/") > 1:
+        raise unrecognized(view, f"unexpected GroupVersion string: {api_version}", body)
+    group, _, version = api_version.rpartition("/")
+    if view.custom:
+        raise errors.bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version ({view.row.api_version})"
+            if api_version != view.row.api_version
+            else f"the kind in the data ({kind}) does not match the expected kind ({view.row.kind})"
+        )
+    known = (group, version, kind) in BY_GVK or (
+        kind.endswith("List") and (group, version, kind.removesuffix("List")) in BY_GVK
+    )
+    if known:
+        ours = f"{folder(view.row.group)}.{view.row.kind}"
+        why = f"converting ({version}.{kind}) to ({ours}): unknown conversion"
+    else:
+        why = f'no kind "{kind}" is registered for version "{api_version}" in {SCHEME}'
+    raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {view.row.kind}: {why}')
+
+
+def folder(group: str) -> str:
+    """The Go package of a group's internal types."""
+    return group.partition(".")[0] or "core"

@@ -1,0 +1,36 @@
+"""The DeleteOptions a DELETE may carry as its body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from knarr.meta import errors, gojson
+from knarr.registry.decode import ACCEPTED, unsupported
+
+KINDS = ("DeleteOptions", "")
+
+
+def parse(body: bytes, content_type: str) -> dict[str, Any] | None:
+    """None when there is no body. Raises 400, 415."""
+    if not body or not body.strip():
+        return None
+    if content_type not in ACCEPTED:
+        raise unsupported()
+    if content_type == "application/yaml":
+        import yaml
+
+        raw = yaml.safe_load(body)
+    else:
+        try:
+            raw = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            why = gojson.syntax_error(body)
+            raise errors.bad_request(f"couldn't get version/kind; json parse error: {why}") from None
+    if raw is None:
+        return None
+    kind = raw.get("kind", "") if isinstance(raw, dict) else None
+    if kind not in KINDS:
+        raise errors.bad_request(f"decoded object cannot be converted to DeleteOptions: {kind}")
+    return raw

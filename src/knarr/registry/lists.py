@@ -1,0 +1,222 @@
+"""List: at the newest revision, not older than one, or exactly at one; whole or in pages."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+
+from knarr.meta import errors, fields
+from knarr.registry import encoding
+from knarr.registry.context import Request
+from knarr.registry.options import ListOptions
+from knarr.registry.result import Result
+from knarr.registry.storage import Object, View
+from knarr.store.base import Compacted, FutureRevision
+
+#: how long a list or get waits for a revision the cache has not seen
+REVISION_WAIT_SECONDS = 3.0
+TOO_LARGE_CAUSES = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+CONTINUE_EXPIRED = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list"
+    " without the continue parameter, or use the continue token in this response to retrieve the remainder of the"
+    " results. Continuing with the provided token results in an inconsistent list - objects that were created,"
+    " modified, or deleted between the time the first chunk was returned and now may show up in the list."
+)
+
+
+def too_large(asked: int, current: int) -> errors.StatusError:
+    """504 with the causes clients look for."""
+    error = errors.timeout(f"Timeout: Too large resource version: {asked}, current: {current}", 1)
+    error.status["details"] = {"causes": TOO_LARGE_CAUSES, "retryAfterSeconds": 1}
+    return error
+
+
+def parse_revision(text: str) -> int:
+    """Raises 400 in ParseUint's words."""
+    if text in ("", "0"):
+        return 0
+    if not text.isascii() or not text.isdigit():
+        why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise errors.bad_request(f"invalid resource version: {why}")
+    return int(text)
+
+
+def encode_continue(revision: int, start: str) -> str:
+    token = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": start})
+    return base64.urlsafe_b64encode(token).decode().rstrip("=")
+
+
+def decode_continue(text: str) -> tuple[int, str]:
+    """(revision, or -1 for the newest; key below the prefix). Raises 400."""
+    try:
+        token = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        version, revision, start = token.get("v"), token.get("rv", 0), token.get("start", "")
+    except Exception as error:
+        raise errors.bad_request(f"continue key is not valid: {error}") from None
+    if version != "meta.k8s.io/v1":
+        raise errors.bad_request(
+            f'continue key is not valid: server does not recognize this encoded version "{version}"'
+        )
+    if revision == 0:
+        raise errors.bad_request(
+            "continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)"
+        )
+    if not start or start.startswith("/") or ".." in start.split("/"):
+        raise errors.bad_request(
+            "continue key is not valid: encoded start key empty or malformed (version meta.k8s.io/v1)"
+        )
+    return revision, start
+
+
+async def list_(view: View, request: Request, options: ListOptions) -> Result:
+    """A list's body in the view's kind, as JSON."""
+    chosen = await select(view, request, options)
+    row = view.row
+    if view.custom:
+        return Result(_custom_body(view, chosen), 200, view, is_list=True)
+    head = encoding.list_header(
+        row.kind + "List", row.api_version, chosen.revision, chosen.next, chosen.remaining
+    )
+    if view.to_served is None:
+        stored = view.storage.row
+        skip = encoding.item_skip(stored.kind, stored.api_version)
+        pieces = encoding.join_items(((v, r) for v, r in chosen.items), skip)
+    else:
+        bare = (view.served_object(v, r) for v, r in chosen.items)
+        pieces = [b",".join(orjson.dumps(without_type(o)) for o in bare)]
+    return Result(encoding.join([head, *pieces, b"]}"]), 200, view, is_list=True)
+
+
+def without_type(obj: Object) -> Object:
+    return {k: v for k, v in obj.items() if k not in ("kind", "apiVersion")}
+
+
+def _custom_body(view: View, chosen: Chosen) -> bytes:
+    """Lists of custom resources name their items' kinds and always carry `continue`."""
+    metadata: Object = {"continue": chosen.next, "resourceVersion": str(chosen.revision)}
+    if chosen.remaining is not None:
+        metadata["remainingItemCount"] = chosen.remaining
+    row = view.row
+    kind = view.extra.get("listKind", row.kind + "List")
+    head = orjson.dumps({"apiVersion": row.api_version, "kind": kind, "metadata": metadata})
+    items = b",".join(view.served(v, r) for v, r in chosen.items)
+    return head[:-1] + b',"items":[' + items + b"]}"
+
+
+class Chosen:
+    """The items of one page and where the next begins."""
+
+    __slots__ = ("items", "next", "remaining", "revision")
+
+    def __init__(
+        self, items: list[tuple[bytes, int]], revision: int, next_: str = "", remaining: int | None = None
+    ):
+        self.items, self.revision, self.next, self.remaining = items, revision, next_, remaining
+
+
+Predicate = Callable[[Any], bool]
+
+
+def predicate(view: View, request: Request, options: ListOptions) -> Predicate | None:
+    """Whether an entry is wanted; None wants all. Raises 400 for a field the kind does not select by."""
+    label, field = options.label_selector, options.field_selector
+    tests: list[Predicate] = []
+    if label is not None:
+        matches = label.matches
+        tests.append(lambda entry: matches(entry.labels))
+    if field is not None:
+        check_fields(view, field)
+        chosen = field.matches
+        tests.append(lambda entry: chosen(entry.fields))
+    if request.name:
+        name = request.name
+        tests.append(lambda entry: entry.name == name)
+    if not tests:
+        return None
+    if len(tests) == 1:
+        return tests[0]
+    return lambda entry: all(test(entry) for test in tests)
+
+
+def check_fields(view: View, selector: fields.FieldSelector) -> None:
+    """Only metadata.name, metadata.namespace and the kind's own fields can be selected by."""
+    known = {"metadata.name"} | set(selectable(view))
+    if view.row.namespaced or not view.custom:
+        known.add("metadata.namespace")
+    for requirement in selector.requirements:
+        if requirement.field not in known:
+            raise errors.bad_request(unsupported_field(view, requirement.field))
+
+
+def unsupported_field(view: View, field: str) -> str:
+    """What a selector by an unknown field is told; a few kinds have words of their own."""
+    own = getattr(view.storage.kind, "unsupported_field", None)
+    if own is not None:
+        return own(field)
+    if selectable(view):
+        return f"field label not supported: {field}"
+    return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+
+
+def selectable(view: View) -> Iterable[str]:
+    """The kind's own selectable fields: those it reports of any object."""
+    return view.kind.fields({"metadata": {}, "spec": {}, "status": {}})
+
+
+async def select(view: View, request: Request, options: ListOptions) -> Chosen:
+    """The entries a list answers with; raises 410 for revisions that are compacted, 504 for future ones."""
+    wanted = predicate(view, request, options)
+    cacher = view.storage.cacher
+    revision, start = 0, ""
+    if options.continue_:
+        if options.resource_version not in ("", "0"):
+            raise errors.bad_request("specifying resource version is not allowed when using continue")
+        revision, start = decode_continue(options.continue_)
+        return await _page(view, request, options, wanted, max(revision, 0), start)
+    revision = parse_revision(options.resource_version)
+    if options.resource_version_match == "Exact" or (
+        revision and options.limit and not options.resource_version_match
+    ):
+        return await _page(view, request, options, wanted, revision, "")
+    if revision > cacher.revision and not await cacher.wait_until(revision, REVISION_WAIT_SECONDS):
+        raise too_large(revision, cacher.revision)
+    if options.limit and options.resource_version != "0":
+        return await _page(view, request, options, wanted, 0, "")
+    entries = cacher.list(request.namespace, wanted)
+    return Chosen([(e.value, e.mod_revision) for e in entries], cacher.revision)
+
+
+async def _page(
+    view: View, request: Request, options: ListOptions, wanted: Predicate | None, revision: int, start: str
+) -> Chosen:
+    """Up to `limit` entries from `start` on, at one revision: the cache's own if that is the newest, else history."""
+    storage, cacher = view.storage, view.storage.cacher
+    prefix = storage.prefix
+    if request.namespace and storage.row.namespaced:
+        prefix += request.namespace.encode() + b"/"
+    at = revision or cacher.revision
+    try:
+        entries = cacher.at(prefix, prefix + start.encode() if start else b"", at)
+    except Compacted:
+        if not options.continue_:
+            raise errors.expired("The resourceVersion for the provided list is too old.") from None
+        error = errors.expired(CONTINUE_EXPIRED)
+        error.status["metadata"] = {"continue": encode_continue(-1, start)}
+        raise error from None
+    except FutureRevision:
+        if await cacher.wait_until(at, REVISION_WAIT_SECONDS):
+            return await _page(view, request, options, wanted, revision, start)
+        raise too_large(at, cacher.revision) from None
+    items: list[tuple[bytes, int]] = []
+    limit, count = options.limit, len(entries)
+    for index, entry in enumerate(entries):
+        if wanted is None or wanted(entry):
+            items.append((entry.value, entry.mod_revision))
+            if limit and len(items) == limit and index + 1 < count:
+                after = entry.key[len(prefix) :].decode() + "\0"
+                remaining = count - index - 1 if wanted is None else None
+                return Chosen(items, at, encode_continue(at, after), remaining)
+    return Chosen(items, at)

@@ -1,0 +1,123 @@
+"""The registry as clients in this process meet it: the same verbs and rules, no HTTP and no authorization.
+
+Implements `client.inprocess.API` (a sibling layer, so only its shape is known here).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from knarr.meta import errors, fields, labels
+from knarr.registry.context import LOOPBACK, Request, UserInfo
+from knarr.registry.operations import Operations
+from knarr.registry.storage import View
+from knarr.watchcache import Entry, Selection, Watcher
+
+EntryEvent = tuple[str, Entry, Entry | None]
+
+
+class Call(Protocol):
+    """`client.inprocess.Call`."""
+
+    verb: str
+    resource: Any
+    namespace: str
+    name: str
+    subresource: str
+    query: Mapping[str, str]
+    body: bytes | None
+    content_type: str
+    user: str
+    groups: tuple[str, ...]
+    user_agent: str
+
+
+class LocalAPI:
+    """Requests and subscriptions of one process's own clients."""
+
+    def __init__(
+        self, operations: Operations, raw: Callable[[str, Mapping[str, str]], Awaitable[bytes]] | None = None
+    ) -> None:
+        self._operations = operations
+        self._raw = raw
+
+    async def call(self, call: Call) -> bytes:
+        """The body of the answer; raises StatusError."""
+        row = call.resource
+        request = Request(
+            call.verb,
+            "",
+            row.group,
+            row.version,
+            row.name,
+            call.subresource,
+            call.namespace,
+            call.name,
+            UserInfo(call.user, groups=call.groups) if call.user else LOOPBACK,
+            call.user_agent,
+            query=dict(call.query),
+        )
+        if call.verb == "create" and not call.subresource:
+            request.name = ""
+        return (await self._operations.serve(request, call.body or b"", call.content_type)).body
+
+    async def raw(self, path: str, query: Mapping[str, str]) -> bytes:
+        if self._raw is None:
+            raise errors.page_not_found()
+        return await self._raw(path, query)
+
+    async def subscribe(
+        self,
+        resource: Any,
+        namespace: str,
+        label_selector: str,
+        field_selector: str,
+        since_revision: int | None,
+        callback: Callable[[list[EntryEvent]], None],
+        closed: Callable[[errors.StatusError | None], None],
+    ) -> Watcher:
+        """See `client.inprocess.API.subscribe`; views of another version get their own entries."""
+        view = self._operations.registry.view(resource.group, resource.version, resource.name)
+        if view is None:
+            raise errors.page_not_found()
+        cacher = view.storage.cacher
+        await cacher.fill()
+        try:
+            selection = Selection(
+                namespace,
+                "",
+                labels.parse(label_selector) if label_selector else None,
+                fields.parse(field_selector) if field_selector else None,
+            )
+        except ValueError as error:
+            raise errors.bad_request(str(error)) from None
+        deliver = callback if view.to_served is None else _converted(view, callback)
+        return cacher.subscribe(deliver, selection, since=since_revision, closed=lambda why: closed(None))
+
+
+class _Served:
+    """An entry in another version than the stored one."""
+
+    def __init__(self, view: View, entry: Entry) -> None:
+        self._view, self._entry = view, entry
+        self.namespace, self.name, self.mod_revision = entry.namespace, entry.name, entry.mod_revision
+
+    @property
+    def body(self) -> bytes:
+        return self._view.served(self._entry.value, self.mod_revision)
+
+    def cached(self, key: Any, builder: Callable[[bytes], Any]) -> Any:
+        return self._entry.cached((self._view.row.api_version, key), lambda _: builder(self.body))
+
+
+def _converted(view: View, callback: Callable[[list[Any]], None]) -> Callable[[list[EntryEvent]], None]:
+    def deliver(batch: list[EntryEvent]) -> None:
+        callback(
+            [
+                (type_, _Served(view, entry), _Served(view, prev) if prev else None)
+                for type_, entry, prev in batch
+            ]
+        )
+
+    return deliver

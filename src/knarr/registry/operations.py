@@ -1,0 +1,219 @@
+"""The door below HTTP: one function per verb. Whoever comes in here meets decoding, admission, validation and store.
+
+Authentication, authorization and flow control are above (apiserver/); in-process clients enter here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import orjson
+
+from knarr.meta import errors, fielderrors
+from knarr.meta.managed import default_manager
+from knarr.registry import encoding, patch
+from knarr.registry.context import Request
+from knarr.registry.create import create
+from knarr.registry.decode import Decoder
+from knarr.registry.delete import delete
+from knarr.registry.lists import REVISION_WAIT_SECONDS, list_, select, too_large, without_type
+from knarr.registry.options import (
+    ListOptions,
+    check_write,
+    delete_options,
+    list_options,
+    parse_bool,
+)
+from knarr.registry.registry import Registry
+from knarr.registry.result import Result
+from knarr.registry.storage import Object, View
+from knarr.registry.update import Write, update
+from knarr.store.base import NoSpace, RequestTooLarge, StoreFailed
+
+#: `DeleteCollectionWorkers`: how many deletes of a collection are under way at once
+COLLECTION_WORKERS = 256
+OPTIONS_OF = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
+
+
+class Operations:
+    """Carries out resource requests against a registry."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.decoder = Decoder()
+        self._verbs: dict[str, Callable[[Request, View, bytes, str], Awaitable[Result]]] = {
+            "get": self.get,
+            "list": self.list,
+            "create": self.create,
+            "update": self.update,
+            "patch": self.patch,
+            "delete": self.delete,
+            "deletecollection": self.deletecollection,
+        }
+
+    async def serve(
+        self, request: Request, body: bytes = b"", content_type: str = "application/json"
+    ) -> Result:
+        """Answer any resource request but watch. Raises StatusError."""
+        view = self.find(request)
+        handler = self.registry.handlers.get((request.group, request.resource, request.subresource))
+        try:
+            if handler is not None:
+                return await handler(request, view, body, content_type)
+            return await self._verbs[request.verb](request, view, body, content_type)
+        except NoSpace as error:
+            raise errors.StatusError(errors.failure(500, "", str(error))) from None
+        except RequestTooLarge as error:
+            raise errors.StatusError(errors.failure(500, "", str(error))) from None
+        except StoreFailed as error:
+            raise errors.internal(str(error)) from None
+
+    def find(self, request: Request) -> View:
+        """The view a request is about. Raises 404 for what is not served and 405 for verbs it does not know."""
+        view = self.registry.view(request.group, request.version, request.resource)
+        if (
+            view is None
+            or view.row.namespaced is False
+            and request.namespace
+            and request.resource != "namespaces"
+        ):
+            raise errors.page_not_found()
+        row = view.row
+        if request.subresource:
+            sub = row.subresources.get(request.subresource)
+            if sub is None:
+                raise errors.page_not_found()
+            verbs = sub[2]
+        else:
+            verbs = row.verbs
+        if request.verb not in verbs:
+            raise method_not_allowed()
+        if row.namespaced and not request.namespace:
+            if request.name:
+                raise errors.page_not_found()
+            if request.verb in ("create", "deletecollection"):
+                raise method_not_allowed()
+        return view
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    async def get(self, request: Request, view: View, body: bytes = b"", content_type: str = "") -> Result:
+        cacher = view.storage.cacher
+        if version := request.query.get("resourceVersion"):
+            await self._wait_for(cacher, version)
+        entry = cacher.get(view.storage.key(request.namespace, request.name))
+        if entry is None:
+            raise errors.not_found(view.row.group, view.row.name, request.name)
+        return Result(view.served(entry.value, entry.mod_revision), 200, view)
+
+    async def _wait_for(self, cacher: object, version: str) -> None:
+        if not (version.isascii() and version.isdigit()):
+            why = f'resourceVersion: Invalid value: "{version}": strconv.ParseUint: parsing "{version}": invalid syntax'
+            raise errors.StatusError(errors.failure(500, "", why))
+        revision = int(version)
+        if revision > cacher.revision and not await cacher.wait_until(revision, REVISION_WAIT_SECONDS):  # type: ignore[attr-defined]
+            raise too_large(revision, cacher.revision)  # type: ignore[attr-defined]
+
+    async def list(self, request: Request, view: View, body: bytes = b"", content_type: str = "") -> Result:
+        return await list_(view, request, list_options(request.query))
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    async def create(self, request: Request, view: View, body: bytes, content_type: str) -> Result:
+        read_write_options(request, view)
+        obj = self.decoder.body(view, request, body, content_type)
+        return await create(view, request, obj, self.registry.admission, self._hook(view))
+
+    async def update(self, request: Request, view: View, body: bytes, content_type: str) -> Result:
+        read_write_options(request, view)
+        obj = self.decoder.body(view, request, body, content_type)
+        patch.check_name(request, obj)
+
+        snapshot, first = orjson.dumps(obj), [obj]
+
+        async def transform(live: Object | None) -> Object:
+            # An attempt changes what it is given; one that follows a lost race starts from what was sent.
+            return first.pop() if first else orjson.loads(snapshot)
+
+        write = Write(
+            create=view.storage.kind.allow_create_on_update and not request.subresource,
+            uid_is_precondition=True,
+        )
+        return await update(view, request, transform, self.registry.admission, write, self._hook(view))
+
+    async def patch(self, request: Request, view: View, body: bytes, content_type: str) -> Result:
+        accepted = patch.CUSTOM_TYPES if view.custom else patch.TYPES
+        if content_type not in accepted:
+            raise patch.unsupported(content_type, view.custom)
+        is_apply = content_type == patch.APPLY
+        read_write_options(request, view, is_apply)
+        transform = patch.transform(view, request, content_type, body, self.decoder)
+        write = Write(applied=is_apply, create=is_apply and not request.subresource)
+        return await update(view, request, transform, self.registry.admission, write, self._hook(view))
+
+    async def delete(self, request: Request, view: View, body: bytes, content_type: str) -> Result:
+        options = self._delete_options(request, body, content_type)
+        return await delete(view, request, options, self.registry.admission, self._hook(view))
+
+    async def deletecollection(self, request: Request, view: View, body: bytes, content_type: str) -> Result:
+        """Delete all that a list would have given; an object that went away meanwhile is no error."""
+        options = list_options(request.query)
+        deletion = self._delete_options(request, body, content_type)
+        chosen = await select(view, request, ListOptions(options.label_selector, options.field_selector))
+        items = [encoding.decode_stored(value, revision) for value, revision in chosen.items]
+        admission, hook = self.registry.admission, self._hook(view)
+
+        async def one(obj: Object) -> None:
+            single = Request(**{name: getattr(request, name) for name in Request.__slots__})
+            single.namespace, single.name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+            try:
+                await delete(view, single, deletion, admission, hook)
+            except errors.StatusError as error:
+                if error.code != 404:
+                    raise
+
+        for at in range(0, len(items), COLLECTION_WORKERS):
+            await asyncio.gather(*(one(obj) for obj in items[at : at + COLLECTION_WORKERS]))
+        served = items if view.to_served is None else [view.to_served(obj) for obj in items]
+        row = view.row
+        if not view.custom:
+            served = [without_type(obj) for obj in served]
+        head = encoding.list_header(row.kind + "List", row.api_version, chosen.revision)
+        return Result(head + b",".join(map(orjson.dumps, served)) + b"]}", 200, view, is_list=True)
+
+    def _delete_options(self, request: Request, body: bytes, content_type: str):
+        from knarr.registry import deletebody
+
+        options = delete_options(request.query, deletebody.parse(body, content_type))
+        request.dry_run = options.dry_run
+        return options
+
+    def _hook(self, view: View):
+        return self.registry.hooks.get((view.storage.row.group, view.storage.row.name))
+
+
+def method_not_allowed() -> errors.StatusError:
+    message = "the server does not allow this method on the requested resource"
+    return errors.StatusError(errors.failure(405, "MethodNotAllowed", message, {}))
+
+
+def read_write_options(request: Request, view: View, is_apply: bool = False) -> None:
+    """dryRun, fieldManager, fieldValidation and force from the query onto the request. Raises 422."""
+    query = request.query
+    if query:
+        if found := check_write(view.row.kind, query, is_apply):
+            raise errors.invalid("meta.k8s.io", OPTIONS_OF[request.verb], "", found)
+        request.dry_run = "dryRun" in query
+        request.field_manager = query.get("fieldManager", "")
+        request.field_validation = query.get("fieldValidation") or "Warn"
+        request.force = parse_bool(query, "force")
+        if "force" in query and not is_apply:
+            found = [fielderrors.forbidden("force", "may not be specified for non-apply patch")]
+            raise errors.invalid("meta.k8s.io", OPTIONS_OF[request.verb], "", found)
+    elif is_apply:
+        raise errors.invalid("meta.k8s.io", "PatchOptions", "", check_write(view.row.kind, {}, True))
+    if not request.field_manager:
+        request.field_manager = default_manager(request.user_agent)
+    kind = {"kind": OPTIONS_OF[request.verb], "apiVersion": "meta.k8s.io/v1"}
+    request.options = {**kind, "dryRun": ["All"]} if request.dry_run else kind  # type: ignore[dict-item]

@@ -1,0 +1,105 @@
+"""PATCH: what each of the four patch types makes of the live object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from knarr.api import schema
+from knarr.meta import errors, fielderrors, times
+from knarr.meta.patch import json_patch, merge_patch, strategic
+from knarr.registry.context import Request
+from knarr.registry.decode import Decoder
+from knarr.registry.storage import Object, View
+from knarr.registry.update import Transform
+
+JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
+STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
+APPLY_CBOR = "application/apply-patch+cbor"
+#: what a resource accepts, in the order a 415 lists them
+TYPES = (JSON, MERGE, STRATEGIC, APPLY)
+CUSTOM_TYPES = (JSON, MERGE, APPLY)
+
+
+def unsupported(content_type: str, custom: bool) -> errors.StatusError:
+    accepted = ", ".join(CUSTOM_TYPES if custom else TYPES)
+    return errors.unsupported_media_type(
+        f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+    )
+
+
+def transform(view: View, request: Request, content_type: str, body: bytes, decoder: Decoder) -> Transform:
+    """A function from the live object to the patched one. Raises at once for a body that is no patch."""
+    if content_type == APPLY:
+        return _apply(view, request, body, decoder)
+    patch = _parse(body)
+    apply: Callable[[Object], Any]
+    if content_type == JSON:
+        apply = lambda live: json_patch.apply(live, patch)  # noqa: E731
+    elif content_type == MERGE:
+        apply = lambda live: merge_patch.apply(live, patch)  # noqa: E731
+    else:
+        apply = lambda live: strategic.apply(live, patch, view.definition, schema)  # noqa: E731
+
+    async def patched(live: Object | None) -> Object:
+        assert live is not None
+        new = apply(live)
+        return _decode_patched(view, request, new, decoder)
+
+    return patched
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        from knarr.meta import gojson
+
+        raise errors.bad_request(f"error decoding patch: {gojson.syntax_error(body)}") from None
+
+
+def _decode_patched(view: View, request: Request, new: Any, decoder: Decoder) -> Object:
+    """Check the result against the schema and default it; it must still be the object the URL names."""
+    try:
+        obj = decoder.normalize(view, request, new)
+    except ValueError as error:
+        text = orjson.dumps(new, option=orjson.OPT_SORT_KEYS).decode()
+        found = [fielderrors.invalid("patch", text, str(error))]
+        raise errors.invalid("", "", "", found) from None
+    check_name(request, obj)
+    return obj
+
+
+def check_name(request: Request, obj: Object) -> None:
+    name = (obj.get("metadata") or {}).get("name", "")
+    if not name:
+        raise errors.bad_request(
+            f"the name of the object ({request.name} based on URL) was undeterminable: name must be provided"
+        )
+    if name != request.name:
+        raise errors.bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({request.name})"
+        )
+
+
+def _apply(view: View, request: Request, body: bytes, decoder: Decoder) -> Transform:
+    config = decoder.applied(view, request, body)
+    clock = view.storage.world.clock
+
+    async def applied(live: Object | None) -> Object:
+        row = view.row
+        base = live or {"apiVersion": row.api_version, "kind": row.kind, "metadata": {"name": request.name}}
+        if live is None and row.namespaced:
+            base["metadata"]["namespace"] = request.namespace
+        now = times.format(clock.now())
+        new = view.fields.apply(base, config, request.field_manager, request.force, request.subresource, now)
+        managed = new["metadata"].pop("managedFields", None)
+        obj = decoder.normalize(view, request, new, quietly=True)
+        if managed:
+            obj["metadata"]["managedFields"] = managed
+        check_name(request, obj)
+        return obj
+
+    return applied

@@ -1,0 +1,94 @@
+"""One stored resource: its rules, its place in the store, its cache; and the views clients have of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from knarr.api.kind import Kind
+from knarr.api.resources import Resource
+from knarr.meta.managed import FieldManager
+from knarr.registry import encoding
+from knarr.store.base import Store
+from knarr.watchcache import Cacher
+from knarr.world import World
+
+Object = dict[str, Any]
+
+#: where etcd keeps resources whose folder is not their name
+FOLDERS = {
+    ("", "services"): "services/specs",
+    ("", "endpoints"): "services/endpoints",
+    ("", "nodes"): "minions",
+    ("", "replicationcontrollers"): "controllers",
+    ("networking.k8s.io", "ingresses"): "ingress",
+    ("apiextensions.k8s.io", "customresourcedefinitions"): "apiextensions.k8s.io/customresourcedefinitions",
+    ("apiregistration.k8s.io", "apiservices"): "apiregistration.k8s.io/apiservices",
+}
+
+
+def prefix_of(group: str, resource: str, custom: bool = False) -> bytes:
+    """`/registry/pods/`: what all keys of a resource begin with."""
+    folder = f"{group}/{resource}" if custom else FOLDERS.get((group, resource), resource)
+    return f"/registry/{folder}/".encode()
+
+
+@dataclass(slots=True)
+class Storage:
+    """What is stored of one resource; versions and groups that share it are `View`s."""
+
+    row: Resource
+    kind: Kind
+    prefix: bytes
+    store: Store
+    cacher: Cacher
+    world: World
+    #: seconds an object lives (events); 0 is for ever
+    ttl_seconds: int = 0
+    lease: Callable[[], Awaitable[int]] | None = None
+
+    @property
+    def group(self) -> str:
+        return self.row.group
+
+    def key(self, namespace: str, name: str) -> bytes:
+        if self.row.namespaced:
+            return b"%b%b/%b" % (self.prefix, namespace.encode(), name.encode())
+        return self.prefix + name.encode()
+
+    def encode(self, obj: Object) -> bytes:
+        return encoding.encode_stored(obj, self.row.kind, self.row.api_version)
+
+
+@dataclass(slots=True)
+class View:
+    """One served version of a resource."""
+
+    row: Resource
+    kind: Kind
+    storage: Storage
+    #: the decoder of request bodies: (bytes or parsed object, request) -> normalised object
+    definition: str
+    fields: FieldManager
+    #: between this version and the stored one; None where they are the same
+    to_stored: Callable[[Object], Object] | None = None
+    to_served: Callable[[Object], Object] | None = None
+    custom: bool = False
+    #: schema work of custom resources: (object, fieldValidation) -> findings, pruned and defaulted in place
+    normalize: Callable[..., Any] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def gvk(self) -> tuple[str, str, str]:
+        return self.row.group, self.row.version, self.row.kind
+
+    def served(self, value: bytes, revision: int) -> bytes:
+        """Stored bytes as a client of this version gets them."""
+        if self.to_served is None:
+            return encoding.with_revision(value, revision)
+        return encoding.orjson.dumps(self.served_object(value, revision))
+
+    def served_object(self, value: bytes, revision: int) -> Object:
+        obj = encoding.decode_stored(value, revision)
+        return obj if self.to_served is None else self.to_served(obj)

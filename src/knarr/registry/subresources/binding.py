@@ -1,0 +1,120 @@
+"""pods/binding (and the old `bindings`): put a pod on a node."""
+
+from __future__ import annotations
+
+import orjson
+
+from knarr.meta import errors, fielderrors, times
+from knarr.registry.context import Request
+from knarr.registry.operations import Operations, read_write_options
+from knarr.registry.result import Result, success_status
+from knarr.registry.storage import Object, View
+from knarr.registry.update import Rules, Write, update
+
+
+def register(operations: Operations) -> None:
+    async def bind(request: Request, view: View, body: bytes, content_type: str) -> Result:
+        return await _bind(operations, request, body)
+
+    operations.registry.handlers["", "pods", "binding"] = bind
+    operations.registry.handlers["", "bindings", ""] = bind
+
+
+async def _bind(operations: Operations, request: Request, body: bytes) -> Result:
+    registry = operations.registry
+    pods = registry.view("", "v1", "pods")
+    assert pods is not None
+    read_write_options(request, pods)
+    binding = orjson.loads(body) or {}
+    metadata, target = binding.get("metadata") or {}, binding.get("target") or {}
+    name = request.name or metadata.get("name", "")
+    if metadata.get("name") and metadata["name"] != name:
+        raise errors.bad_request(
+            f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+        )
+    if found := check(target):
+        raise errors.invalid("", "Binding", name, found)
+    place = Request(**{slot: getattr(request, slot) for slot in Request.__slots__})
+    place.resource, place.subresource, place.name = "pods", "binding", name
+    review = registry.admission.open(request, "CREATE", ("", "v1", "Binding"), binding, None, request.options)
+    if review is not None:
+        await review.admit()
+        await review.validate()
+    annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
+    node, wanted = target["name"], metadata.get("uid")
+
+    async def assign(live: Object | None) -> Object:
+        pod = dict(live or {})
+        refuse(pod, name, wanted)
+        now = times.format(registry.world.clock.now())
+        pod["metadata"] = dict(pod["metadata"])
+        _merge(pod["metadata"], "annotations", annotations)
+        _merge(pod["metadata"], "labels", labels)
+        pod["spec"] = {**pod["spec"], "nodeName": node}
+        pod["status"] = {**(pod.get("status") or {})}
+        pod["status"]["conditions"] = scheduled(pod["status"].get("conditions") or [], now, pod["metadata"])
+        return pod
+
+    rules = Rules(lambda new, old: None, lambda new, old: [], lambda new, old: [])
+    # The pod's own fields are written by the API server here, not by the scheduler's update of them.
+    await update(pods, place, assign, _Admitted(), Write(applied=True, rules=rules))
+    return Result(orjson.dumps(success_status(201)), 201)
+
+
+class _Admitted:
+    """The binding was admitted as such; the pod's change is its effect."""
+
+    def open(self, *_: object) -> None:
+        return None
+
+
+def _merge(metadata: Object, key: str, more: dict[str, str]) -> None:
+    if more:
+        metadata[key] = {**(metadata.get(key) or {}), **more}
+
+
+def check(target: Object) -> list[fielderrors.FieldError]:
+    found = []
+    if target.get("kind") not in ("Node", "", None):
+        found.append(fielderrors.not_supported("target.kind", target["kind"], ("Node", "<empty>")))
+    if not target.get("name"):
+        found.append(fielderrors.required("target.name"))
+    return found
+
+
+def refuse(pod: Object, name: str, uid: str | None) -> None:
+    """Raises 409 for a pod that cannot be bound (any more)."""
+    metadata, spec = pod["metadata"], pod["spec"]
+    if uid and uid != metadata["uid"]:
+        raise errors.conflict(
+            "",
+            "pods/binding",
+            name,
+            f"StorageError: invalid object, Code: 4, Key: /registry/pods/{metadata.get('namespace', '')}/{name},"
+            f" ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object"
+            f" meta: {metadata['uid']}",
+        )
+    if "deletionTimestamp" in metadata:
+        raise errors.conflict(
+            "", "pods/binding", name, f"pod {name} is being deleted, cannot be assigned to a host"
+        )
+    if spec.get("nodeName"):
+        raise errors.conflict(
+            "", "pods/binding", name, f'pod {name} is already assigned to node "{spec["nodeName"]}"'
+        )
+    if spec.get("schedulingGates"):
+        raise errors.conflict("", "pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
+
+
+def scheduled(conditions: list[Object], now: str, metadata: Object) -> list[Object]:
+    """The conditions with PodScheduled true."""
+    others = [c for c in conditions if c["type"] != "PodScheduled"]
+    condition: Object = {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": now,
+    }
+    if generation := metadata.get("generation"):
+        condition["observedGeneration"] = generation
+    return [*others, condition]

@@ -1,0 +1,152 @@
+"""pods/eviction: delete a pod if its disruption budgets allow it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from knarr.meta import errors, labels, times
+from knarr.registry.context import Request
+from knarr.registry.delete import delete
+from knarr.registry.operations import Operations
+from knarr.registry.options import delete_options
+from knarr.registry.result import Result, success_status
+from knarr.registry.storage import Object, View
+from knarr.registry.update import Rules, Write, update
+
+TOO_MANY_BUDGETS = (
+    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+)
+WOULD_VIOLATE = "Cannot evict pod as it would violate the pod's disruption budget."
+#: disrupted pods that may be remembered in a budget's status
+DISRUPTED_PODS_MAX = 2000
+
+
+def register(operations: Operations) -> None:
+    async def evict(request: Request, view: View, body: bytes, content_type: str) -> Result:
+        return await _evict(operations, request, view, body, content_type)
+
+    operations.registry.handlers["", "pods", "eviction"] = evict
+
+
+async def _evict(
+    operations: Operations, request: Request, view: View, body: bytes, content_type: str
+) -> Result:
+    registry = operations.registry
+    eviction = orjson.loads(body) if body else {}
+    name = (eviction.get("metadata") or {}).get("name") or request.name
+    if name != request.name:
+        raise errors.bad_request("name in URL does not match name in Eviction object")
+    options = delete_options({}, eviction.get("deleteOptions"))
+    options.dry_run = options.dry_run or "dryRun" in request.query
+    request.dry_run = options.dry_run
+    pod = registry.get("", "pods", request.namespace, name)
+    if pod is None:
+        raise errors.not_found("", "pods", name)
+    review = registry.admission.open(
+        request, "CREATE", ("policy", "v1", "Eviction"), eviction, None, request.options
+    )
+    if review is not None:
+        await review.admit()
+        await review.validate()
+    if not ignores_budgets(pod):
+        await _ask_budgets(operations, request, pod)
+    await delete(view, request, options, registry.admission, registry.hooks.get(("", "pods")))
+    return Result(orjson.dumps(success_status(201)), 201)
+
+
+def ignores_budgets(pod: Object) -> bool:
+    """Pods that never ran, or no longer do, disrupt nobody."""
+    phase = (pod.get("status") or {}).get("phase")
+    return phase in ("Succeeded", "Failed", "Pending") or "deletionTimestamp" in pod["metadata"]
+
+
+async def _ask_budgets(operations: Operations, request: Request, pod: Object) -> None:
+    """Take one disruption from the pod's budget. Raises 429 when there is none left, 500 for two budgets."""
+    registry = operations.registry
+    pod_labels = pod["metadata"].get("labels") or {}
+    budgets = [
+        b
+        for b in registry.list("policy", "poddisruptionbudgets", request.namespace)
+        if labels.from_label_selector((b.get("spec") or {}).get("selector")).matches(pod_labels)
+    ]
+    if not budgets:
+        return
+    if len(budgets) > 1:
+        raise errors.StatusError(errors.failure(500, "InternalError", TOO_MANY_BUDGETS))
+    budget = budgets[0]
+    ready = _is_ready(pod)
+    policy = (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy")
+    status = budget.get("status") or {}
+    if not ready:
+        healthy = (
+            status.get("currentHealthy", 0) >= status.get("desiredHealthy", 0)
+            and status.get("desiredHealthy", 0) > 0
+        )
+        if policy == "AlwaysAllow" or healthy:
+            return
+    pdbs = registry.view("policy", "v1", "poddisruptionbudgets")
+    assert pdbs is not None
+    change = Request(
+        "update", group="policy", version="v1", resource="poddisruptionbudgets", subresource="status"
+    )
+    change.namespace, change.name, change.dry_run = (
+        request.namespace,
+        budget["metadata"]["name"],
+        request.dry_run,
+    )
+    name, now = request.name, registry.world.clock.now()
+
+    async def take(live: Object | None) -> Object:
+        new = orjson.loads(orjson.dumps(live))
+        spend(new, name, now)
+        return new
+
+    rules = Rules(lambda obj, old: None, lambda obj, old: [], lambda obj, old: [])
+    await update(pdbs, change, take, _Admitted(), Write(applied=True, rules=rules))
+
+
+class _Admitted:
+    def open(self, *_: Any) -> None:
+        return None
+
+
+def _is_ready(pod: Object) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def spend(budget: Object, pod: str, now: float) -> None:
+    """Count one disruption in the budget's status. Raises 429."""
+    name, status = budget["metadata"]["name"], budget.setdefault("status", {})
+    if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
+        error = errors.too_many_requests(
+            "Cannot evict pod as it would violate the pod's disruption budget.", 10
+        )
+        error.status["details"] = {
+            "causes": [
+                {
+                    "reason": "DisruptionBudget",
+                    "message": f"The disruption budget {name} is still being processed by the server.",
+                }
+            ],
+            "retryAfterSeconds": 10,
+        }
+        raise error
+    allowed = status.get("disruptionsAllowed", 0)
+    if allowed <= 0 or len(status.get("disruptedPods") or {}) > DISRUPTED_PODS_MAX:
+        error = errors.too_many_requests(WOULD_VIOLATE, 0)
+        error.status["details"] = {"causes": [{"reason": "DisruptionBudget", "message": shortage(budget)}]}
+        error.headers.pop("Retry-After", None)
+        raise error
+    status["disruptionsAllowed"] = allowed - 1
+    status.setdefault("disruptedPods", {})[pod] = times.format(now)
+
+
+def shortage(budget: Object) -> str:
+    status = budget["status"]
+    return (
+        f"The disruption budget {budget['metadata']['name']} needs {status.get('desiredHealthy', 0)} healthy pods and"
+        f" has {status.get('currentHealthy', 0)} currently"
+    )

@@ -1,0 +1,21 @@
+"""What this machine is called on its network."""
+
+from __future__ import annotations
+
+import socket
+
+#: from TEST-NET-1: nobody has it, and asking for the way there sends nothing
+_ELSEWHERE = ("192.0.2.1", 9)
+#: where a machine has no network at all
+NO_ADDRESS = "192.0.2.2"
+
+
+def advertise_address() -> str:
+    """The address that other machines would reach this one under; endpoints may not be loopback addresses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_ELSEWHERE)
+            address = probe.getsockname()[0]
+        except OSError:
+            return NO_ADDRESS
+    return NO_ADDRESS if address.startswith("127.") else address
