@@ -37,12 +37,7 @@ def parse_go_duration_nanos(text: str) -> int:
         if not whole and len(fraction) < 2:
             raise wrong
         if not unit:
-            # a second dot is no unit either
-            raise (
-                wrong
-                if match.end() < len(rest)
-                else ValueError(f"time: missing unit in duration {quote(text)}")
-            )
+            raise ValueError(f"time: missing unit in duration {quote(text)}")
         scale = _UNITS.get(unit)
         if scale is None:
             raise ValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")

@@ -142,7 +142,7 @@ class _Merge:
             current = merged.get(key)
             if key not in merged or _go_type(current) != _go_type(value):
                 if not deletes:
-                    merged[key] = _without_nulls(value)
+                    _take(merged, key, value)
             elif isinstance(value, dict):
                 field = self._field(type_, key)
                 merged[key] = value if field.strategy == "replace" else self.maps(current, value, field.type)
@@ -186,7 +186,7 @@ class _Merge:
             if live is None and patched is None:
                 continue
             if live is None:
-                result = patched or []
+                result = _without_directives(patched or [])
             elif patched is None:
                 result = live
             else:
@@ -221,7 +221,7 @@ class _Merge:
                 raise _no_merge_key(element, field.merge_key)
             at = _position(merged, field.merge_key, element[field.merge_key])
             if at is None:
-                merged.append(_without_nulls(element))
+                merged.append(element)
             else:
                 merged[at] = self.maps(merged[at], element, field.type)
         return merged
@@ -263,6 +263,27 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nulls(inner) for inner in value]
     return value
+
+
+def _take(merged: Map, key: str, value: Any) -> None:
+    """Sets what has nothing to merge with; a map with a `$patch` is dropped, whatever it says."""
+    if isinstance(value, dict) and MARKER in value:
+        merged.pop(key, None)
+    else:
+        merged[key] = _without_directives(_without_nulls(value))
+
+
+def _without_directives(value: Any) -> Any:
+    """A value without the maps inside it that carry a `$patch`."""
+    if isinstance(value, dict):
+        return {key: _without_directives(inner) for key, inner in value.items() if not _is_directive(inner)}
+    if isinstance(value, list):
+        return [_without_directives(inner) for inner in value if not _is_directive(inner)]
+    return value
+
+
+def _is_directive(value: Any) -> bool:
+    return isinstance(value, dict) and MARKER in value
 
 
 def _contains(items: list[Any], wanted: Any) -> bool:
