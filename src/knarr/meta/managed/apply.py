@@ -32,7 +32,7 @@ def check(versions: Versions, config: Value) -> None:
     if (config.get("metadata") or {}).get("managedFields") is not None:
         raise errors.bad_request("metadata.managedFields must be nil")
     findings = Findings()
-    versions.schema.root.validate(config, "", findings)
+    versions.schema.root.validate(config, findings)
     if findings:
         raise server_error(f"failed to create typed patch object ({describe(config)}): {findings}")
 
@@ -63,7 +63,7 @@ def apply(
         refuse_conflicts(others, differences)
     left = take_away(others, differences)
 
-    is_same = same(plain, merged)
+    is_same = plain == merged and (not root.loose or same(plain, merged))
     if versions.schema.built_in:
         for container, key in nulls:
             container.pop(key, None)

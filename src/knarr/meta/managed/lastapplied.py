@@ -30,7 +30,7 @@ def allowed(schema: TypeSchema, api_version: str, live: dict[str, Any]) -> Tree:
     if not isinstance(applied, dict) or applied.get("apiVersion") != api_version:
         return {}
     findings = Findings()
-    schema.root.validate(applied, "", findings)
+    schema.root.validate(applied, findings)
     if findings:
         return {}
     try:

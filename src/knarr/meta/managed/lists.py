@@ -65,26 +65,28 @@ class ListNode(Node):
 
     # -- walks ------------------------------------------------------------------------------------------------
 
-    def validate(self, value: Any, path: str, findings: Findings) -> None:
+    def validate(self, value: Any, findings: Findings) -> None:
         if value is None:
             return
         if not isinstance(value, list):
-            findings.append((path, f"expected list, got &{{{go_plain(value)}}}"))
+            findings.append(("", f"expected list, got &{{{go_plain(value)}}}"))
             return
         seen = set()
         for i, item in enumerate(value):
-            where = f"[{i}]"
+            element = f"i:{i}"
             if not self.atomic:
                 try:
                     element = self.element_of(item)
                 except ItemError as e:
-                    findings.append((path, f"element {i}: {e}"))
+                    findings.append(("", f"element {i}: {e}"))
                     return
-                where = describe_element(element)
                 if element in seen:
-                    findings.append((path, f"duplicate entries for key {where}"))
+                    findings.append(("", f"duplicate entries for key {describe_element(element)}"))
                 seen.add(element)
-            self.item.validate(item, path + where, findings)
+            before = len(findings)
+            self.item.validate(item, findings)
+            if len(findings) > before:
+                findings.prefix(before, describe_element(element))
 
     def added(self, value: Any) -> Tree:
         if self.atomic or not value:

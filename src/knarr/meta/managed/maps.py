@@ -33,19 +33,22 @@ class MapNode(Node):
     def at(self, key: str) -> tuple[str, Node]:
         return self.fields.get(key) or (f"f:{key}", self.element or UNKNOWN)
 
-    def validate(self, value: Any, path: str, findings: Findings) -> None:
+    def validate(self, value: Any, findings: Findings) -> None:
         if value is None:
             return
         if not isinstance(value, dict):
-            findings.append((path, f"expected map, got &{{{go_plain(value)}}}"))
+            findings.append(("", f"expected map, got &{{{go_plain(value)}}}"))
             return
         for key in sorted(value):
             field = self.fields.get(key)
             node = field[1] if field else self.element
             if node is None:
-                findings.append((f"{path}.{key}", "field not declared in schema"))
+                findings.append((f".{key}", "field not declared in schema"))
                 return
-            node.validate(value[key], f"{path}.{key}", findings)
+            before = len(findings)
+            node.validate(value[key], findings)
+            if len(findings) > before:
+                findings.prefix(before, f".{key}")
 
     def added(self, value: Any) -> Tree:
         if self.atomic or not value or value.__class__ is not dict:
@@ -177,7 +180,7 @@ class Deduced(MapNode):
         self.element = self
         self.loose = True
 
-    def validate(self, value: Any, path: str, findings: Findings) -> None:
+    def validate(self, value: Any, findings: Findings) -> None:
         return
 
     def compare(self, old: Any, new: Any) -> Diff | None:

@@ -32,7 +32,12 @@ class ItemError(ValueError):
 
 
 class Findings(list[tuple[str, str]]):
-    """(path, message) of everything wrong with a value."""
+    """(path, message) of everything wrong with a value; paths grow on the way back up."""
+
+    def prefix(self, start: int, path: str) -> None:
+        """Puts `path` before the paths of all findings from `start` on."""
+        for i in range(start, len(self)):
+            self[i] = (path + self[i][0], self[i][1])
 
     def __str__(self) -> str:
         texts = [f"{path}: {message}" if path else message for path, message in self]
@@ -51,7 +56,7 @@ class Node:
     def children(self) -> list[Node]:
         return []
 
-    def validate(self, value: Any, path: str, findings: Findings) -> None:
+    def validate(self, value: Any, findings: Findings) -> None:
         raise NotImplementedError
 
     def added(self, value: Any) -> Tree:
@@ -89,18 +94,18 @@ class Leaf(Node):
         self.expected = expected
         self.free_form = self.loose = free_form
 
-    def validate(self, value: Any, path: str, findings: Findings) -> None:
+    def validate(self, value: Any, findings: Findings) -> None:
         if value is None or not self.expected:
             return
         if self.expected == "string":
             if not isinstance(value, str):
                 shown = f"&value.valueUnstructured{{Value:{go_syntax(value)}}}"
-                findings.append((path, f"expected string, got {shown}"))
+                findings.append(("", f"expected string, got {shown}"))
         elif self.expected == "numeric":
             if isinstance(value, bool) or not isinstance(value, int | float):
-                findings.append((path, f"expected numeric (int or float), got {go_type(value)}"))
+                findings.append(("", f"expected numeric (int or float), got {go_type(value)}"))
         elif not isinstance(value, bool):
-            findings.append((path, f"expected boolean, got &{{{go_plain(value)}}}"))
+            findings.append(("", f"expected boolean, got &{{{go_plain(value)}}}"))
 
     def added(self, value: Any) -> Tree:
         return {}

@@ -44,35 +44,32 @@ class ScaleEntries:
     def to_parent(self, scale_entries: list[Entry] | None) -> list[Entry]:
         """The object's entries after its scale has `scale_entries`.
 
-        Who owns the replicas there and not here gets an entry without a time, as in Kubernetes.
+        Update entries are told apart by version and so never recognised here: they lose the replicas to an entry of
+        their own, without a time, as in Kubernetes.
         """
-        owners = {self._identity(entry): entry for entry in scale_entries or []}
+        owners = {e.identity_of(entry): entry for entry in scale_entries or []}
+        times = {e.identity_of(entry): entry.get("time") for entry in self._parent}
         out: dict[e.Identity, Entry] = {}
         for entry in self._parent:
             if entry["apiVersion"] not in self._paths:
                 continue
-            path = self._paths[entry["apiVersion"]]
             identity = e.identity_of(entry)
-            if not path or not fieldset.includes(entry["fieldsV1"], path):
-                out[identity] = entry
-            elif owners.pop(self._identity(entry), None):
-                out[identity] = entry
-            else:
-                rest = fieldset.difference(entry["fieldsV1"], fieldset.from_paths([path]))
-                if rest:
-                    out[identity] = {**entry, "fieldsV1": rest}
+            rest = self._unless_taken(entry, self._paths[entry["apiVersion"]], owners)
+            if rest:
+                out[identity] = entry if rest is entry["fieldsV1"] else {**entry, "fieldsV1": rest}
         path = self._paths[self._api_version]
-        for entry in owners.values():
+        for identity, entry in owners.items():
             if path and fieldset.includes(entry["fieldsV1"], REPLICAS_IN_SCALE):
-                manager, operation, _, subresource = e.identity_of(entry)
-                version = self._api_version if operation == "Update" else ""
-                identity = (manager, operation, version, subresource)
                 fields = fieldset.from_paths([path])
-                if identity in out:
-                    fields = fieldset.ordered(fieldset.union(out[identity]["fieldsV1"], fields))
-                out[identity] = e.new_entry(identity, self._api_version, fields, None)
+                out[identity] = e.new_entry(identity, self._api_version, fields, times.get(identity))
         return sorted(out.values(), key=e.order)
 
     @staticmethod
-    def _identity(entry: Entry) -> tuple[str, str, str]:
-        return entry.get("manager", ""), entry["operation"], entry.get("subresource", "")
+    def _unless_taken(entry: Entry, path: list[str] | None, owners: dict[e.Identity, Entry]) -> fieldset.Tree:
+        """The entry's fields, without the replicas when the scale no longer has this owner."""
+        fields = entry["fieldsV1"]
+        if not path or not fieldset.includes(fields, path):
+            return fields
+        if owners.pop(e.identity_of(entry), None):
+            return fields
+        return fieldset.difference(fields, fieldset.from_paths([path]))

@@ -16,10 +16,16 @@ from knarr.meta.managed.node import Leaf, Node, mark_loose
 
 Definitions = Mapping[str, dict[str, Any]]
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
-QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+#: owned as a whole whatever their schema says
+OPAQUE = ("io.k8s.apimachinery.pkg.api.resource.Quantity", META + "FieldsV1")
 RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 #: structs that encode themselves: as null when zero
 TIMES = (META + "Time", META + "MicroTime")
+#: required, and yet left out of an empty object: the Go types say omitempty where OpenAPI only says required
+OMITTED = {
+    "io.k8s.api.networking.v1.IPAddressSpec": ("parentRef",),
+    "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec": ("validationActions",),
+}
 STRING, NUMERIC, BOOLEAN, ANY = Leaf("string"), Leaf("numeric"), Leaf("boolean"), Leaf()
 FREE_FORM = Leaf(free_form=True)
 DEDUCED = Deduced()
@@ -129,7 +135,7 @@ class _Compiler:
         """The node of a definition; `atomic` is set where a field overrides what the definition says."""
         if name == RAW_EXTENSION:
             return FREE_FORM
-        if name == QUANTITY:
+        if name in OPAQUE:
             return ANY
         key = (name, atomic)
         if key not in self.nodes:
@@ -218,7 +224,7 @@ def list_type_of(schema: dict[str, Any]) -> tuple[bool, list[str]]:
 def zero_of(definitions: Definitions, name: str) -> dict[str, Any]:
     """What an empty object of a definition's Go type is on the wire, as far as its fields are always written."""
     schema = definitions[name]
-    required = schema.get("required", ())
+    required, omitted = schema.get("required", ()), OMITTED.get(name, ())
     out: dict[str, Any] = {}
     for field, facts in (schema.get("properties") or {}).items():
         default = facts.get("default")
@@ -230,6 +236,22 @@ def zero_of(definitions: Definitions, name: str) -> dict[str, Any]:
             out[field] = zero_of(definitions, reference)
         elif default is not None and not default and not reference:
             out[field] = default
-        elif field in required and default is None:
+        elif field in required and default is None and field not in omitted:
             out[field] = None
+    return out
+
+
+def zero_beside(zero: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """An empty object to compare a new one with: nulls of structs that are always there were there, too.
+
+    A field that is null on the wire is one that is always written, which OpenAPI does not tell of optional ones.
+    """
+    nulls = {key: None for key, item in value.items() if item is None} if None in value.values() else {}
+    out = {**nulls, **zero} if nulls else zero
+    for key, below in zero.items():
+        item = value.get(key)
+        if item.__class__ is dict and below.__class__ is dict:
+            fuller = zero_beside(below, item)
+            if fuller is not below:
+                out = {**out, key: fuller}
     return out

@@ -9,6 +9,7 @@ from knarr.meta.managed.diff import NOTHING, Scope
 from knarr.meta.managed.entries import Entry
 from knarr.meta.managed.node import ItemError
 from knarr.meta.managed.ownership import Versions, cap_updates, give, store, take_away
+from knarr.meta.managed.schema import zero_beside
 
 Value = dict[str, Any]
 
@@ -55,7 +56,8 @@ def changed(
 ) -> list[Entry]:
     """The entries after `new` was written over `live`. ItemError for an object that cannot be compared."""
     schema = versions.schema
-    difference = scope.compare(schema, schema.zero if live is None else live, new)
+    old = zero_beside(schema.zero, new) if live is None else live
+    difference = scope.compare(schema, old, new)
     if (
         difference is NOTHING
         and not schema.reconciles
