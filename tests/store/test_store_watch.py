@@ -201,3 +201,24 @@ def test_reached(run, open_store):
         await store.close()
 
     run(main())
+
+
+def test_a_watch_that_raises_disturbs_nobody(run, open_store):
+    async def main():
+        store = open_store()
+        complaints, seen = [], []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: complaints.append(context["exception"])
+        )
+
+        def broken(*_):
+            raise ValueError("broken")
+
+        store.watch(0, broken, settled=broken)
+        store.watch(0, lambda events, _: seen.extend(e.kv.key for e in events))
+        await store.put(b"a", b"")
+        assert seen == [b"a"]
+        assert [str(error) for error in complaints] == ["broken", "broken"]
+        await store.close()
+
+    run(main())

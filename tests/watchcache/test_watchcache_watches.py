@@ -463,3 +463,37 @@ def test_json_lines(run, cache):
         assert data == [b'{"type":"ADDED","object":' + entry.body + b"}\n"]
 
     run(main())
+
+
+def test_a_sink_that_raises_ends_its_watch_and_no_other(run, cache):
+    async def main():
+        c = cache()
+        complaints, reasons = [], []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: complaints.append(context["exception"])
+        )
+
+        def broken(_):
+            raise OSError("gone")
+
+        c.cacher.watch(broken, closed=reasons.append)
+        seen, _ = c.watch()
+        await c.put("a")
+        await c.put("a")
+        assert reasons == ["failed"]
+        assert [str(error) for error in complaints] == ["gone"]
+        assert len(seen) == 2
+
+    run(main())
+
+
+def test_a_watch_of_a_resource_that_went_away_ends(run, cache):
+    async def main():
+        c = cache()
+        c.cacher.close()
+        reasons = []
+        c.cacher.watch(print, closed=reasons.append)
+        await asyncio.sleep(0)
+        assert reasons == ["ended"]
+
+    run(main())

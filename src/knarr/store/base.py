@@ -251,7 +251,7 @@ class Store(ABC):
         What already happened is delivered before this returns; then once per durable batch that touches the range,
         in revision order, without gaps or duplicates, the changes of one revision never split. `settled` is called
         after every watch of the batch had its callback: what it reads through other watches is of the same
-        revision. Callbacks must be quick and not raise. Raises Compacted.
+        revision. Callbacks must be quick; what they raise goes to the loop's exception handler. Raises Compacted.
         """
 
     @abstractmethod

@@ -148,7 +148,9 @@ class SqliteStore(LocalStore):
             raise self.failure
 
     async def _close(self) -> None:
+        # Closing folds the log into the file, which may take a while: on the thread, like all else that blocks.
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._submit(self._database.close, lambda error: done.set_result(None))
+        await done
         self._jobs.put(None)
-        while self._thread.is_alive():
-            await asyncio.sleep(0.0005)
-        self._database.close()
+        self._thread.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Callable
 
@@ -84,10 +85,18 @@ class Watchers:
         parts = self._split(events)
         for watch, part in parts.items():
             if watch.active:
-                watch.callback(part, revision)
+                try:
+                    watch.callback(part, revision)
+                except (
+                    Exception
+                ) as error:  # the writers must be answered and the other watches told all the same
+                    _report(error)
         for watch in parts:
             if watch.active and watch.settled is not None:
-                watch.settled()
+                try:
+                    watch.settled()
+                except Exception as error:
+                    _report(error)
 
     def _split(self, events: list[Event]) -> dict[LocalWatch, list[Event]]:
         bounds = self._bounds
@@ -120,3 +129,8 @@ class Watchers:
                 segment.append(watch)
         self._bounds = bounds
         return bounds
+
+
+def _report(error: Exception) -> None:
+    context = {"message": "a watch of the store raised", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)

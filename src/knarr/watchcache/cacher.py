@@ -29,6 +29,13 @@ from knarr.watchcache.selection import EVERYTHING, Selection
 from knarr.watchcache.watcher import ENDED, UNSENT_BYTES_MAX, Watcher
 from knarr.world import Chance, World
 
+#: (the class below has a method of the name `list`)
+Entries = list[Entry]
+Changes = list[Change]
+Events = list[WatchEvent]
+StoreEvents = list[Event]
+Triples = list[tuple[str, Entry, Entry | None]]
+
 RING_CHANGES_MAX = 10_000
 #: initial events are encoded and sent in pieces of so many, so that no piece is huge
 INITIAL_EVENTS_PIECE = 500
@@ -80,6 +87,7 @@ class Cacher:
         self._bookmark_template = bookmark
         self._bookmarks: dict[bool, WatchEvent] = {}
         self._watch: Any = None
+        self._closed = False
         if store.synchronous:
             self._fill(store.peek(prefix, prefix_end(prefix)))
 
@@ -100,7 +108,7 @@ class Cacher:
             found.revision + 1, self._take, self.prefix, prefix_end(self.prefix), self._settle
         )
 
-    def _take(self, events: list[Event], revision: int) -> None:
+    def _take(self, events: StoreEvents, revision: int) -> None:
         """A durable batch: readers see it when this returns."""
         changes = [self._change(event) for event in events]
         self._ring.extend(changes)
@@ -111,9 +119,9 @@ class Cacher:
         kv = event.kv
         key, entries = kv.key, self._entries
         if kv.value is None:
-            prev = entries.pop(key)
+            gone = entries.pop(key)
             self._keys.remove(key)
-            return Change(None, prev, kv.mod_revision)
+            return Change(None, gone, kv.mod_revision)
         shape = self._shape
         attributes = shape.recall(kv.value)
         prev = entries.get(key)
@@ -153,7 +161,7 @@ class Cacher:
         """The newest entry of a key."""
         return self._entries.get(key)
 
-    def list(self, namespace: str = "", wanted: Callable[[Entry], bool] | None = None) -> list[Entry]:
+    def list(self, namespace: str = "", wanted: Callable[[Entry], bool] | None = None) -> Entries:
         """The newest entries in key order, of one namespace or of all; `wanted` (a Selection's `matches`) filters."""
         prefix = self._prefix_of(namespace)
         keys, low, high = self._keys.between(prefix, prefix_end(prefix))
@@ -161,7 +169,7 @@ class Cacher:
         found = [entries[key] for key in (keys if high - low == len(keys) else keys[low:high])]
         return found if wanted is None else [entry for entry in found if wanted(entry)]
 
-    def select(self, selection: Selection) -> list[Entry]:
+    def select(self, selection: Selection) -> Entries:
         """The newest entries of a selection, in key order."""
         if selection.name and (selection.namespace or not self._shape.namespaced):
             entry = self._entries.get(self._prefix_of(selection.namespace) + selection.name.encode())
@@ -176,7 +184,7 @@ class Cacher:
             return b"%b%b/" % (self.prefix, namespace.encode())
         return self.prefix
 
-    def at(self, prefix: bytes, start: bytes, revision: int) -> list[Entry]:
+    def at(self, prefix: bytes, start: bytes, revision: int) -> Entries:
         """The entries under `prefix` from key `start` on as they were at `revision`, in key order.
 
         Raises store.Compacted and store.FutureRevision. For stores in this process.
@@ -230,7 +238,8 @@ class Cacher:
 
         `bookmarks`: about every minute, and two seconds before `timeout` (seconds), which ends the watch. `unsent`
         says how many bytes the client has not read; over `unsent_bytes_max` the watch ends. `closed(why)` is called
-        when the server ends it: "slow", "timeout" or "ended" (the resource or the server went away).
+        when the server ends it: "slow", "timeout", "ended" (the resource or the server went away) or "failed" (`send`
+        raised).
 
         Raises StatusError 410 when `since` is older than what is kept.
         """
@@ -252,11 +261,13 @@ class Cacher:
             watcher.send_bookmark(initial_events_end=True)
         if watcher.active:
             watcher.start_timers(bookmarks, timeout)
+        if self._closed:
+            asyncio.get_running_loop().call_soon(watcher.end, ENDED)
         return watcher
 
     def subscribe(
         self,
-        callback: Callable[[list[tuple[str, Entry, Entry | None]]], None],
+        callback: Callable[[Triples], None],
         selection: Selection = EVERYTHING,
         *,
         since: int | None = None,
@@ -268,14 +279,12 @@ class Cacher:
         """
         if since is not None:
             return self.watch(callback, selection, since=since, representation=TRIPLES, closed=closed)
-        present: list[tuple[str, Entry, Entry | None]] = [
-            ("ADDED", entry, None) for entry in self.select(selection)
-        ]
+        present: Triples = [("ADDED", entry, None) for entry in self.select(selection)]
         watcher = self.watch(callback, selection, since=self.revision, representation=TRIPLES, closed=closed)
         callback(present)
         return watcher
 
-    def _replay(self, since: int, selection: Selection) -> list[WatchEvent]:
+    def _replay(self, since: int, selection: Selection) -> Events:
         if since >= self.revision:
             return []
         floor = self._floor if self._history else max(self._floor, self._ring.floor)
@@ -291,7 +300,7 @@ class Cacher:
                 events.append(event)
         return events
 
-    def _history_since(self, since: int) -> list[Change]:
+    def _history_since(self, since: int) -> Changes:
         """Older than the ring: what the store still has."""
         try:
             events = self._store.replay(since + 1, self.prefix, prefix_end(self.prefix))
@@ -335,7 +344,8 @@ class Cacher:
         self._fanout.remove(watcher)
 
     def close(self) -> None:
-        """End all watches and let go of everything."""
+        """End all watches and let go of everything; a watch that begins later ends at once."""
+        self._closed = True
         if self._watch is not None:
             self._watch.cancel()
         for watcher in self._fanout.watchers():

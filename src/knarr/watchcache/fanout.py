@@ -32,13 +32,13 @@ class Group:
                 # Joined during this very publication, or waits for a revision in the future.
                 if watcher.after < last:
                     later = [event for event in events if event.revision > watcher.after]
-                    watcher.deliver(watcher.representation.payload(later), last)
+                    watcher.deliver(watcher.representation.payload(later))
                 continue
             key = watcher.representation.key
             payload = payloads.get(key)
             if payload is None:
                 payload = payloads[key] = watcher.representation.payload(events)
-            watcher.deliver(payload, last)
+            watcher.deliver(payload)
 
 
 class Fanout:

@@ -21,7 +21,7 @@ BOOKMARK_JITTER = 0.2
 BOOKMARK_BEFORE_END_SECONDS = 2.0
 
 #: why a watch ended
-SLOW, TIMEOUT, ENDED = "slow", "timeout", "ended"
+SLOW, TIMEOUT, ENDED, FAILED = "slow", "timeout", "ended", "failed"
 
 
 class Watcher:
@@ -61,7 +61,7 @@ class Watcher:
         self.representation = representation
         #: changes up to this revision are not for this watcher
         self.after = after
-        #: everything up to this revision that is selected was sent
+        #: the revision at which the watch began: the present state, if it was asked for, is of this revision
         self.revision = after
         self._unsent = unsent
         self.unsent_bytes_max = unsent_bytes_max
@@ -75,19 +75,26 @@ class Watcher:
 
     # -- events ----------------------------------------------------------------------------------------------
 
-    def deliver(self, payload: Any, revision: int) -> None:
-        """Send, unless the client left too much unread: then the watch ends."""
+    def deliver(self, payload: Any) -> None:
+        """Send, unless the client left too much unread: then the watch ends. So does one whose `send` raises."""
         if not self.active:
             return
-        if self._unsent is not None:
-            unsent = self._unsent()
-            if unsent > self.unsent_bytes_max + self._allowance:
-                self.end(SLOW)
-                return
-            if unsent < self._allowance:
-                self._allowance = unsent
-        self.revision = revision
-        self._send(payload)
+        try:
+            if self._unsent is not None:
+                unsent = self._unsent()
+                if unsent > self.unsent_bytes_max + self._allowance:
+                    self.end(SLOW)
+                    return
+                if unsent < self._allowance:
+                    self._allowance = unsent
+            self._send(payload)
+        except Exception as error:  # one broken client must not keep the others from their events
+            self._report(error)
+            self.end(FAILED)
+
+    def _report(self, error: Exception) -> None:
+        context = {"message": "a watcher's send raised; its watch was closed", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
 
     def deliver_initial(self, payload: Any) -> None:
         """Send what the client asked for by watching; as large as it is, it does not count against the bound."""
@@ -132,7 +139,7 @@ class Watcher:
         if initial_events_end:
             self.deliver_initial(payload)
         else:
-            self.deliver(payload, event.revision)
+            self.deliver(payload)
 
     # -- the end ---------------------------------------------------------------------------------------------
 
