@@ -497,3 +497,23 @@ def test_a_watch_of_a_resource_that_went_away_ends(run, cache):
         assert reasons == ["ended"]
 
     run(main())
+
+
+def test_a_sink_may_hold_back_the_initial_events(run, cache):
+    async def main():
+        c = cache()
+        for i in range(1100):
+            c.store.put(c.prefix + b"ns/%04d" % i, orjson.dumps({"metadata": {"name": str(i)}}))
+        await c.put("z")
+        held, reasons, unsent = [], [], [0]
+        c.cacher.watch(held.append, unsent=lambda: unsent[0], unsent_bytes_max=1000, closed=reasons.append)
+        unsent[0] = sum(map(len, held))
+        await c.put("z")
+        assert reasons == []
+        unsent[0] = 500
+        await c.put("z")
+        unsent[0] = 2000
+        await c.put("z")
+        assert reasons == ["slow"]
+
+    run(main())

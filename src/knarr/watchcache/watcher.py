@@ -97,10 +97,14 @@ class Watcher:
         asyncio.get_running_loop().call_exception_handler(context)
 
     def deliver_initial(self, payload: Any) -> None:
-        """Send what the client asked for by watching; as large as it is, it does not count against the bound."""
+        """Send what the client asked for by watching; as large as it is, it does not count against the bound.
+
+        The sink may hold it back until the answer's headers are out, so its own count is not enough.
+        """
         self._send(payload)
         if self._unsent is not None:
-            self._allowance = self._unsent()
+            size = len(payload) if isinstance(payload, bytes) else 0
+            self._allowance = max(self._unsent(), self._allowance + size)
 
     # -- timers ----------------------------------------------------------------------------------------------
 
