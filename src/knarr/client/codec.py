@@ -8,13 +8,14 @@ of a hundred kinds).
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import msgspec
 
 from knarr.api.catalog import BY_GVK
 from knarr.api.resources import Resource
+from knarr.api.scheme import CustomObject, scheme
 from knarr.client.objects import gvk_of
 
 
@@ -107,11 +108,10 @@ def codec_of(target: Target) -> Codec:
 
 
 @cache
-def _struct_codec(cls: type[msgspec.Struct]) -> Codec:
-    from knarr.api import scheme
-
-    example: Any = cls()
-    return Codec(built_in(example.apiVersion, example.kind), lambda body: scheme.decode(cls, body), cls)
+def _struct_codec(cls: Any) -> Codec:
+    if cls.__resource__ is None:
+        raise LookupError(f"{cls.__name__} is not served; pass its Resource")
+    return Codec(cls.__resource__, partial(scheme().decode, cls.__definition__), cls)
 
 
 def built_in(api_version: str, kind: str) -> Resource:
@@ -124,15 +124,21 @@ def built_in(api_version: str, kind: str) -> Resource:
 
 
 def resource_of(target: Target) -> Resource:
-    """Also of an instance or a dict of a built-in kind."""
+    """Of a target, or of an instance or a dict of a built-in kind. Raises LookupError."""
     if isinstance(target, type) or type(target) in (Resource, Partial):
         return codec_of(target).resource
-    return built_in(*gvk_of(target))
+    if type(target) is dict or type(target) is CustomObject:
+        return built_in(*gvk_of(target))
+    return _struct_codec(type(target)).resource
 
 
 def decoder_like(obj: Any) -> Callable[[bytes], Any]:
     """Reads an answer into the type that was sent."""
-    return _plain.decode if type(obj) is dict else _struct_codec(type(obj)).decode
+    if type(obj) is dict:
+        return _plain.decode
+    if type(obj) is CustomObject:
+        return CustomObject.decode
+    return _struct_codec(type(obj)).decode
 
 
 def decode_page(body: bytes, codec: Codec) -> Page:
@@ -145,11 +151,9 @@ def decode_page(body: bytes, codec: Codec) -> Page:
 
 
 def encode(obj: Any) -> bytes:
-    """A Struct, a dict or bytes that are ready."""
+    """A Struct, a custom object, a dict or list, or bytes that are ready."""
     if isinstance(obj, bytes):
         return obj
-    if type(obj) is dict or type(obj) is list:
-        return msgspec.json.encode(obj)
-    from knarr.api import scheme
-
-    return scheme.encode(obj)
+    if type(obj) is CustomObject:
+        return obj.encode()
+    return scheme().encode(obj)

@@ -114,10 +114,14 @@ class DeltaFIFO:
             self._initial -= 1
         return Key(*key), self._items.pop(key)
 
+    async def wait(self) -> None:
+        """Until something waits to be popped, or `replace` was told that there is nothing."""
+        await self._wake.wait()
+        self._wake.clear()
+
     async def pop(self) -> tuple[Key, list[Delta]]:
         while (item := self.try_pop()) is None:
-            self._wake.clear()
-            await self._wake.wait()
+            await self.wait()
         return item
 
     def _push(self, key: tuple[str, str], delta: Delta) -> None:

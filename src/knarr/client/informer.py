@@ -224,9 +224,11 @@ class Informer:
 
     async def _drain(self, fifo: DeltaFIFO) -> None:
         while True:
-            key, deltas = await fifo.pop()
-            for delta in deltas:
-                self._apply_delta(key, delta)
+            await fifo.wait()
+            while (item := fifo.try_pop()) is not None:
+                key, deltas = item
+                for delta in deltas:
+                    self._apply_delta(key, delta)
             if fifo.has_synced:
                 self._synced.set()
 
