@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from knarr.admission.chain import Chain
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import Health
+from knarr.apiserver.openapi.serve import OpenAPI
 from knarr.apiserver.server import Server
 from knarr.apiserver.watch import Watches
 from knarr.auth.authenticate import Authenticator
@@ -64,6 +66,7 @@ class ControlPlane:
         self.registry.admission = AdmissionGate(self._chain())
         subresources.register(self)
         Watches(self.registry, self.handler, world)
+        self.openapi = OpenAPI(self.registry, self.handler)
         Health(self.handler, lambda: None, lambda: None if self.ready else "not ready")
 
     def _kept_token(self, directory: Path | None) -> str:
@@ -90,8 +93,6 @@ class ControlPlane:
         return advertise_address() if host.startswith("127.") or host in ("localhost", "0.0.0.0") else host
 
     def _chain(self) -> Chain:
-        from knarr.admission.chain import Chain
-
         return Chain([])
 
     async def start(self) -> None:

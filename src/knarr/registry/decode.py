@@ -65,6 +65,20 @@ class Decoder:
             self._report(view, request, findings, obj)
         return self._finish(view, obj)
 
+    def check_patched_type(self, view: View, new: Any) -> None:
+        """A patch may not make another kind of an object. Raises ValueError with the decoder's words."""
+        if not isinstance(new, dict) or view.normalize is not None:
+            return
+        api_version, kind = new.get("apiVersion"), new.get("kind")
+        if (api_version, kind) == (view.row.api_version, view.row.kind):
+            return
+        group, _, version = str(api_version or "").rpartition("/")
+        if (group, version, kind) not in BY_GVK:
+            raise ValueError(f'no kind "{kind}" is registered for version "{api_version}" in {SCHEME}')
+        scheme().normalize((group, version, str(kind)), new)
+        ours = f"{folder(view.row.group)}.{view.row.kind}"
+        raise ValueError(f"converting ({version}.{kind}) to ({ours}): unknown conversion")
+
     def applied(self, view: View, request: Request, body: bytes) -> Object:
         """The configuration of a server-side apply: checked, but neither defaulted nor normalised."""
         try:

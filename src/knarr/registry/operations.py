@@ -33,6 +33,8 @@ from knarr.store.base import NoSpace, RequestTooLarge, StoreFailed
 
 #: `DeleteCollectionWorkers`: how many deletes of a collection are under way at once
 COLLECTION_WORKERS = 256
+#: verbs that are about one object by name
+NAMED_VERBS = frozenset({"get", "update", "patch", "delete"})
 OPTIONS_OF = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 
 
@@ -94,6 +96,9 @@ class Operations:
                 raise errors.page_not_found()
             if request.verb in ("create", "deletecollection"):
                 raise method_not_allowed()
+        if not request.subresource and bool(request.name) != (request.verb in NAMED_VERBS):
+            if not (request.name and request.verb in ("list", "watch")):
+                raise method_not_allowed()
         return view
 
     # -- reading -----------------------------------------------------------------------------------------
@@ -143,9 +148,7 @@ class Operations:
         return await update(view, request, transform, self.registry.admission, write, self._hook(view))
 
     async def patch(self, request: Request, view: View, body: bytes, content_type: str) -> Result:
-        accepted = patch.CUSTOM_TYPES if view.custom else patch.TYPES
-        if content_type not in accepted:
-            raise patch.unsupported(content_type, view.custom)
+        patch.check_content_type(content_type, view.custom)
         is_apply = content_type == patch.APPLY
         read_write_options(request, view, is_apply)
         transform = patch.transform(view, request, content_type, body, self.decoder)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from knarr.meta import errors, fielderrors, fields, labels
+from knarr.meta import errors, fielderrors, fields, labels, objectmeta
 from knarr.meta.fielderrors import FieldError
 
 TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
@@ -167,13 +167,7 @@ def check_write(kind: str, query: Mapping[str, str], is_apply: bool = False) -> 
 def check_manager(manager: str, required: bool = False) -> list[FieldError]:
     if required and not manager:
         return [fielderrors.required("fieldManager", "is required for apply patch")]
-    found: list[FieldError] = []
-    if len(manager) > 128:
-        found.append(fielderrors.too_long("fieldManager", 128))
-    bad = next((c for c in manager if not c.isprintable()), None)
-    if bad is not None:
-        found.append(fielderrors.invalid("fieldManager", manager, "should only contain printable characters"))
-    return found
+    return objectmeta.validate_field_manager(manager)
 
 
 def delete_options(query: Mapping[str, str], body: dict[str, Any] | None) -> DeleteOptions:

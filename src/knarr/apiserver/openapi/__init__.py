@@ -1,0 +1,1 @@
+"""The OpenAPI documents, made from the schema's facts, discovery's rows and, for words, kubernetes-validate."""

@@ -1,0 +1,110 @@
+"""Serves /openapi/v3, its documents and /openapi/v2; each is made when first asked for and kept until rows change."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from knarr.apiserver.exchange import Exchange
+from knarr.apiserver.handler import APIHandler
+from knarr.apiserver.openapi import documents
+from knarr.meta import errors
+from knarr.registry.registry import Registry
+
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
+#: documents other than groups' that the index lists
+VERSION_PATH = "version"
+
+
+class OpenAPI:
+    """The documents of one registry. `custom(group, version)` gives path items and schemas of custom resources."""
+
+    def __init__(self, registry: Registry, handler: APIHandler) -> None:
+        self._registry, self._handler = registry, handler
+        #: (group, version) -> {"paths": ..., "schemas": ...}; filled by the CRD machinery
+        self.custom: dict[tuple[str, str], dict[str, Any]] = {}
+        self._bodies: dict[str, tuple[bytes, str]] = {}
+        handler.paths["/openapi/v2"] = self.v2
+        handler.paths["/openapi/v3"] = self.index
+        handler.paths["/openapi/v3/*"] = self.document
+
+    def forget(self) -> None:
+        """Rows or schemas changed."""
+        self._bodies.clear()
+
+    def _names(self) -> dict[str, tuple[str, str]]:
+        found: dict[str, tuple[str, str]] = {}
+        for row in self._registry.rows():
+            name = f"apis/{row.group}/{row.version}" if row.group else f"api/{row.version}"
+            found[name] = (row.group, row.version)
+        return dict(sorted(found.items()))
+
+    def _body(self, name: str) -> tuple[bytes, str]:
+        """(JSON, hash) of a document."""
+        known = self._bodies.get(name)
+        if known is None:
+            body = orjson.dumps(self._make(name))
+            known = self._bodies[name] = (body, hashlib.sha512(body).hexdigest().upper())
+        return known
+
+    def _make(self, name: str) -> dict[str, Any]:
+        custom = {(row.group, row.version, row.name) for row in self._custom_rows()}
+        if name == "v2":
+            rows = [r for r in self._registry.rows() if (r.group, r.version, r.name) not in custom]
+            return documents.v2(rows, self.custom.values())
+        group, version = self._names()[name]
+        rows = [
+            r
+            for r in self._registry.rows()
+            if (r.group, r.version) == (group, version) and (r.group, r.version, r.name) not in custom
+        ]
+        return documents.v3(group, version, rows, self.custom.get((group, version)))
+
+    def _custom_rows(self) -> list[Any]:
+        return [view.row for view in self._registry.custom.values()]
+
+    async def index(self, x: Exchange) -> None:
+        paths = {}
+        for name in self._names():
+            # The hash of what would be served; made without building documents nobody has asked for.
+            paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={self._stamp(name)}"}
+        body = orjson.dumps({"paths": paths})
+        self._handler.responder.send(x, 200, "text/plain; charset=utf-8", body)
+
+    def _stamp(self, name: str) -> str:
+        group, version = self._names()[name]
+        facts = [row for row in self._registry.rows() if (row.group, row.version) == (group, version)]
+        text = orjson.dumps([facts, self.custom.get((group, version))], default=str)
+        return hashlib.sha512(text).hexdigest().upper()
+
+    async def document(self, x: Exchange) -> None:
+        name = x.http.path.removeprefix("/openapi/v3/").strip("/")
+        if name not in self._names():
+            self._handler.responder.send(x, 404, "application/json", b"")
+            return
+        stamp = self._stamp(name)
+        asked = x.http.query.get("hash", "")
+        if asked and asked != stamp:
+            x.headers.append(("location", f"/openapi/v3/{name}?hash={stamp}"))
+            self._handler.responder.send(x, 301, "text/plain; charset=utf-8", b"")
+            return
+        if asked:
+            x.headers += [("cache-control", "public, immutable"), ("expires", "Thu, 31 Dec 2099 23:59:59 GMT")]
+        self._answer(x, name, V3_PROTOBUF)
+
+    async def v2(self, x: Exchange) -> None:
+        self._answer(x, "v2", V2_PROTOBUF)
+
+    def _answer(self, x: Exchange, name: str, protobuf: str) -> None:
+        accept = x.http.headers.get("accept", "*/*")
+        if not any(wanted in accept for wanted in ("application/json", "*/*", "application/*")):
+            raise errors.not_acceptable("406: Not Acceptable")
+        body, etag = self._body(name)
+        x.headers += [("etag", f'"{etag}"'), ("vary", "Accept")]
+        if x.http.headers.get("if-none-match") == f'"{etag}"':
+            self._handler.responder.send(x, 304, "application/json", b"")
+            return
+        self._handler.responder.send(x, 200, "application/json", body)
