@@ -20,8 +20,21 @@ SECCOMP_ANNOTATION = "container.seccomp.security.alpha.kubernetes.io/"
 
 #: capabilities a container may add at baseline
 CAPABILITIES = frozenset(
-    "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID "
-    "SYS_CHROOT".split()
+    [
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    ]
 )
 #: sysctls that a pod may set, and the minor version from which on
 SYSCTLS = {
@@ -46,7 +59,17 @@ SELINUX_TYPES = {
     "container_engine_t": 31,
 }
 VOLUMES = frozenset(
-    "configMap csi downwardAPI emptyDir ephemeral image persistentVolumeClaim projected secret".split()
+    [
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "image",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    ]
 )
 SAFE_PROFILES = ("RuntimeDefault", "Localhost")
 #: from here on a pod in a user namespace of its own may be root inside
@@ -397,7 +420,7 @@ def _seccomp_restricted(view: View) -> Finding | None:
     if view.windows:
         return None
     explicit = _seccomp_set_badly(view)
-    if explicit is not None or "seccompProfile" in view.context:
+    if explicit is not None or view.context.get("seccompProfile"):
         return explicit
     names = [n for n, c, _ in view.containers() if not c.get("seccompProfile")]
     words = 'must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"'
