@@ -105,7 +105,7 @@ def behaviour(name, field, schema, default, required, facts):
     return "o" if kind in ("string", "any") else "p"
 
 
-def facts_of(field, schema, required, default):
+def facts_of(how, schema, required, default):
     """The words after behaviour and type."""
     if required:
         yield "required"
@@ -128,7 +128,7 @@ def facts_of(field, schema, required, default):
         and schema["format"] not in ("int32", "int64", "byte")
     ):
         yield "format=" + schema["format"]
-    if default not in (None, {}, "", 0, False):
+    if default not in (None, {}) and not (how == "a" and default in ("", 0, False)):
         yield "default=" + json.dumps(default)
 
 
@@ -177,7 +177,7 @@ def convert(name, definition, defaults, facts, messages):
     for field, schema in sort_fields(name, definition.get("properties", {}), messages).items():
         default = defaults.get((key, field))
         how = behaviour(key, field, schema, default, field in required, facts)
-        words = [how, type_of(schema), *facts_of(field, schema, field in required, default)]
+        words = [how, type_of(schema), *facts_of(how, schema, field in required, default)]
         fact = facts.pop((key, field), None)
         if fact and fact[1]:
             words.append("go=" + fact[1])

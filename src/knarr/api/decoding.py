@@ -38,11 +38,14 @@ class Base64(str):
     @classmethod
     def parse(cls, text: str) -> Base64:
         """Raises ValueError with Go's text for what is not standard, padded base64; line ends are skipped."""
+        if not text:
+            return NO_BYTES
         if (fault := _base64_fault(text.encode())) is not None:
             raise ValueError(f"illegal base64 data at input byte {fault}")
         return cls(base64.b64encode(base64.b64decode(text)).decode())
 
 
+NO_BYTES = Base64("")
 ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 LINE_ENDS = b"\r\n"
 
@@ -101,7 +104,9 @@ def parse_pairs(body: bytes) -> Any:
     text = body.decode("utf-8", "replace")
     try:
         value = json.loads(text, object_pairs_hook=Pairs, parse_float=Number, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise DecodeError("exceeded max depth") from None
+    except ValueError:
         raise DecodeError(gojson.syntax_error(body)) from None
     return value
 
@@ -123,7 +128,31 @@ def plain(value: Any) -> Any:
         return float(value)
     if kind is str and not value.isascii():
         return _whole_text(value)
+    if kind is int and not -INT_RANGE["int64"] <= value < 2 * INT_RANGE["int64"]:
+        return float(value)  # as Go's decoder and orjson have it
     return value
+
+
+def find_duplicates(body: bytes) -> list[str]:
+    """`duplicate field "spec.a"` for every key that an object of a JSON text repeats: what the strict decoder says of
+    bodies without a type (custom resources, patches). Raises DecodeError for what is not JSON."""
+    errors: dict[str, None] = {}
+    _find_duplicates(parse_pairs(body), "", errors)
+    return list(errors)[:STRICT_ERRORS_MAX]
+
+
+def _find_duplicates(value: Any, path: str, errors: dict[str, None]) -> None:
+    if type(value) is list:
+        for index, item in enumerate(value):
+            _find_duplicates(item, f"{path}[{index}]", errors)
+    elif type(value) is Pairs:
+        met = set()
+        for key, item in value:
+            here = f"{path}.{key}" if path else key
+            if key in met:
+                errors[f'duplicate field "{here}"'] = None
+            met.add(key)
+            _find_duplicates(item, here, errors)
 
 
 def _whole_text(text: str) -> str:
@@ -240,15 +269,15 @@ class Walker:
         self._seen: set[str] = set()
         self._wrong_type = ""
 
-    def decode(self, definition: Definition, value: Any) -> dict[str, Any]:
-        """The object in wire form. Raises DecodeError as Go does: for the first wrong type, unless a value that
+    def decode(self, definition: Definition, value: Any, path: str = "") -> dict[str, Any]:
+        """The object in wire form; `path` is where it stands in what is reported. Raises DecodeError as Go does: for the first wrong type, unless a value that
         decodes itself (a quantity, a time) is wrong as well, which ends the decoding at once."""
         if value is None:
             value = {}
         if not isinstance(value, dict | Pairs):
             name = go_type(Type("object", definition.name))
             raise DecodeError(f"json: cannot unmarshal {json_kind(value)} into Go value of type {name}")
-        out = self.struct(definition, value, (), "")
+        out = self.struct(definition, value, tuple(path.split(".")) if path else (), path)
         if self._wrong_type:
             raise DecodeError(self._wrong_type)
         return out
@@ -326,7 +355,7 @@ class Walker:
     def scalar(self, type_: Type, item: Any, context: Any) -> Any:
         name = type_.name
         if item is None:
-            return GO_ZEROES.get(name)
+            return GO_ZEROES.get(name, "")
         kind = type(item)
         if name == "string" and isinstance(item, str):
             return item if item.isascii() else _whole_text(item)
@@ -352,7 +381,10 @@ class Walker:
         got = json_kind(item)
         if got == "number" and type_.name in INT_RANGE:
             got += f" {item.text if isinstance(item, Number) else item}"
-        wanted = go_type(type_, field.go_type if type_ is field.type else "")
+        named = field.go_type
+        if type_ is not field.type:  # an element: []v1.Capability holds v1.Capability
+            named = named[2:] if named.startswith("[]") else ""
+        wanted = go_type(type_, named)
         self._wrong_type = self._wrong_type or (
             f"json: cannot unmarshal {got} into Go struct field {struct}.{'.'.join(fields)} of type {wanted}"
         )
@@ -365,12 +397,19 @@ def _shortest(number: Any) -> int | float:
     return int(number) if isinstance(number, float) and number.is_integer() and abs(number) < 1e21 else number
 
 
+class Always(NamedTuple):
+    """A field that is always there: how its zero value is made, and whether an empty list or map becomes that."""
+
+    name: str
+    zero: Callable[[], Any]
+    replaces_empty: bool
+
+
 class Endings(NamedTuple):
     """What the end of a struct changes."""
 
     dropped: frozenset[str]  # fields that are left out when zero
-    zeroes: tuple[tuple[str, dict[str, Any]], ...]  # structs that are left out when they equal this
-    written: tuple[tuple[str, Callable[[], Any]], ...]  # fields that are always there
+    always: tuple[Always, ...]
 
 
 def finish(definition: Definition, out: dict[str, Any]) -> dict[str, Any]:
@@ -378,36 +417,44 @@ def finish(definition: Definition, out: dict[str, Any]) -> dict[str, Any]:
     endings = endings_of(definition.name)
     for key in [key for key, value in out.items() if not value and key in endings.dropped]:
         del out[key]
-    for key, zero in endings.zeroes:
-        if key in out and out[key] == zero:
-            del out[key]
-    for key, make in endings.written:
-        value = out.get(key)
-        if value is None or value == [] or value == {}:
-            out[key] = make()
+    for name, zero, replaces_empty in endings.always:
+        value = out.get(name)
+        if value is None or (replaces_empty and not value):
+            out[name] = zero()
     return out
 
 
 @cache
 def endings_of(name: str) -> Endings:
     definition = schema.load()[name]
-    fields = definition.fields.values()
-    dropped = frozenset(f.name for f in fields if f.behaviour == "o")
-    zeroes = tuple((f.name, zero_struct(f.type)) for f in fields if f.behaviour == "z")
-    return Endings(dropped, zeroes, tuple(_written(definition)))
+    dropped = frozenset(field.name for field in definition.fields.values() if field.behaviour == "o")
+    return Endings(dropped, tuple(_always(definition)))
 
 
-def _written(definition: Definition) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _always(definition: Definition) -> Iterator[Always]:
     identity = identity_of(definition)
     for field in definition.fields.values():
         if field.name in identity:
-            yield field.name, partial(str, identity[field.name])
+            yield Always(field.name, partial(str, identity[field.name]), False)
         elif field.behaviour == "s":
-            yield field.name, partial(zero_struct, field.type)
-        elif field.name == "items" and definition.gvks:  # of a list of objects: [] and never null
-            yield field.name, list
+            yield Always(field.name, partial(zero_struct, field.type), False)
+        elif field.behaviour == "a" and field.type.kind in ("list", "map"):
+            null = null_when_empty(definition, field)
+            yield Always(field.name, _nothing if null else {"list": list, "map": dict}[field.type.kind], null)
         elif field.behaviour == "a":
-            yield field.name, partial(zero_of, field.type)
+            yield Always(field.name, partial(zero_of, field.type), False)
+        elif field.behaviour == "n":
+            yield Always(field.name, _nothing, False)
+
+
+def null_when_empty(definition: Definition, field: Field) -> bool:
+    """Whether an empty list or map that is always written is null, as Go's nil is. Protobuf, in which objects are
+    stored, does not tell [] from nil. The items of lists, and kinds that are never stored, are [] all the same."""
+    return definition.served and not (field.name == "items" and definition.gvks)
+
+
+def _nothing() -> None:
+    return None
 
 
 def zero_struct(type_: Type) -> dict[str, Any]:

@@ -7,10 +7,10 @@ OpenAPI names (`io.k8s.api.core.v1.Pod`); the file shortens the package. A field
 
 Behaviour is what Go's encoder does, which OpenAPI does not tell:
     p  a pointer: absent when nil, zero values stay
+    n  a pointer without omitempty: null when nil
     o  omitempty: zero values (and empty lists and maps) are dropped
     a  always written, also when zero: "" 0 false, null for lists, maps and times
     s  a struct that is not behind a pointer: always written, at least {}
-    z  the same with omitzero: dropped when all its fields are zero
 Types: string bool double int32 int64 byte any, []T, {}T (maps), or a definition. Facts: required, keys (list map keys),
 list and map (x-kubernetes-list-type, -map-type), strategy and merge (strategic merge patch), enum (~ is a space), format, default,
 go (the name of a named Go scalar type, which error messages show). "." holds what belongs to the definition itself.
@@ -240,7 +240,7 @@ def default_of(field: Field) -> Any:
     """What OpenAPI v3 publishes: the real default, or the zero value of what is always written; None when neither."""
     if field.default is not None:
         return field.default
-    if field.behaviour in "sz":
+    if field.behaviour == "s":
         return {}
     if field.behaviour == "a" and field.type.kind == "scalar":
         return ZEROES.get(field.type.name)

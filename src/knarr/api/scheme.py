@@ -24,8 +24,9 @@ from msgspec import field as struct_field
 from msgspec.structs import replace
 
 from knarr.api import resources, schema
-from knarr.api.decoding import Base64, DecodeError, Walker, identity_of, parse_pairs, plain
+from knarr.api.decoding import NO_BYTES, Base64, DecodeError, Walker, identity_of, parse_pairs, plain
 from knarr.api.schema import Definition, Field, Type
+from knarr.api.tidy import tidy
 from knarr.meta.quantity import Quantity
 from knarr.meta.times import MicroTime, Time
 
@@ -47,7 +48,7 @@ ZEROES: dict[str, Any] = {
     "double": 0,
     "int32": 0,
     "int64": 0,
-    "byte": Base64(""),
+    "byte": NO_BYTES,
 }
 #: definitions whose Go type decodes itself
 SELF_DECODING: dict[str, Any] = {
@@ -61,6 +62,8 @@ SELF_DECODING: dict[str, Any] = {
     schema.JSON: Any,
 }
 GO_ZEROES = {schema.QUANTITY: Quantity("0"), schema.INT_OR_STRING: 0}
+#: what the C decoder and encoder raise for bodies that need the slow way
+REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 TOP_FIELDS = ("metadata", "spec", "status")
 
 
@@ -95,6 +98,11 @@ def identifier(name: str) -> str:
     """A wire name as a Python name: `from_`, `ref` for $ref, x_kubernetes_..."""
     name = re.sub(r"\W", "_", name.lstrip("$"))
     return name + "_" if keyword.iskeyword(name) else name
+
+
+def _empty_map() -> dict[str, Any]:
+    """Not `dict` itself: msgspec leaves such a field out when it is empty."""
+    return {}
 
 
 def always(value: Any) -> Any:
@@ -150,7 +158,7 @@ class Scheme:
     def _field(self, field: Field, top: bool) -> tuple[Any, Any]:
         """(annotation, default); the identity of a default decides whether it is written."""
         annotation, type_ = self._annotation(field.type), field.type
-        pointer = field.behaviour == "p"
+        pointer = field.behaviour in "pn"
         default: Any = None
         match type_.kind:
             case "list":
@@ -158,16 +166,16 @@ class Scheme:
             case "map":
                 default = EMPTY_MAP
                 if field.behaviour == "a":
-                    return annotation, struct_field(default_factory=lambda: {})
+                    return annotation, struct_field(default_factory=_empty_map)
             case "scalar" if not pointer:
                 default = ZEROES[type_.name]
             case "object" if type_.name in SELF_DECODING:
                 default = None if pointer else GO_ZEROES.get(type_.name)
-            case "object" if isinstance(annotation, type) and (field.behaviour in "sz" or top):
+            case "object" if isinstance(annotation, type) and (field.behaviour == "s" or top):
                 default = annotation()
         if default is None and annotation is not Any:
             annotation = Union[annotation, None]  # noqa: UP007 - may be a forward reference
-        return annotation, always(default) if field.behaviour in "as" else default
+        return annotation, always(default) if field.behaviour in "asn" else default
 
     def _build(self, name: str) -> Any:
         definition = self.definitions[name]
@@ -209,7 +217,7 @@ class Scheme:
         """A body as an object; unknown fields are dropped. Raises DecodeError."""
         try:
             return self.decoder(name).decode(body)
-        except msgspec.DecodeError:
+        except REFUSED:
             walked = Walker(strict=False).decode(self.definitions[name], parse_pairs(body))
             return self._convert(name, walked)
 
@@ -229,7 +237,7 @@ class Scheme:
         name = cls.__definition__
         try:
             return msgspec.convert(obj, cls, dec_hook=_decode_hook)
-        except msgspec.ValidationError:
+        except REFUSED:
             return self._convert(name, Walker(strict=False).decode(self.definitions[name], obj))
 
     def _convert(self, name: str, walked: dict[str, Any]) -> Any:
@@ -246,40 +254,39 @@ class Scheme:
         name = what if isinstance(what, str) else schema.definition_of(*what)
         try:
             encoded = self.encoder.encode(self.decoder(name).decode(body))
-        except msgspec.DecodeError:
+        except REFUSED:
             return self._walk(name, parse_pairs(body), strict)
-        if strict is not Strictness.IGNORE and has_duplicates(body, encoded):
+        if strict is not Strictness.IGNORE and has_duplicates(body):
             return self._walk(name, parse_pairs(body), strict)
         return self._wire(name, encoded), []
 
     def normalize(
-        self, what: str | tuple[str, str, str], obj: Mapping[str, Any], strict: Strictness = Strictness.WARN
+        self,
+        what: str | tuple[str, str, str],
+        obj: Mapping[str, Any],
+        strict: Strictness = Strictness.WARN,
+        path: str = "",
     ) -> tuple[dict[str, Any], list[str]]:
-        """The same for an object that is Python data already: patched, or from YAML."""
+        """The same for an object that is Python data already: patched, or from YAML. `path` is where it stands in
+        the whole ("metadata" for the metadata of a custom resource)."""
         name = what if isinstance(what, str) else schema.definition_of(*what)
-        return self._walk(name, obj, strict)
+        return self._walk(name, obj, strict, path)
 
-    def _walk(self, name: str, value: Any, strict: Strictness) -> tuple[dict[str, Any], list[str]]:
+    def _walk(
+        self, name: str, value: Any, strict: Strictness, path: str = ""
+    ) -> tuple[dict[str, Any], list[str]]:
         walker = Walker(strict is not Strictness.IGNORE)
-        return walker.decode(self.definitions[name], value), walker.errors
+        return walker.decode(self.definitions[name], value, path), walker.errors
 
     def _wire(self, name: str, encoded: bytes) -> dict[str, Any]:
         obj = orjson.loads(encoded)
-        if b"{}" in encoded or b"[]" in encoded:
-            return Walker(strict=False).decode(self.definitions[name], obj)
-        return obj
+        return tidy(name, obj) if b"{}" in encoded or b"[]" in encoded else obj
 
 
-def count_keys(body: bytes) -> int:
-    """How many keys a JSON text has, unless strings hold unusual escapes."""
-    return body.count(b'":') - body.count(b'\\":')
-
-
-def has_duplicates(body: bytes, encoded: bytes) -> bool:
-    """Whether an object of `body` repeats a key; `encoded` is the same decoded and encoded again."""
-    if count_keys(body) == count_keys(encoded):
-        return False
-    return count_keys(body) != count_keys(orjson.dumps(orjson.loads(body)))
+def has_duplicates(body: bytes) -> bool:
+    """Whether some object in a JSON text may repeat a key: its quotes are more than those of the text read and
+    written again. Escapes that writing could change count as a maybe."""
+    return b"\\u" in body or body.count(b'"') != orjson.dumps(orjson.loads(body)).count(b'"')
 
 
 def without_nulls(value: Any) -> Any:
@@ -297,17 +304,26 @@ def scheme() -> Scheme:
 def evolve(obj: Any, /, **changes: Any) -> Any:
     """A copy with some fields changed; a dict changes fields of the struct already there.
 
-    Attributes are Python names (`from_`). A dict for a field that is None, or for a map, is taken as it is: decode
-    it first where the field is a struct (`evolve` builds the struct for pointers that are None).
+    Names are attributes (`from_`). A dict for a struct that is None builds one; lists and maps replace what was there
+    and may hold dicts, which become structs. Raises msgspec.ValidationError for data of the wrong shape.
     """
     for name, value in changes.items():
-        if type(value) is dict:
+        kind = type(value)
+        if kind is dict:
             old = getattr(obj, name)
-            if isinstance(old, Struct):
-                changes[name] = evolve(old, **value)
-    if isinstance(obj, CustomObject):
-        return obj.changed(changes)
-    return replace(obj, **changes)
+            changes[name] = evolve(old, **value) if isinstance(old, Struct) else _fit(type(obj), name, value)
+        elif kind is list or (kind is tuple and value and type(value[0]) is dict):
+            changes[name] = _fit(type(obj), name, value)
+    return obj.changed(changes) if isinstance(obj, CustomObject) else replace(obj, **changes)
+
+
+def _fit(cls: type[Struct], name: str, value: Any) -> Any:
+    return msgspec.convert(value, _annotations(cls).get(name, Any), dec_hook=_decode_hook)
+
+
+@cache
+def _annotations(cls: type[Struct]) -> dict[str, Any]:
+    return {field.name: field.type for field in msgspec.structs.fields(cls)}
 
 
 # -- custom resources ------------------------------------------------------------------------------------------
@@ -350,7 +366,6 @@ class CustomObject(KubeObject):
 
     def changed(self, changes: Mapping[str, Any]) -> CustomObject:
         own = {k: v for k, v in changes.items() if k in ("apiVersion", "kind", "metadata", "content")}
-        content = {k: v for k, v in changes.items() if k not in own}
-        if content:
+        if content := {k: v for k, v in changes.items() if k not in own}:
             own["content"] = {**self.content, **content}
         return replace(self, **own)
