@@ -7,7 +7,7 @@ preparations are those of the generic registry's BeforeCreate and BeforeUpdate.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -357,14 +357,9 @@ def place_in_namespace(meta: Metadata, namespace: str, namespaced: bool) -> bool
 # -- owner references ------------------------------------------------------------------------------------
 
 
-def duplicate_owner_uids(references: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The uids that more than one reference names, each once, sorted."""
-    seen: set[str] = set()
-    twice: set[str] = set()
-    for reference in references:
-        uid = reference.get("uid") or ""
-        (twice if uid in seen else seen).add(uid)
-    return sorted(twice)
+def duplicate_owner_uids(references: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The uids of references that equal an earlier one in everything."""
+    return [r.get("uid") or "" for index, r in enumerate(references) if r in references[:index]]
 
 
 def owner_reference_warning(references: Sequence[Mapping[str, Any]], after_mutation: bool = False) -> str:
