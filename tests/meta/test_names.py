@@ -285,3 +285,13 @@ def test_int_or_string_validation() -> None:
         f'p: Invalid value: "Not_A_Port!": {CHARSET}'
     ]
     assert intstr.validate_port_number_or_name(80, "p") == []
+
+
+@given(st.from_regex(r"[a-zA-Z0-9./_-]{0,8}", fullmatch=True), st.sampled_from([1, 40, 200]))
+def test_the_quick_look_at_label_keys_agrees_with_the_slow_one(text: str, times: int) -> None:
+    """A key is good when its parts are, each by its own rule."""
+    key = text * times
+    prefix, slash, name = key.rpartition("/")
+    good = not names.is_dns1123_subdomain(prefix) if slash else True
+    good = good and bool(name) and not names.is_label_value(name)
+    assert (names.is_qualified_name(key) == []) == good

@@ -53,8 +53,8 @@ def _percent_number(text: str) -> int:
 
 def validate_port_number_or_name(value: IntOrString, path: str) -> list[FieldError]:
     """A port of a pod by number or by name."""
-    check = is_port_name if isinstance(value, str) else is_port_number
-    return [invalid(path, value, message) for message in check(value)]  # type: ignore[operator]
+    messages = is_port_name(value) if isinstance(value, str) else is_port_number(value)
+    return [invalid(path, value, message) for message in messages]
 
 
 def validate_non_negative(value: int, path: str) -> list[FieldError]:

@@ -34,6 +34,10 @@ _underscore_subdomain = re.compile(_UNDERSCORE_SUBDOMAIN).fullmatch
 _dns1035_label = re.compile(_DNS1035_LABEL).fullmatch
 _label_key = re.compile(_LABEL_KEY).fullmatch
 _label_value = re.compile(_LABEL_VALUE).fullmatch
+#: a good label key in one look: most are
+_good_label_key = re.compile(
+    rf"(?:(?=[^/]{{1,253}}/){_DNS1123_SUBDOMAIN}/)?(?=[^/]{{1,63}}\Z){_LABEL_KEY}"
+).fullmatch
 _c_identifier = re.compile(_C_IDENTIFIER).fullmatch
 _env_var = re.compile(_ENV_VAR).fullmatch
 _config_key = re.compile(_CONFIG_KEY).fullmatch
@@ -243,6 +247,8 @@ _PERCENT_ERROR = regex_error(
 
 def is_qualified_name(value: str) -> list[str]:
     """A label key: a name of at most 63 bytes, with an optional DNS prefix and `/` before it."""
+    if _good_label_key(value):
+        return []
     errors: list[str] = []
     prefix, slash, name = value.rpartition("/")
     if slash:

@@ -6,16 +6,17 @@ preparations are those of the generic registry's BeforeCreate and BeforeUpdate.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knarr.meta import fielderrors, names, times
 from knarr.meta.fielderrors import FieldError
 from knarr.meta.gofmt import quote_list
 from knarr.meta.labels import validate_labels
-from knarr.world.chance import Chance
+
+if TYPE_CHECKING:
+    from knarr.world.chance import Chance
 
 Metadata = dict[str, Any]
 NameCheck = Callable[..., list[str]]
@@ -109,6 +110,8 @@ def _validate_change(meta: Mapping[str, Any], old: Mapping[str, Any], path: str)
 
 @lru_cache(maxsize=256)
 def _knows_prefixes(check: NameCheck) -> bool:
+    import inspect  # slow to load, and only a generateName needs it
+
     return len(inspect.signature(check).parameters) > 1
 
 

@@ -41,7 +41,7 @@ class Quantity(str):
 
     __slots__ = ("format", "nanos")
     nanos: int
-    format: str
+    format: str  # type: ignore[assignment]  # Kubernetes' name; nobody formats with a quantity
 
     def __new__(cls, text: str | int | float = "0") -> Quantity:
         return cls.parse(text)

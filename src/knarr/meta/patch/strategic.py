@@ -139,7 +139,7 @@ class _Merge:
             if value is None:
                 merged.pop(key, None)
                 continue
-            current = merged.get(key)
+            current: Any = merged.get(key)
             if key not in merged or _go_type(current) != _go_type(value):
                 if not deletes:
                     _take(merged, key, value)
