@@ -57,3 +57,21 @@ def difference(old: dict[str, Any], new: dict[str, Any]) -> str:
         for o in (old, new)
     ]
     return "".join(list(difflib.unified_diff(lines[0], lines[1], n=3))[2:])
+
+
+def undump(value: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    """Back from a dump to wire names; what is null or zero is left out."""
+    found: dict[str, Any] = {}
+    for name, go_name, zero in shape:
+        given = value.get(go_name)
+        if given is None:
+            continue
+        if isinstance(zero, Items):
+            found[name] = [undump(item, zero.shape) for item in given]
+        elif isinstance(zero, Pointer):
+            found[name] = undump(given, zero.shape)
+        elif isinstance(zero, tuple):
+            found[name] = undump(given, zero)
+        elif zero is None or given != zero:
+            found[name] = given
+    return found

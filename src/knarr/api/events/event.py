@@ -50,6 +50,14 @@ class Event(core.Event):
     def cells(self, obj: Object, now: float) -> list[Any]:
         return super().cells(to_core(obj), now)
 
+    @staticmethod
+    def to_storage(obj: Object) -> Object:
+        return to_core(obj)
+
+    @staticmethod
+    def from_storage(obj: Object) -> Object:
+        return from_core(obj)
+
 
 def to_core(event: Object) -> Object:
     """A core Event that shares what it can with `event`; one that is a core Event already comes back as it is."""

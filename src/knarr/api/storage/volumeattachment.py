@@ -1,0 +1,138 @@
+"""VolumeAttachment: a volume that is to be attached to a node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api import checks, gostruct, printing
+from knarr.api.core import persistentvolume
+from knarr.api.core.persistentvolumesource import csi_driver_name_errors
+from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.printing import AGE_TEXT
+from knarr.meta import names
+from knarr.meta.fielderrors import FieldError, forbidden, invalid, required, too_long
+
+METADATA_BYTES_MAX = 256 * 1024
+ERROR_BYTES_MAX = 1024
+SOURCE: gostruct.Shape = (
+    ("persistentVolumeName", "PersistentVolumeName", None),
+    ("inlineVolumeSpec", "InlineVolumeSpec", gostruct.Pointer(persistentvolume.SPEC)),
+)
+SPEC: gostruct.Shape = (
+    ("attacher", "Attacher", ""),
+    ("source", "Source", SOURCE),
+    ("nodeName", "NodeName", ""),
+)
+#: what a writer of status may not change in metadata
+KEPT_METADATA = (
+    "labels",
+    "annotations",
+    "finalizers",
+    "ownerReferences",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+)
+
+
+class VolumeAttachment(Kind):
+    allow_unconditional_update = False
+    columns = (
+        NAME,
+        Column(
+            "Attacher",
+            "string",
+            "name",
+            "attacher indicates the name of the volume driver that MUST handle this request. This is"
+            " the name returned by GetPluginName().",
+        ),
+        Column(
+            "PV",
+            "string",
+            "",
+            "persistentVolumeName represents the name of the persistent volume to attach.",
+        ),
+        Column("Node", "string", "", "nodeName represents the node that the volume should be attached to."),
+        Column(
+            "Attached",
+            "boolean",
+            "",
+            "attached indicates the volume is successfully attached. This field must only be set by the"
+            " entity completing the attach operation, i.e. the external-attacher.",
+        ),
+        AGE_TEXT,
+    )
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        spec.setdefault("attacher", "")
+        spec.setdefault("nodeName", "")
+        source = spec.setdefault("source", {})
+        if "inlineVolumeSpec" in source:
+            persistentvolume.default_spec(source["inlineVolumeSpec"])
+            source["inlineVolumeSpec"].setdefault("volumeMode", "Filesystem")
+        obj.setdefault("status", {}).setdefault("attached", False)
+
+    def reset_status(self, obj: Object) -> None:
+        obj["status"] = {"attached": False}
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        errors = _errors(obj)
+        if attacher := obj["spec"]["attacher"]:
+            errors += csi_driver_name_errors("spec.attacher", attacher)
+        if name := obj["spec"]["source"].get("persistentVolumeName"):
+            errors += checks.dns_subdomain("spec.source.persistentVolumeName", name)
+        return errors
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        errors = _errors(obj)
+        if obj["spec"] != old["spec"]:
+            errors.append(invalid("spec", gostruct.dump(obj["spec"], SPEC), checks.IMMUTABLE))
+        return errors
+
+    def prepare_for_status_update(self, obj: Object, old: Object) -> None:
+        super().prepare_for_status_update(obj, old)
+        for key in KEPT_METADATA:
+            self.keep(obj["metadata"], old["metadata"], key)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return self.validate_update(obj, old)
+
+    def cells(self, obj: Object, now: float) -> list[Any]:
+        spec = obj["spec"]
+        return [
+            obj["metadata"]["name"],
+            spec["attacher"],
+            spec["source"].get("persistentVolumeName", ""),
+            spec["nodeName"],
+            obj["status"].get("attached", False),
+            printing.age(obj, now),
+        ]
+
+
+def _errors(attachment: Object) -> list[FieldError]:
+    spec, status = attachment["spec"], attachment["status"]
+    errors = checks.required_text("spec.attacher", spec["attacher"])
+    errors += _source_errors(spec["source"], "spec.source")
+    errors += checks.dns_subdomain("spec.nodeName", spec["nodeName"])
+    metadata = status.get("attachmentMetadata") or {}
+    if sum(names.byte_length(k) + names.byte_length(v) for k, v in metadata.items()) > METADATA_BYTES_MAX:
+        errors.append(too_long("status.attachmentMetadata", METADATA_BYTES_MAX))
+    for key in ("attachError", "detachError"):
+        if names.byte_length((status.get(key) or {}).get("message", "")) > ERROR_BYTES_MAX:
+            errors.append(too_long(f"status.{key}.message", ERROR_BYTES_MAX))
+    return errors
+
+
+def _source_errors(source: Object, path: str) -> list[FieldError]:
+    name, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
+    message = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
+    if name is None and inline is None:
+        return [required(path, message)]
+    if name is not None and inline is not None:
+        return [forbidden(path, message)]
+    if inline is not None:
+        return persistentvolume.spec_errors(inline, "", f"{path}.inlineVolumeSpec", inline=True)
+    where = f"{path}.persistentVolumeName"
+    return [] if name else [required(where, "must specify non empty persistentVolumeName")]
