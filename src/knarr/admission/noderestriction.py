@@ -1,0 +1,252 @@
+"""A kubelet writes to its own node, its own pods and what belongs to them, and to nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from knarr.admission.attributes import CREATE, DELETE, UPDATE, Attributes, Object, Target
+from knarr.admission.chain import Plugin
+from knarr.api import podrefs
+from knarr.meta import errors
+from knarr.registry.context import UserInfo
+from knarr.registry.reader import Reader
+
+PREFIX, NODES_GROUP = "system:node:", "system:nodes"
+MIRROR = "kubernetes.io/config.mirror"
+RESTRICTED_LABELS = "node-restriction.kubernetes.io"
+LEASE_NAMESPACE = "kube-node-lease"
+#: labels below kubernetes.io and k8s.io that a kubelet may set on its node
+KUBELET_LABELS = frozenset(
+    {
+        "kubernetes.io/hostname",
+        "kubernetes.io/arch",
+        "kubernetes.io/os",
+        "beta.kubernetes.io/instance-type",
+        "node.kubernetes.io/instance-type",
+        "beta.kubernetes.io/os",
+        "beta.kubernetes.io/arch",
+        "failure-domain.beta.kubernetes.io/zone",
+        "failure-domain.beta.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+        "topology.kubernetes.io/region",
+    }
+)
+KUBELET_LABEL_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
+
+
+class NodeRestriction(Plugin):
+    name = "NodeRestriction"
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._rules: dict[tuple[str, str, str], Callable[[str, Attributes], None]] = {
+            ("", "pods", ""): self._pod,
+            ("", "pods", "status"): self._pod_status,
+            ("", "pods", "eviction"): self._eviction,
+            ("", "nodes", ""): self._node,
+            ("", "nodes", "status"): self._node,
+            ("", "persistentvolumeclaims", "status"): self._claim_status,
+            ("", "serviceaccounts", "token"): self._token,
+            ("coordination.k8s.io", "leases", ""): self._lease,
+            ("storage.k8s.io", "csinodes", ""): self._csi_node,
+            ("resource.k8s.io", "resourceslices", ""): self._slice,
+        }
+
+    def handles(self, target: Target) -> bool:
+        return target[:3] in self._rules and target.operation in (CREATE, UPDATE, DELETE)
+
+    def admit(self, a: Attributes) -> None:
+        node = _node_name(a.user)
+        if node is None:
+            return
+        if not node:
+            raise a.forbidden(f'could not determine node from user "{a.user.name}"')
+        self._rules[a.request.group, a.request.resource, a.request.subresource](node, a)
+
+    # -- pods --------------------------------------------------------------------------------------------
+
+    def _pod(self, node: str, a: Attributes) -> None:
+        if a.operation == UPDATE:
+            raise a.forbidden(
+                f'unexpected operation "{UPDATE}", node "{node}" can only create and delete mirror pods'
+            )
+        if a.operation == DELETE:
+            if self._existing_pod(a)["spec"].get("nodeName") != node:
+                raise a.forbidden(f'node "{node}" can only delete pods with spec.nodeName set to itself')
+            return
+        if MIRROR not in (a.obj["metadata"].get("annotations") or {}):
+            raise a.forbidden(
+                f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'
+            )
+        if a.obj["spec"].get("nodeName") != node:
+            raise a.forbidden(f'node "{node}" can only create pods with spec.nodeName set to itself')
+        self._check_owner(node, a)
+        self._check_references(node, a)
+
+    def _check_owner(self, node: str, a: Attributes) -> None:
+        owners = a.obj["metadata"].get("ownerReferences") or []
+        start = f'node "{node}" can only create pods with'
+        if len(owners) > 1:
+            raise a.forbidden(f"{start} a single owner reference set to itself")
+        owner = owners[0] if owners else {}
+        if (owner.get("apiVersion"), owner.get("kind"), owner.get("name")) != ("v1", "Node", node):
+            raise a.forbidden(f"{start} an owner reference set to itself")
+        if not owner.get("controller"):
+            raise a.forbidden(f"{start} a controller owner reference set to itself")
+        if owner.get("blockOwnerDeletion"):
+            raise a.forbidden(f'node "{node}" must not set blockOwnerDeletion on an owner reference')
+        found = self._reader.get("", "nodes", "", node)
+        if found is None:
+            raise errors.not_found("", "nodes", node)
+        if owner.get("uid") != found["metadata"].get("uid"):
+            raise a.forbidden(
+                f"node {node} UID mismatch: expected {owner.get('uid')} got {found['metadata'].get('uid')}"
+            )
+
+    @staticmethod
+    def _check_references(node: str, a: Attributes) -> None:
+        spec = a.obj["spec"]
+        volumes = spec.get("volumes") or ()
+        sources = [s for v in volumes for s in (v.get("projected") or {}).get("sources") or ()]
+        for found, words in (
+            (spec.get("serviceAccountName"), "a service account"),
+            (next(podrefs.secrets(a.obj), None) is not None, "secrets"),
+            (next(podrefs.config_maps(a.obj), None) is not None, "configmaps"),
+            (any("clusterTrustBundle" in s for s in sources), "clustertrustbundles"),
+            (any("persistentVolumeClaim" in v for v in volumes), "persistentvolumeclaims"),
+            (spec.get("resourceClaims"), "resourceclaims"),
+        ):
+            if found:
+                raise a.forbidden(f'node "{node}" can not create pods that reference {words}')
+
+    def _pod_status(self, node: str, a: Attributes) -> None:
+        if a.operation != UPDATE:
+            raise a.forbidden(f'unexpected operation "{a.operation}"')
+        if a.old["spec"].get("nodeName") != node:
+            raise a.forbidden(
+                f'node "{node}" can only update pod status for pods with spec.nodeName set to itself'
+            )
+        if (a.obj["metadata"].get("labels") or {}) != (a.old["metadata"].get("labels") or {}):
+            raise a.forbidden(f'node "{node}" cannot update labels through pod status')
+        claims = [(o.get("status") or {}).get("resourceClaimStatuses") or [] for o in (a.obj, a.old)]
+        if claims[0] != claims[1]:
+            raise a.forbidden(f'node "{node}" cannot update resource claim statues')
+
+    def _eviction(self, node: str, a: Attributes) -> None:
+        if a.operation != CREATE:
+            raise a.forbidden(f"unexpected operation {a.operation}")
+        if not a.name:
+            raise a.forbidden("could not determine pod from request data")
+        if self._existing_pod(a)["spec"].get("nodeName") != node:
+            raise a.forbidden(f"node {node} can only evict pods with spec.nodeName set to itself")
+
+    def _existing_pod(self, a: Attributes) -> Object:
+        found = self._reader.get("", "pods", a.namespace, a.name)
+        if found is None:
+            raise errors.not_found("", "pods", a.name)
+        return found
+
+    # -- the node itself -----------------------------------------------------------------------------------
+
+    def _node(self, node: str, a: Attributes) -> None:
+        if a.name != node:
+            raise a.forbidden(f'node "{node}" is not allowed to modify node "{a.name}"')
+        if a.operation == DELETE:
+            return
+        new, old = a.obj.get("spec") or {}, (a.old or {}).get("spec") or {}
+        config = new.get("configSource")
+        labels = _changed(
+            a.obj["metadata"].get("labels"), ((a.old or {}).get("metadata") or {}).get("labels")
+        )
+        forbidden = ", ".join(sorted(filter(_forbidden_label, labels)))
+        if a.operation == CREATE:
+            if config is not None:
+                raise a.forbidden(f'node "{node}" is not allowed to create pods with a non-nil configSource')
+            if forbidden:
+                raise a.forbidden(f'node "{node}" is not allowed to set the following labels: {forbidden}')
+            return
+        if config is not None and config != old.get("configSource"):
+            raise a.forbidden(
+                f'node "{node}" is not allowed to update configSource to a new non-nil configSource'
+            )
+        if (new.get("taints") or []) != (old.get("taints") or []):
+            raise a.forbidden(f'node "{node}" is not allowed to modify taints')
+        if forbidden:
+            raise a.forbidden(f"is not allowed to modify labels: {forbidden}")
+
+    # -- what belongs to it --------------------------------------------------------------------------------
+
+    @staticmethod
+    def _claim_status(node: str, a: Attributes) -> None:
+        if a.operation != UPDATE:
+            raise a.forbidden(f'unexpected operation "{a.operation}"')
+        if _without_capacity(a.obj) != _without_capacity(a.old):
+            raise a.forbidden(
+                f'node "{node}" is not allowed to update fields other than status.capacity and status.conditions'
+            )
+
+    def _token(self, node: str, a: Attributes) -> None:
+        if a.operation != CREATE:
+            return
+        reference = (a.obj.get("spec") or {}).get("boundObjectRef") or {}
+        if (reference.get("apiVersion"), reference.get("kind")) != ("v1", "Pod") or not reference.get("name"):
+            raise a.forbidden("node requested token not bound to a pod")
+        if not reference.get("uid"):
+            raise a.forbidden("node requested token with a pod binding without a uid")
+        pod = self._reader.get("", "pods", a.namespace, reference["name"])
+        if pod is None:
+            raise errors.not_found("", "pods", reference["name"])
+        if pod["metadata"].get("uid") != reference["uid"]:
+            raise a.forbidden(
+                f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
+                "The object might have been deleted and then recreated"
+            )
+        if pod["spec"].get("nodeName") != node:
+            raise a.forbidden("node requested token bound to a pod scheduled on a different node")
+
+    @staticmethod
+    def _lease(node: str, a: Attributes) -> None:
+        if a.namespace != LEASE_NAMESPACE:
+            raise a.forbidden(f'can only access leases in the "{LEASE_NAMESPACE}" system namespace')
+        if a.name != node:
+            raise a.forbidden("can only access node lease with the same name as the requesting node")
+
+    @staticmethod
+    def _csi_node(node: str, a: Attributes) -> None:
+        if a.name != node:
+            raise a.forbidden("can only access CSINode with the same name as the requesting node")
+
+    @staticmethod
+    def _slice(node: str, a: Attributes) -> None:
+        if a.operation == CREATE and (a.obj.get("spec") or {}).get("nodeName") != node:
+            raise a.forbidden("can only create ResourceSlice with the same NodeName as the requesting node")
+        if a.operation == DELETE and a.old and (a.old.get("spec") or {}).get("nodeName") != node:
+            raise a.forbidden("can only delete ResourceSlice with the same NodeName as the requesting node")
+
+
+def _node_name(user: UserInfo) -> str | None:
+    if NODES_GROUP not in user.groups or not user.name.startswith(PREFIX):
+        return None
+    return user.name[len(PREFIX) :]
+
+
+def _changed(new: dict[str, str] | None, old: dict[str, str] | None) -> set[str]:
+    return {key for key, _ in set((new or {}).items()) ^ set((old or {}).items())}
+
+
+def _forbidden_label(key: str) -> bool:
+    domain = key.partition("/")[0] if "/" in key else ""
+    if domain == RESTRICTED_LABELS or domain.endswith(f".{RESTRICTED_LABELS}"):
+        return True
+    ours = any(domain == d or domain.endswith(f".{d}") for d in ("kubernetes.io", "k8s.io"))
+    allowed = key in KUBELET_LABELS or any(
+        domain == d or domain.endswith(f".{d}") for d in KUBELET_LABEL_DOMAINS
+    )
+    return ours and not allowed
+
+
+def _without_capacity(claim: Object) -> Object:
+    hidden = ("capacity", "conditions", "allocatedResources", "allocatedResourceStatuses")
+    metadata = {k: v for k, v in claim["metadata"].items() if k not in ("resourceVersion", "managedFields")}
+    status = {k: v for k, v in (claim.get("status") or {}).items() if k not in hidden}
+    return {**claim, "metadata": metadata, "status": status}
