@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from knarr.meta.errors import StatusError, failure
 from knarr.meta.gofmt import quote
 from knarr.meta.managed import fieldset
+from knarr.meta.managed.elements import describe as describe_path
 from knarr.meta.managed.entries import Identity, identity_text
 from knarr.meta.managed.fieldset import Tree
 
@@ -27,7 +28,7 @@ class Conflicts(Exception):
     def status_error(self) -> StatusError:
         """409 with a cause per field, sorted by field."""
         found = [
-            (who, fieldset.describe(path))
+            (who, describe_path(path))
             for who in sorted(self.owned, key=identity_text)
             for path in fieldset.paths(self.owned[who])
         ]

@@ -53,14 +53,14 @@ class Scope:
     """
 
     def __init__(self, resets: Iterable[Iterable[str]], only: Iterable[Iterable[str]]) -> None:
-        resets = [tuple(path) for path in resets]
+        reset = [tuple(path) for path in resets]
         # whole fields of the object are not even looked at
         self.skip = frozenset(
-            ("apiVersion", "kind", "metadata", *(path[0] for path in resets if len(path) == 1))
+            ("apiVersion", "kind", "metadata", *(path[0] for path in reset if len(path) == 1))
         )
-        self.skips_metadata = ("metadata",) in resets
-        self.resets = fieldset.field_paths(resets)
-        self.deep = fieldset.field_paths(path for path in resets if len(path) > 1)
+        self.skips_metadata = ("metadata",) in reset
+        self.resets = fieldset.field_paths(reset)
+        self.deep = fieldset.field_paths(path for path in reset if len(path) > 1)
         self.only = fieldset.from_paths(
             [element if element == "*" else f"f:{element}" for element in path] for path in only
         )

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from knarr.meta.managed import fieldset
-from knarr.meta.managed.fieldset import Tree, json_text
+from knarr.meta.managed.elements import json_text
+from knarr.meta.managed.fieldset import Tree
 from knarr.meta.managed.node import Findings, ItemError
 from knarr.meta.managed.schema import TypeSchema
 

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.meta.managed.fieldset import (
-    Tree,
-    describe_element,
-    is_member,
-    json_text,
-    key_element,
-    value_element,
-    with_self,
-)
+from knarr.meta.managed.elements import describe_element, json_text, key_element, value_element
+from knarr.meta.managed.fieldset import Tree, is_member, with_self
 from knarr.meta.managed.node import MODIFIED, Diff, Findings, ItemError, Node, Nulls
 from knarr.meta.managed.values import ABSENT, copy, go_plain, same
 

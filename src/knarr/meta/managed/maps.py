@@ -39,14 +39,16 @@ class MapNode(Node):
         if not isinstance(value, dict):
             findings.append(("", f"expected map, got &{{{go_plain(value)}}}"))
             return
-        for key in sorted(value):
+        for key, item in value.items():
             field = self.fields.get(key)
             node = field[1] if field else self.element
             if node is None:
                 findings.append((f".{key}", "field not declared in schema"))
                 return
+            if node.__class__ is Leaf and item.__class__ in node.plain:
+                continue
             before = len(findings)
-            node.validate(value[key], findings)
+            node.validate(item, findings)
             if len(findings) > before:
                 findings.prefix(before, f".{key}")
 
@@ -110,7 +112,10 @@ class MapNode(Node):
             return None
         out: Tree = {}
         for key, item in value.items():
-            element, node = self.at(key)
+            element, node = self.fields.get(key) or self.at(key)
+            if node.__class__ is Leaf:
+                out[element] = {}
+                continue
             paths = node.fieldset(item)
             if item is None or item == {} or key not in self.fields:
                 out[element] = with_self(paths)
@@ -128,7 +133,11 @@ class MapNode(Node):
         out = {}
         for key, before in old.items():
             now = new.get(key, ABSENT)
-            out[key] = copy(before) if now is ABSENT else self.at(key)[1].merge(before, now)
+            if now is ABSENT:
+                out[key] = copy(before)
+                continue
+            node = (self.fields.get(key) or self.at(key))[1]
+            out[key] = now if now.__class__ in node.plain else node.merge(before, now)
         for key, now in new.items():
             if key not in old:
                 out[key] = copy(now)
@@ -139,7 +148,7 @@ class MapNode(Node):
             return None
         out = {}
         for key, item in value.items():
-            element, node = self.at(key)
+            element, node = self.fields.get(key) or self.at(key)
             below = paths.get(element)
             if below is None:
                 out[key] = item

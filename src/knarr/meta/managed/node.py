@@ -16,6 +16,7 @@ a difference.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from knarr.meta.managed.fieldset import Tree
@@ -48,6 +49,8 @@ class Node:
     """A type. `atomic`: owned as a whole. `loose`: values of unlike JSON types may meet somewhere below."""
 
     __slots__ = ("atomic", "loose")
+    #: Python types of the values that need no look at all: right for this node, and replaced as a whole
+    plain: Container[type] = ()
 
     def __init__(self, atomic: bool) -> None:
         self.atomic = atomic
@@ -81,17 +84,26 @@ class Node:
 MODIFIED: Diff = (None, None, {})
 
 
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "string": (str, type(None)),
+    "numeric": (int, float, type(None)),
+    "boolean": (bool, type(None)),
+    "": (str, int, float, bool, type(None)),
+}
+
+
 class Leaf(Node):
     """A scalar, or anything that is owned as a whole without a look inside.
 
     `expected` is 'string', 'numeric', 'boolean' or '' (anything).
     """
 
-    __slots__ = ("expected", "free_form")
+    __slots__ = ("expected", "free_form", "plain")
 
     def __init__(self, expected: str = "", free_form: bool = False) -> None:
         super().__init__(atomic=True)
         self.expected = expected
+        self.plain = _PLAIN[expected]
         self.free_form = self.loose = free_form
 
     def validate(self, value: Any, findings: Findings) -> None:

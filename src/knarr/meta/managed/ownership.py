@@ -27,10 +27,9 @@ class Versions:
 
     def at(self, value: dict[str, Any], version: str) -> tuple[TypeSchema, dict[str, Any]] | None:
         """The schema and the object in that version; None when there is no such version."""
-        if version == value.get("apiVersion", self.api_version):
-            if version == self.api_version:
-                return self.schema, value
-        elif version == self.api_version and self._convert is None:
+        if version == self.api_version and (
+            self._convert is None or value.get("apiVersion", version) == version
+        ):
             return self.schema, value
         return self._convert(value, version) if self._convert else None
 
