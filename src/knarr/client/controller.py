@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
+from knarr.client.claim import OwnerGone
 from knarr.client.client import Client, is_already_exists, is_conflict, is_not_found, namespace_terminating
 from knarr.client.codec import Target, resource_of
 from knarr.client.informer import Informer, SharedInformers
@@ -153,6 +154,7 @@ class Controller:
             or is_not_found(error)
             or is_already_exists(error)
             or namespace_terminating(error)
+            or isinstance(error, OwnerGone)
         ):
             log.debug("%s: %s: %s; trying again", self.name, key, error)
         elif isinstance(error, StatusError):

@@ -103,7 +103,7 @@ class HTTP:
             try:
                 async for chunk in response.content.iter_any():
                     buffer += chunk
-                    if events := _split(buffer):
+                    while events := _split(buffer):
                         yield events
             except (OSError, _client_error()) as error:
                 raise _unreachable(self.access.server, error) from error
@@ -214,7 +214,7 @@ def _split(buffer: bytearray) -> list[WatchEvent]:
             continue
         frame = _frame.decode(line)
         if frame.type == "ERROR":
-            if events:  # what came before it counts; the error is raised with the next batch
+            if events:  # what came before it counts; the next call raises
                 buffer[:0] = line + b"\n"
                 return events
             raise _status_error(0, bytes(frame.object), {})

@@ -121,12 +121,12 @@ def _put_item(text: str, section: str, position: int | None, item: dict[str, Any
     node = _value(_root(text), section)
     if node is None:
         return _ended(text) + _dump({section: [item]})
-    if not node.value:  # [], or nothing at all
+    if not node.value or isinstance(node.value, str):  # [], null, or nothing at all
         start, end = node.start_mark.index, node.end_mark.index
         line_end = _line_end(text, end)
         rest = text[end:line_end].rstrip("\n")
         return text[:start].rstrip(" ") + rest + "\n" + _dump([item]) + text[line_end:]
-    if node.flow_style or isinstance(node.value, str):
+    if node.flow_style:
         raise Unsplicable
     if position is None:
         indent, _ = _dash(text, node.value[0])
