@@ -62,7 +62,12 @@ def details_of(group: str, resource: str, name: str = "", **more: Any) -> dict[s
 
 def not_found(group: str, resource: str, name: str) -> StatusError:
     return StatusError(
-        failure(404, "NotFound", f'{qualified(group, resource)} "{name}" not found', details_of(group, resource, name))
+        failure(
+            404,
+            "NotFound",
+            f'{qualified(group, resource)} "{name}" not found',
+            details_of(group, resource, name),
+        )
     )
 
 
@@ -115,7 +120,9 @@ def forbidden(group: str, resource: str, name: str, why: str) -> StatusError:
 
 
 def method_not_allowed(group: str, resource: str, action: str) -> StatusError:
-    message = f"{action} is not supported on resources of kind {qualified(group, resource)!r}".replace("'", '"')
+    message = f"{action} is not supported on resources of kind {qualified(group, resource)!r}".replace(
+        "'", '"'
+    )
     return StatusError(failure(405, "MethodNotAllowed", message, details_of(group, resource)))
 
 
@@ -155,5 +162,7 @@ def unavailable(message: str) -> StatusError:
 
 
 def internal(message: str) -> StatusError:
-    status = failure(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})
+    status = failure(
+        500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]}
+    )
     return StatusError(status)

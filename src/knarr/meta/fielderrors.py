@@ -87,7 +87,11 @@ def too_long(path: str, max_bytes: int) -> FieldError:
 
 
 def too_many(path: str, actual: int, maximum: int) -> FieldError:
-    detail = f"must have at most {maximum} item{'' if maximum == 1 else 's'}" if maximum >= 0 else "has too many items"
+    detail = (
+        f"must have at most {maximum} item{'' if maximum == 1 else 's'}"
+        if maximum >= 0
+        else "has too many items"
+    )
     return FieldError("FieldValueTooMany", path, actual if actual >= 0 else NO_VALUE, detail)
 
 
