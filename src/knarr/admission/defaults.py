@@ -1,0 +1,58 @@
+"""The default plugins of v1.36 (and NodeRestriction, which kubeadm adds), in Kubernetes' order."""
+
+from __future__ import annotations
+
+from knarr.admission.certificates import (
+    Authorizer,
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+)
+from knarr.admission.chain import Plugin
+from knarr.admission.defaulttolerationseconds import DefaultTolerationSeconds
+from knarr.admission.ingressclass import DefaultIngressClass
+from knarr.admission.limitranger import LimitRanger
+from knarr.admission.namespacelifecycle import NamespaceLifecycle
+from knarr.admission.noderestriction import NodeRestriction
+from knarr.admission.nodetaints import TaintNodesByCondition
+from knarr.admission.podsecurity.plugin import PodSecurity
+from knarr.admission.podtopologylabels import PodTopologyLabels
+from knarr.admission.priority import Priority
+from knarr.admission.quota.plugin import ResourceQuota
+from knarr.admission.runtimeclass import RuntimeClass
+from knarr.admission.serviceaccount import ServiceAccount
+from knarr.admission.storage import (
+    DefaultStorageClass,
+    PersistentVolumeClaimResize,
+    StorageObjectInUseProtection,
+)
+from knarr.registry.reader import Reader
+from knarr.world import World
+
+
+def default_plugins(reader: Reader, world: World, authorizer: Authorizer) -> list[Plugin]:
+    """`Chain(default_plugins(...))` is the chain of a default API server.
+
+    Policies and webhooks stand between the last two lines: after every plugin that sets defaults, before the quota
+    counts what they made of the object.
+    """
+    return [
+        NamespaceLifecycle(reader),
+        LimitRanger(reader),
+        ServiceAccount(reader, world.chance),
+        NodeRestriction(reader),
+        TaintNodesByCondition(),
+        PodSecurity(reader),
+        Priority(reader),
+        DefaultTolerationSeconds(),
+        DefaultStorageClass(reader),
+        StorageObjectInUseProtection(),
+        PersistentVolumeClaimResize(reader),
+        RuntimeClass(reader),
+        CertificateApproval(authorizer),
+        CertificateSigning(authorizer),
+        CertificateSubjectRestriction(),
+        DefaultIngressClass(reader),
+        PodTopologyLabels(reader),
+        ResourceQuota(reader, world.clock),
+    ]

@@ -1,0 +1,177 @@
+"""What one object counts for in a quota, by resource name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from knarr.admission import podresources
+from knarr.admission.quota.amounts import Amounts
+from knarr.admission.storage import class_of
+from knarr.meta import times
+from knarr.meta.quantity import Quantity
+
+Object = dict[str, Any]
+
+ONE = Quantity.parse("1")
+ZERO = Quantity.parse("0")
+CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
+DEVICE_SUFFIX = ".deviceclass.resource.k8s.io/devices"
+#: resources counted under their own name besides count/NAME
+OLD_COUNTS = frozenset(
+    {
+        "configmaps",
+        "secrets",
+        "replicationcontrollers",
+        "resourcequotas",
+        "services",
+        "persistentvolumeclaims",
+    }
+)
+#: compute resources that are tracked under their bare name, requests.NAME and limits.NAME
+COMPUTE = ("cpu", "memory", "ephemeral-storage")
+#: where these are quotas, every container has to say how much it wants
+EXPLICIT = frozenset(
+    f"{prefix}{name}" for prefix in ("", "requests.", "limits.") for name in ("cpu", "memory")
+)
+
+
+def usage(group: str, resource: str, obj: Object, now: float) -> Amounts:
+    """All that the object uses; `now` (epoch seconds) tells whether a pod that is being deleted still counts."""
+    amounts: Amounts = {count_name(group, resource): ONE}
+    special = SPECIAL.get((group, resource))
+    if special is not None:
+        amounts |= special(obj, now)
+    elif not group and resource in OLD_COUNTS:
+        amounts[resource] = ONE
+    return amounts
+
+
+def count_name(group: str, resource: str) -> str:
+    return f"count/{resource}.{group}" if group else f"count/{resource}"
+
+
+def tracks(group: str, resource: str, name: str) -> bool:
+    """Whether objects of this resource can use anything of the quota resource `name`."""
+    if name == count_name(group, resource):
+        return True
+    if group == "resource.k8s.io":
+        return resource == "resourceclaims" and name.endswith(DEVICE_SUFFIX)
+    if group:
+        return False
+    if resource == "pods":
+        return _is_pod_resource(name)
+    if resource == "services":
+        return name in ("services", "services.nodeports", "services.loadbalancers")
+    if resource == "persistentvolumeclaims":
+        kinds = ("requests.storage", "persistentvolumeclaims")
+        return name in kinds or any(name.endswith(CLASS_SUFFIX + kind) for kind in kinds)
+    return resource in OLD_COUNTS and name == resource
+
+
+def _is_pod_resource(name: str) -> bool:
+    if name == "pods" or name in COMPUTE or name.startswith(("hugepages-", "requests.hugepages-")):
+        return True
+    side, _, bare = name.partition(".")
+    if side not in ("requests", "limits") or not bare:
+        return False
+    # extended resources (with a domain) can be bounded by their requests only
+    return bare in COMPUTE or (side == "requests" and "/" in bare)
+
+
+def counts_now(pod: Object, now: float) -> bool:
+    """A pod that has ended, or should have, uses nothing any more."""
+    if (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"):
+        return False
+    metadata = pod["metadata"]
+    deleted, grace = metadata.get("deletionTimestamp"), metadata.get("deletionGracePeriodSeconds")
+    return not deleted or grace is None or now <= times.parse(deleted) + grace
+
+
+def _pod(pod: Object, now: float) -> Amounts:
+    if not counts_now(pod, now):
+        return {}
+    requests, limits = (podresources.total(pod, side) for side in ("requests", "limits"))
+    return {"pods": ONE} | _compute(requests, limits)
+
+
+def _compute(requests: Amounts, limits: Amounts) -> Amounts:
+    amounts: Amounts = {}
+    for name, quantity in requests.items():
+        if name in COMPUTE or name.startswith("hugepages-"):
+            amounts[name] = amounts[f"requests.{name}"] = quantity
+        elif "/" in name:
+            amounts[f"requests.{name}"] = quantity
+    for name, quantity in limits.items():
+        if name in COMPUTE:
+            amounts[f"limits.{name}"] = quantity
+    return amounts
+
+
+def unspecified(pod: Object, names: Iterable[str]) -> dict[str, list[str]]:
+    """Resources under quota that containers do not name -> those containers."""
+    wanted = sorted(EXPLICIT & set(names))
+    missing: dict[str, list[str]] = {}
+    spec = pod["spec"]
+    whole = spec.get("resources") or {}
+    said = set(_compute(_given(whole, "requests"), _given(whole, "limits")))
+    for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
+        resources = container.get("resources") or {}
+        present = said | set(_compute(_given(resources, "requests"), _given(resources, "limits")))
+        for name in wanted:
+            if name not in present:
+                missing.setdefault(name, []).append(container["name"])
+    return missing
+
+
+def _given(resources: Object, side: str) -> Amounts:
+    return {name: Quantity.parse(q) for name, q in (resources.get(side) or {}).items()}
+
+
+def _service(service: Object, now: float) -> Amounts:
+    spec = service["spec"]
+    ports = spec.get("ports") or []
+    node_ports, balancers = 0, 0
+    if spec.get("type") == "NodePort":
+        node_ports = len(ports)
+    elif spec.get("type") == "LoadBalancer":
+        balancers = 1
+        allocated = spec.get("allocateLoadBalancerNodePorts") is not False
+        node_ports = len(ports) if allocated else sum(1 for p in ports if p.get("nodePort"))
+    return {
+        "services": ONE,
+        "services.nodeports": Quantity.parse(node_ports),
+        "services.loadbalancers": Quantity.parse(balancers),
+    }
+
+
+def _claim(claim: Object, now: float) -> Amounts:
+    requests = (claim["spec"].get("resources") or {}).get("requests") or {}
+    storage = Quantity.parse(requests.get("storage", "0"))
+    allocated = ((claim.get("status") or {}).get("allocatedResources") or {}).get("storage")
+    if allocated is not None and storage.compare(allocated) < 0:
+        storage = Quantity.parse(allocated)
+    amounts = {"persistentvolumeclaims": ONE, "requests.storage": storage}
+    name = class_of(claim)
+    if name:
+        amounts |= {f"{name}{CLASS_SUFFIX}{kind}": quantity for kind, quantity in list(amounts.items())}
+    return amounts
+
+
+def _resource_claim(claim: Object, now: float) -> Amounts:
+    amounts: Amounts = {}
+    for request in (claim["spec"].get("devices") or {}).get("requests") or ():
+        # of alternatives each class is charged with what it would need at most
+        for choice in [request["exactly"]] if request.get("exactly") else request.get("firstAvailable") or ():
+            name = f"{choice.get('deviceClassName', '')}{DEVICE_SUFFIX}"
+            wanted = 32 if choice.get("allocationMode") == "All" else choice.get("count", 1)
+            amounts[name] = amounts.get(name, ZERO).add(wanted)
+    return amounts
+
+
+SPECIAL: dict[tuple[str, str], Callable[[Object, float], Amounts]] = {
+    ("", "pods"): _pod,
+    ("", "services"): _service,
+    ("", "persistentvolumeclaims"): _claim,
+    ("resource.k8s.io", "resourceclaims"): _resource_claim,
+}
