@@ -125,7 +125,8 @@ class APIHandler:
             self.operations.find(request)
             await stream(x)
             return
-        accepted = negotiate.accept(x.http.headers.get("accept", ""))
+        custom = (request.group, request.version, request.resource) in self.operations.registry.custom
+        accepted = negotiate.accept(x.http.headers.get("accept", ""), protobuf=not custom)
         if accepted is None:
             self.operations.find(request)
             raise self._unacceptable(x)

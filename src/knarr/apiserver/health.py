@@ -71,7 +71,7 @@ class Health:
         self._handler = handler
         hooks = [f"poststarthook/{name}" for name in HOOKS]
         tail = [*TAIL, *(f"poststarthook/{name}" for name in LAST_HOOKS)]
-        common: dict[str, Check] = {name: passed for name in (*hooks, *tail)}
+        common: dict[str, Check] = dict.fromkeys((*hooks, *tail), passed)
         live: dict[str, Check] = {
             "ping": passed,
             "log": passed,

@@ -5,46 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 
+from knarr.admission import bootstrap as admission
 from knarr.auth import bootstrap as roles
+from knarr.flowcontrol import bootstrap as flow_control
 from knarr.meta import errors
 from knarr.registry.registry import Registry
 from knarr.registry.storage import Object
 
-NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-PRIORITY_CLASSES = (
-    (
-        "system-cluster-critical",
-        2000000000,
-        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
-    ),
-    (
-        "system-node-critical",
-        2000001000,
-        "Used for system critical pods that must not be moved from their current node.",
-    ),
-)
-
 
 def objects(
-    address: str, port: int, service_cidrs: tuple[str, ...], first_ip: str
+    address: str, port: int, service_cidrs: tuple[str, ...], first_ip: str, now: float
 ) -> Iterator[tuple[str, str, Object]]:
     """(group, resource, object) in the order they are written."""
-    for name in NAMESPACES:
-        yield "", "namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    yield from admission.bootstrap_objects()
     yield from roles.bootstrap_objects()
-    for name, value, description in PRIORITY_CLASSES:
-        yield (
-            "scheduling.k8s.io",
-            "priorityclasses",
-            {
-                "apiVersion": "scheduling.k8s.io/v1",
-                "kind": "PriorityClass",
-                "metadata": {"name": name},
-                "value": value,
-                "description": description,
-            },
-        )
-    yield from _flow_control()
+    yield from flow_control.bootstrap_objects(now)
     yield (
         "networking.k8s.io",
         "servicecidrs",
@@ -56,12 +31,6 @@ def objects(
         },
     )
     yield from _kubernetes_service(address, port, first_ip)
-
-
-def _flow_control() -> Iterator[tuple[str, str, Object]]:
-    from knarr.flowcontrol import bootstrap
-
-    yield from bootstrap.bootstrap_objects()
 
 
 def _kubernetes_service(address: str, port: int, first_ip: str) -> Iterator[tuple[str, str, Object]]:

@@ -106,7 +106,7 @@ class ControlPlane:
             port = self.server.port
         Discovery(self.registry, self.handler, f"{config.host}:{port}")
         wanted = bootstrap.objects(
-            self._advertised(), port, config.service_cidrs, self.services.first_address
+            self._advertised(), port, config.service_cidrs, self.services.first_address, self.world.clock.now()
         )
         await bootstrap.write(self.registry, wanted)
         self.ready = True

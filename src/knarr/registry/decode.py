@@ -19,9 +19,10 @@ ACCEPTED = ("application/json", YAML, PROTOBUF)
 SCHEME = 'scheme "pkg/api/legacyscheme/scheme.go:30"'
 
 
-def unsupported() -> errors.StatusError:
+def unsupported(custom: bool = False) -> errors.StatusError:
+    accepted = ", ".join(ACCEPTED[:2] if custom else ACCEPTED)
     return errors.unsupported_media_type(
-        f"the body of the request was in an unknown format - accepted media types include: {', '.join(ACCEPTED)}"
+        f"the body of the request was in an unknown format - accepted media types include: {accepted}"
     )
 
 
@@ -30,10 +31,12 @@ class Decoder:
 
     def body(self, view: View, request: Request, body: bytes, content_type: str) -> Object:
         """The object of a POST or PUT, defaulted. Raises 400, 415."""
+        if content_type == PROTOBUF and not view.custom:
+            return self._protobuf(view, body)
         if content_type == YAML:
             body = from_yaml(view, body)
         elif content_type != "application/json":
-            raise unsupported()
+            raise unsupported(view.custom)
         if view.normalize is not None:
             return self._custom(view, request, body)
         try:
@@ -53,6 +56,18 @@ class Decoder:
         ):
             check_type(view, (obj.get("apiVersion", ""), obj.get("kind", "")), body)
         self._report(view, request, findings, obj)
+        return self._finish(view, obj)
+
+    def _protobuf(self, view: View, body: bytes) -> Object:
+        """What Go clients send for built-in kinds; it cannot name unknown fields."""
+        from knarr.api import protobuf
+
+        try:
+            raw = protobuf.decode(body, (view.row.api_version, view.row.kind))
+        except protobuf.ProtobufError as error:
+            raise unrecognized(view, str(error), body) from None
+        check_type(view, (raw["apiVersion"], raw["kind"]), body)
+        obj, _ = scheme().normalize(view.definition, raw, Strictness.IGNORE)
         return self._finish(view, obj)
 
     def normalize(self, view: View, request: Request, new: Any, quietly: bool = False) -> Object:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from knarr.meta import errors, gojson
-from knarr.registry.decode import ACCEPTED, unsupported
+from knarr.registry.decode import ACCEPTED, PROTOBUF, unsupported
 
 KINDS = ("DeleteOptions", "")
 
@@ -22,6 +22,10 @@ def parse(body: bytes, content_type: str) -> dict[str, Any] | None:
         import yaml
 
         raw = yaml.safe_load(body)
+    elif content_type == PROTOBUF:
+        from knarr.api import protobuf
+
+        raw = protobuf.decode(body, ("v1", "DeleteOptions"))
     else:
         try:
             raw = orjson.loads(body)

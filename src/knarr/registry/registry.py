@@ -26,6 +26,13 @@ from knarr.world import World
 EVENT_TTL_SECONDS = 3600
 EVENT_LEASE_SHARED_SECONDS = 60
 
+#: fields that many watchers select by one value of
+INDEXED = {("", "pods"): ("spec.nodeName",)}
+#: resources of which there are too many to keep decoded objects
+NOT_KEPT = frozenset(
+    {("", "pods"), ("", "events"), ("coordination.k8s.io", "leases"), ("discovery.k8s.io", "endpointslices")}
+)
+
 #: something a resource does besides storing; (request, view, body) -> answer
 Handler = Callable[[Request, View, bytes, str], Awaitable[Result]]
 
@@ -98,9 +105,18 @@ class Registry:
                 found.ttl_seconds, found.lease = EVENT_TTL_SECONDS, self._lease_for_events
         return found
 
-    def open_storage(self, row: Resource, kind: Any, prefix: bytes) -> Storage:
-        """Give a resource its place in the store and its cache."""
-        cacher = self.cache.open(prefix, row.namespaced, attributes_of(kind))
+    def open_storage(self, row: Resource, kind: Any, prefix: bytes, floor: int = 0) -> Storage:
+        """Give a resource its place in the store and its cache; see Cacher for `floor`."""
+        bookmark = encoding.orjson.dumps({"kind": row.kind, "apiVersion": row.api_version, "metadata": {}})
+        cacher = self.cache.open(
+            prefix,
+            row.namespaced,
+            attributes_of(kind),
+            bookmark=bookmark,
+            indexed=INDEXED.get((row.group, row.name), ()),
+            keep_objects=(row.group, row.name) not in NOT_KEPT,
+            floor=floor,
+        )
         storage = Storage(row, kind, prefix, self.store, cacher, self.world)
         self._storages[row.group, row.name] = storage
         return storage

@@ -9,7 +9,12 @@ from knarr.api.resources import Resource
 from knarr.apiserver.openapi import paths, schemas
 
 Object = dict[str, Any]
-BEARER = {"type": "apiKey", "description": "Bearer Token authentication", "name": "authorization", "in": "header"}
+BEARER = {
+    "type": "apiKey",
+    "description": "Bearer Token authentication",
+    "name": "authorization",
+    "in": "header",
+}
 INFO = {"title": "Kubernetes", "version": "1.36"}
 
 

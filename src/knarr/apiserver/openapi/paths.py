@@ -38,14 +38,21 @@ class Names:
     """What a resource's definitions and operations are called."""
 
     def __init__(self, row: Resource, definition: str, list_definition: str, custom: bool = False) -> None:
-        self.row, self.definition, self.list_definition, self.custom = row, definition, list_definition, custom
+        self.row, self.definition, self.list_definition, self.custom = (
+            row,
+            definition,
+            list_definition,
+            custom,
+        )
         self.id = group_id(row.group) + row.version.capitalize()
         self.tag = tag(row.group, row.version)
         self.scope = "Namespaced" if row.namespaced else ""
         self.gvk = {"group": row.group, "version": row.version, "kind": row.kind}
         root = f"/apis/{row.group}/{row.version}" if row.group else f"/api/{row.version}"
         self.root = root
-        self.collection = f"{root}/namespaces/{{namespace}}/{row.name}" if row.namespaced else f"{root}/{row.name}"
+        self.collection = (
+            f"{root}/namespaces/{{namespace}}/{row.name}" if row.namespaced else f"{root}/{row.name}"
+        )
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -66,7 +73,11 @@ def tag(group: str, version: str) -> str:
 
 def of_row(row: Resource) -> Iterator[tuple[str, Object]]:
     """(path, item) of a built-in resource."""
-    names = Names(row, definition(row.group, row.version, row.kind), definition(row.group, row.version, row.kind + "List"))
+    names = Names(
+        row,
+        definition(row.group, row.version, row.kind),
+        definition(row.group, row.version, row.kind + "List"),
+    )
     yield from items(names)
 
 
@@ -88,7 +99,10 @@ def items(names: Names) -> Iterator[tuple[str, Object]]:
     for sub, (kind, of, verbs) in sorted(row.subresources.items()):
         yield f"{names.collection}/{{name}}/{sub}", _subresource(names, sub, kind, of, verbs)
         if sub == "proxy":
-            yield f"{names.collection}/{{name}}/proxy/{{path}}", _subresource(names, sub, kind, of, verbs, "WithPath")
+            yield (
+                f"{names.collection}/{{name}}/proxy/{{path}}",
+                _subresource(names, sub, kind, of, verbs, "WithPath"),
+            )
     if "watch" in row.verbs and not names.custom:
         yield from _watches(names)
 
@@ -98,7 +112,12 @@ def items(names: Names) -> Iterator[tuple[str, Object]]:
 
 def _all_namespaces(names: Names) -> Object:
     row = names.row
-    operation = _operation(names, f"list{names.id}{row.kind}ForAllNamespaces", f"list or watch objects of kind {row.kind}", "list")
+    operation = _operation(
+        names,
+        f"list{names.id}{row.kind}ForAllNamespaces",
+        f"list or watch objects of kind {row.kind}",
+        "list",
+    )
     operation["responses"] = _responses(names.list_definition, ("200",), _streamed(names))
     return {"get": operation, "parameters": _sorted([*parameters.LIST, parameters.PRETTY])}
 
@@ -106,19 +125,29 @@ def _all_namespaces(names: Names) -> Object:
 def _collection(names: Names) -> Object:
     row, item = names.row, {}
     if "list" in row.verbs:
-        operation = _operation(names, f"list{names.id}{names.scope}{row.kind}", f"list or watch objects of kind {row.kind}", "list")
+        operation = _operation(
+            names,
+            f"list{names.id}{names.scope}{row.kind}",
+            f"list or watch objects of kind {row.kind}",
+            "list",
+        )
         operation["parameters"] = parameters.LIST
         operation["responses"] = _responses(names.list_definition, ("200",), _streamed(names))
         item["get"] = operation
     if "create" in row.verbs:
-        operation = _operation(names, f"create{names.id}{names.scope}{row.kind}", f"create {_article(row.kind)}", "post")
+        operation = _operation(
+            names, f"create{names.id}{names.scope}{row.kind}", f"create {_article(row.kind)}", "post"
+        )
         operation["parameters"] = parameters.WRITE
         operation["requestBody"] = _body(names.definition)
         operation["responses"] = _responses(names.definition, ("200", "201", "202"), names.media_types)
         item["post"] = operation
     if "deletecollection" in row.verbs:
         operation = _operation(
-            names, f"delete{names.id}Collection{names.scope}{row.kind}", f"delete collection of {row.kind}", "deletecollection"
+            names,
+            f"delete{names.id}Collection{names.scope}{row.kind}",
+            f"delete collection of {row.kind}",
+            "deletecollection",
         )
         operation["parameters"] = _sorted([*parameters.LIST_OF_COLLECTION_DELETE, *parameters.DELETE])
         operation["requestBody"] = _body(META + "DeleteOptions", required=False)
@@ -130,23 +159,43 @@ def _collection(names: Names) -> Object:
 def _single(names: Names) -> Object:
     row, item = names.row, {}
     if "get" in row.verbs:
-        item["get"] = _read(names, f"read{names.id}{names.scope}{row.kind}", f"read the specified {row.kind}", names.definition, names.gvk)
+        item["get"] = _read(
+            names,
+            f"read{names.id}{names.scope}{row.kind}",
+            f"read the specified {row.kind}",
+            names.definition,
+            names.gvk,
+        )
     if "update" in row.verbs:
-        item["put"] = _replace(names, f"replace{names.id}{names.scope}{row.kind}", f"replace the specified {row.kind}", names.definition, names.gvk)
+        item["put"] = _replace(
+            names,
+            f"replace{names.id}{names.scope}{row.kind}",
+            f"replace the specified {row.kind}",
+            names.definition,
+            names.gvk,
+        )
     if "delete" in row.verbs:
-        operation = _operation(names, f"delete{names.id}{names.scope}{row.kind}", f"delete {_article(row.kind)}", "delete")
+        operation = _operation(
+            names, f"delete{names.id}{names.scope}{row.kind}", f"delete {_article(row.kind)}", "delete"
+        )
         operation["parameters"] = parameters.DELETE
         operation["requestBody"] = _body(META + "DeleteOptions", required=False)
         operation["responses"] = _responses(META + "Status", ("200", "202"), names.media_types)
         item["delete"] = operation
     if "patch" in row.verbs:
         item["patch"] = _patch(
-            names, f"patch{names.id}{names.scope}{row.kind}", f"partially update the specified {row.kind}", names.definition, names.gvk
+            names,
+            f"patch{names.id}{names.scope}{row.kind}",
+            f"partially update the specified {row.kind}",
+            names.definition,
+            names.gvk,
         )
     return {**item, "parameters": _path_parameters(names, named=True)}
 
 
-def _subresource(names: Names, sub: str, kind: str, of: str, verbs: tuple[str, ...], suffix: str = "") -> Object:
+def _subresource(
+    names: Names, sub: str, kind: str, of: str, verbs: tuple[str, ...], suffix: str = ""
+) -> Object:
     row = names.row
     group, _, version = of.rpartition("/") if of else (row.group, "", row.version)
     gvk = {"group": group, "version": version, "kind": kind}
@@ -158,15 +207,20 @@ def _subresource(names: Names, sub: str, kind: str, of: str, verbs: tuple[str, .
         methods = CONNECT_METHODS if sub == "proxy" else ("get", "post")
         for method in methods:
             name = f"connect{names.id}{method.capitalize()}{names.scope}{row.kind}{sub.capitalize()}{suffix}"
-            operation = _operation(names, name, f"connect {method.upper()} requests to {sub} of {row.kind}", "connect", gvk)
-            operation["responses"] = {"200": {"description": "OK", "content": {"*/*": {"schema": {"type": "string"}}}}, "401": _UNAUTHORIZED}
+            operation = _operation(
+                names, name, f"connect {method.upper()} requests to {sub} of {row.kind}", "connect", gvk
+            )
+            operation["responses"] = {
+                "200": {"description": "OK", "content": {"*/*": {"schema": {"type": "string"}}}},
+                "401": _UNAUTHORIZED,
+            }
             item[method] = operation
         extra = parameters.connect(parameters.CONNECT[sub])
     elif sub == "log":
         operation = _operation(names, f"read{base}", f"read log of the specified {row.kind}", "get", gvk)
         text = {"schema": {"type": "string"}}
         operation["responses"] = {
-            "200": {"description": "OK", "content": {m: text for m in ("text/plain", *SERVED)}},
+            "200": {"description": "OK", "content": dict.fromkeys(("text/plain", *SERVED), text)},
             "401": _UNAUTHORIZED,
         }
         item["get"] = operation
@@ -180,7 +234,9 @@ def _subresource(names: Names, sub: str, kind: str, of: str, verbs: tuple[str, .
         if "patch" in verbs:
             item["patch"] = _patch(names, f"patch{base}", f"partially update {words}", target, gvk)
         if "create" in verbs:
-            operation = _operation(names, f"create{base}", f"create {sub} of {_article(row.kind)}", "post", gvk)
+            operation = _operation(
+                names, f"create{base}", f"create {sub} of {_article(row.kind)}", "post", gvk
+            )
             operation["requestBody"] = _body(target)
             operation["responses"] = _responses(target, ("200", "201", "202"), names.media_types)
             item["post"] = operation
@@ -200,7 +256,9 @@ def _watches(names: Names) -> Iterator[tuple[str, Object]]:
         yield f"{names.root}/watch/{row.name}", {"get": operation, "parameters": every}
     watched = names.collection.replace(names.root, names.root + "/watch", 1)
     for _, suffix, named in shapes:
-        operation = _watch(names, f"watch{names.id}{names.scope}{row.kind}{suffix}", "watch" if named else "watchlist")
+        operation = _watch(
+            names, f"watch{names.id}{names.scope}{row.kind}{suffix}", "watch" if named else "watchlist"
+        )
         path = f"{watched}/{{name}}" if named else watched
         fixed = [p for p in _path_parameters(names, named) if p["name"] != "pretty"]
         yield path, {"get": operation, "parameters": _sorted([*every, *fixed])}
@@ -208,8 +266,17 @@ def _watches(names: Names) -> Iterator[tuple[str, Object]]:
 
 def _watch(names: Names, operation_id: str, action: str) -> Object:
     kind = names.row.kind
-    words = f"watch changes to an object of kind {kind}" if action == "watch" else f"watch individual changes to a list of {kind}"
-    operation = _operation(names, operation_id, f"{words}. deprecated: use the 'watch' parameter with a list operation instead", action)
+    words = (
+        f"watch changes to an object of kind {kind}"
+        if action == "watch"
+        else f"watch individual changes to a list of {kind}"
+    )
+    operation = _operation(
+        names,
+        operation_id,
+        f"{words}. deprecated: use the 'watch' parameter with a list operation instead",
+        action,
+    )
     operation["responses"] = _responses(META + "WatchEvent", ("200",), STREAMED)
     return operation
 
@@ -219,7 +286,9 @@ def _watch(names: Names, operation_id: str, action: str) -> Object:
 _UNAUTHORIZED = {"description": "Unauthorized"}
 
 
-def _operation(names: Names, operation_id: str, description: str, action: str, gvk: Object | None = None) -> Object:
+def _operation(
+    names: Names, operation_id: str, description: str, action: str, gvk: Object | None = None
+) -> Object:
     return {
         "tags": [names.tag],
         "description": description,
@@ -248,8 +317,10 @@ def _patch(names: Names, operation_id: str, description: str, target: str, gvk: 
     operation["parameters"] = parameters.PATCH
     reference = {"schema": {"$ref": f"{V3}{META}Patch"}}
     types = [t for t in PATCH_TYPES if not (names.custom and "strategic" in t)]
-    operation["requestBody"] = {"content": {t: reference for t in types}, "required": True}
-    operation["responses"] = _responses(target, ("200",) if names.custom else ("200", "201"), names.media_types)
+    operation["requestBody"] = {"content": dict.fromkeys(types, reference), "required": True}
+    operation["responses"] = _responses(
+        target, ("200",) if names.custom else ("200", "201"), names.media_types
+    )
     return operation
 
 

@@ -92,7 +92,10 @@ class OpenAPI:
             self._handler.responder.send(x, 301, "text/plain; charset=utf-8", b"")
             return
         if asked:
-            x.headers += [("cache-control", "public, immutable"), ("expires", "Thu, 31 Dec 2099 23:59:59 GMT")]
+            x.headers += [
+                ("cache-control", "public, immutable"),
+                ("expires", "Thu, 31 Dec 2099 23:59:59 GMT"),
+            ]
         self._answer(x, name, V3_PROTOBUF)
 
     async def v2(self, x: Exchange) -> None:
