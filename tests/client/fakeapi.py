@@ -71,6 +71,7 @@ class FakeAPI:
         self.calls: list[Call] = []
         self.failing: Callable[[Call], StatusError | None] = lambda _: None
         self.latency: Callable[[Call], float] = lambda _: 0.0
+        self.answer_latency = 0.0
 
     # -- the API protocol -----------------------------------------------------------------------------
 
@@ -82,6 +83,8 @@ class FakeAPI:
             raise error
         body = json.loads(call.body) if call.body else {}
         answer = getattr(self, f"_{call.verb}")(call, body)
+        if self.answer_latency:
+            await asyncio.sleep(self.answer_latency)
         return json.dumps(answer).encode()
 
     async def raw(self, path: str, query: Mapping[str, str]) -> bytes:

@@ -8,6 +8,7 @@ import logging
 import pytest
 from fakeapi import EVENTS, PODS, FakeAPI, FakeEntry, OnlyWatches, pod
 
+from knarr.api.types import core_v1
 from knarr.client.client import Client
 from knarr.client.codec import Partial
 from knarr.client.indexer import BY_CONTROLLER, controller_index
@@ -187,6 +188,19 @@ def test_all_informers_of_a_process_share_one_decoded_object(run, client):
         assert FakeEntry.decoded == 1
 
     run(main())
+
+
+def test_an_object_that_cannot_be_decoded_is_left_out_and_told(run, client, caplog):
+    async def main():
+        for name, spec in (("a", {}), ("bad", {"nodeName": 7}), ("c", {})):
+            await client.create({**pod(name), "spec": spec}, PODS)
+        informer = Informer(client, core_v1.Pod)
+        informer.start()
+        await informer.wait_for_sync()
+        return [key.name for key in informer.indexer.keys()]  # noqa: SIM118
+
+    assert run(main()) == ["a", "c"]
+    assert "default/bad cannot be decoded" in caplog.text
 
 
 def test_metadata_alone_is_kept_for_a_partial_target(run, client):

@@ -199,6 +199,18 @@ def test_never_two_leaders_whatever_the_api_does(run, api, stage, loop, seed):
     run(main())
 
 
+def test_a_renewal_that_was_written_but_not_seen_does_not_keep_the_lease(run, stage, api):
+    async def main():
+        a = asyncio.create_task(stage.candidate("a").run())
+        await asyncio.sleep(1)
+        api.answer_latency = 1.0
+        await asyncio.sleep(1.5)  # the renewal of second 2 is written, its answer is under way
+        await cancelled(a)
+        assert stage.lease()["holderIdentity"] == ""
+
+    run(main())
+
+
 def test_what_the_work_raises_is_raised(run, api, world):
     async def lead():
         raise RuntimeError("the work failed")

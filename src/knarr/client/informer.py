@@ -99,7 +99,8 @@ class Informer:
     ) -> Handler:
         """`added(obj)`, `updated(old, new)`, `deleted(last_state)`; hears `added` for all that is here already.
 
-        The state given to `deleted` may be older than the last one where the deletion itself was missed.
+        The state given to `deleted` is the last one that is known: older than the very last where the deletion
+        itself was missed, and in process without the deletion's own resourceVersion.
         """
         handler = Handler(self, added, updated, deleted)
         if added is not None:
@@ -157,6 +158,9 @@ class Informer:
                 error = await ended
             except StatusError as refused:
                 error = refused
+            except Exception:
+                log.exception("informer %s: unexpected failure", self.codec.resource.name)
+                error = None
             finally:
                 if subscription is not None:
                     subscription.close()
@@ -203,11 +207,15 @@ class Informer:
         decode, cache_key = self.codec.decode, self.codec.cache_key
         for type_, entry, _ in events:
             key = Key(entry.namespace, entry.name)
-            obj = entry.cached(cache_key, decode)
             if type_ == "DELETED":
-                self._deleted(key, obj)
-            else:
-                self._put(key, obj)
+                self._deleted(key, None)  # the last state is what we hold: nothing to decode
+                continue
+            try:
+                obj = entry.cached(cache_key, decode)
+            except ValueError:  # one object that no Struct can hold must not end the server's fan-out
+                log.exception("informer %s: %s cannot be decoded", self.codec.resource.name, key)
+                continue
+            self._put(key, obj)
 
     # -- over any other transport ----------------------------------------------------------------------------
 

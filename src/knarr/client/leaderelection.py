@@ -186,22 +186,22 @@ class LeaderElector:
         return await self._client.update({**lease, "spec": spec}, self._resource)
 
     async def _release(self) -> None:
-        """Let the next one begin at once."""
+        """Let the next one begin at once. Read first: a renewal that was cancelled may have been written."""
         if not self.is_leader:
             return
-        now = times.format_micro(self._client.world.clock.now())
-        released = {
-            **self._spec(),
-            "holderIdentity": "",
-            "leaseDurationSeconds": 1,
-            "acquireTime": now,
-            "renewTime": now,
-        }
         try:
             async with asyncio.timeout(self._renew_deadline):
-                self._observe(await self._write(released, self._observed))
+                self._observe(await self._client.get(self._resource, self._name, self._namespace))
+                if self.is_leader:
+                    self._observe(await self._write(self._released(), self._observed))
         except (StatusError, TimeoutError) as error:
             log.warning("%s: %s could not release the lease: %s", self._name, self.identity, error)
+
+    def _released(self) -> dict[str, Any]:
+        """A record that nobody holds and that runs out at once."""
+        now = times.format_micro(self._client.world.clock.now())
+        nobody = {"holderIdentity": "", "leaseDurationSeconds": 1, "acquireTime": now, "renewTime": now}
+        return {**self._spec(), **nobody}
 
     def _report(self) -> None:
         if self.leader and self.leader != self._reported:
