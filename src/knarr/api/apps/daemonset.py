@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.api.apps.workload import immutable, non_negative, validate_status_counts
+from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.core.podspec.defaults import default_template
+from knarr.api.core.podspec.paths import Errors
+from knarr.api.core.podspec.template import matches, mismatch, validate_shared_disks, validate_template
 from knarr.api.kind import NAME, Column, Kind, Object
 from knarr.api.printing import age, format_labels
+from knarr.meta import intstr
+from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
+from knarr.meta.labels import validate_label_selector
 
 _STATUS = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
+_COUNTS = (
+    "currentNumberScheduled",
+    "numberMisscheduled",
+    "desiredNumberScheduled",
+    "numberReady",
+    "observedGeneration",
+    "updatedNumberScheduled",
+    "numberAvailable",
+    "numberUnavailable",
+    "collisionCount",
+)
 GENERATION = "deprecated.daemonset.template.generation"
 
 
@@ -89,6 +107,33 @@ class DaemonSet(Kind):
         super().prepare_for_status_update(obj, old)
         _set_template_generation(obj, _template_generation(old))
 
+    def validate(self, obj: Object) -> list[FieldError]:
+        return _validate_spec(obj["spec"])
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        # Kubernetes validates the spec as a new one and then again as an update
+        errors = _validate_spec(obj["spec"]) * 2
+        immutable(obj["spec"], old["spec"], "selector", errors)
+        return errors
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        errors: list[FieldError] = []
+        status, before = obj.get("status", {}), old.get("status", {})
+        validate_status_counts(status, errors, *_COUNTS)
+        if "collisionCount" in before and status.get("collisionCount", -1) < before["collisionCount"]:
+            message = "cannot be decremented"
+            errors.append(invalid("status.collisionCount", status.get("collisionCount"), message))
+        return errors
+
+    def warnings_on_create(self, obj: Object) -> list[str]:
+        found = warnings.for_owner_name(obj["metadata"].get("name", ""))
+        return found + warnings.for_template(obj["spec"]["template"], "spec.template")
+
+    def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
+        if obj["spec"]["template"] == old["spec"]["template"]:
+            return []
+        return warnings.for_template(obj["spec"]["template"], "spec.template")
+
     def reset_status(self, obj: Object) -> None:
         obj["status"] = dict.fromkeys(_STATUS, 0)
 
@@ -126,3 +171,57 @@ def _default_strategy(strategy: Object) -> None:
         rolling = strategy.setdefault("rollingUpdate", {})
         rolling.setdefault("maxUnavailable", 1)
         rolling.setdefault("maxSurge", 0)
+
+
+def _validate_spec(spec: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    selector, template = spec.get("selector"), spec.get("template", {})
+    errors += validate_label_selector(selector, "spec.selector")
+    if matches(selector, template) is False:
+        errors.append(mismatch(template, "spec.template"))
+    if selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        errors.append(invalid("spec.selector", {}, "empty selector is invalid for daemonset"))
+    validate_template(template, "spec.template", errors)
+    validate_shared_disks(template, "spec.template", errors)
+    pod = template.get("spec", {})
+    if pod.get("restartPolicy", "") != "Always":
+        path = "spec.template.spec.restartPolicy"
+        errors.append(not_supported(path, pod.get("restartPolicy", ""), ("Always",)))
+    if "activeDeadlineSeconds" in pod:
+        message = "activeDeadlineSeconds in DaemonSet is not Supported"
+        errors.append(forbidden("spec.template.spec.activeDeadlineSeconds", message))
+    non_negative(spec, "spec", errors, "minReadySeconds")
+    _validate_strategy(spec.get("updateStrategy", {}), "spec.updateStrategy", errors)
+    non_negative(spec, "spec", errors, "revisionHistoryLimit")
+    return errors
+
+
+def _validate_strategy(strategy: Object, path: str, errors: Errors) -> None:
+    kind, rolling = strategy.get("type", ""), strategy.get("rollingUpdate")
+    if kind == "OnDelete":
+        return
+    if kind != "RollingUpdate":
+        errors.append(not_supported(f"{path}.type", kind, ("OnDelete", "RollingUpdate")))
+    elif rolling is None:
+        errors.append(required(f"{path}.rollingUpdate"))
+    else:
+        _validate_rolling_update(rolling, f"{path}.rollingUpdate", errors)
+
+
+def _validate_rolling_update(rolling: Object, path: str, errors: Errors) -> None:
+    """Either a pod goes before its successor comes, or the other way round."""
+    surge, unavailable = rolling.get("maxSurge", 0), rolling.get("maxUnavailable", 0)
+    for field, value in (("maxUnavailable", unavailable), ("maxSurge", surge)):
+        errors += intstr.validate_positive_int_or_percent(value, f"{path}.{field}")
+        errors += intstr.validate_not_more_than_100_percent(value, f"{path}.{field}")
+    has_surge, has_unavailable = _amount(surge) != 0, _amount(unavailable) != 0
+    if has_surge and has_unavailable:
+        message = "may not be set when maxUnavailable is non-zero"
+        errors.append(invalid(f"{path}.maxSurge", surge, message))
+    elif not has_surge and not has_unavailable:
+        errors.append(required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0"))
+
+
+def _amount(value: int | str) -> int:
+    percent = intstr.percent_of(value)
+    return intstr.int_value(value) if percent is None else percent

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.api.apps.workload import at_most, immutable, non_negative, validate_selector
+from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.core.podspec.defaults import default_template
+from knarr.api.core.podspec.paths import Errors
+from knarr.api.core.podspec.template import validate_for_replicas
 from knarr.api.kind import NAME, Column, Kind, Object
 from knarr.api.printing import age
+from knarr.meta import intstr
+from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 
 
 class Deployment(Kind):
@@ -57,6 +63,43 @@ class Deployment(Kind):
             if (obj["metadata"].get("annotations") or {}) != (old["metadata"].get("annotations") or {}):
                 obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
+    def prepare_for_status_update(self, obj: Object, old: Object) -> None:
+        super().prepare_for_status_update(obj, old)
+        self.keep(obj["metadata"], old["metadata"], "labels")
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        spec = obj["spec"]
+        errors: list[FieldError] = []
+        non_negative(spec, "spec", errors, "replicas")
+        validate_selector(spec, "deployment", "spec.selector", errors)
+        validate_for_replicas(spec, errors)
+        _validate_strategy(spec.get("strategy", {}), "spec.strategy", errors)
+        non_negative(
+            spec, "spec", errors, "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"
+        )
+        deadline = spec.get("progressDeadlineSeconds")
+        if deadline is not None and deadline <= spec.get("minReadySeconds", 0):
+            message = "must be greater than minReadySeconds"
+            errors.append(invalid("spec.progressDeadlineSeconds", deadline, message))
+        return errors
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        errors = self.validate(obj)
+        immutable(obj["spec"], old["spec"], "selector", errors)
+        return errors
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return _validate_status(obj.get("status", {}), old.get("status", {}))
+
+    def warnings_on_create(self, obj: Object) -> list[str]:
+        found = warnings.for_owner_name(obj["metadata"].get("name", ""))
+        return found + warnings.for_template(obj["spec"]["template"], "spec.template")
+
+    def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
+        if obj["spec"]["template"] == old["spec"]["template"]:
+            return []
+        return warnings.for_template(obj["spec"]["template"], "spec.template")
+
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec, status = obj.get("spec", {}), obj.get("status", {})
         return [
@@ -75,3 +118,66 @@ def _default_strategy(strategy: Object) -> None:
         rolling = strategy.setdefault("rollingUpdate", {})
         rolling.setdefault("maxUnavailable", "25%")
         rolling.setdefault("maxSurge", "25%")
+
+
+def _validate_strategy(strategy: Object, path: str, errors: Errors) -> None:
+    kind, rolling = strategy.get("type", ""), strategy.get("rollingUpdate")
+    if kind == "Recreate":
+        if rolling is not None:
+            message = "may not be specified when strategy `type` is 'Recreate'"
+            errors.append(forbidden(f"{path}.rollingUpdate", message))
+    elif kind != "RollingUpdate":
+        shown = {"Type": kind, "RollingUpdate": _printed(rolling)}
+        errors.append(not_supported(path, shown, ("Recreate", "RollingUpdate")))
+    elif rolling is None:
+        errors.append(required(f"{path}.rollingUpdate", "this should be defaulted and never be nil"))
+    else:
+        _validate_rolling_update(rolling, f"{path}.rollingUpdate", errors)
+
+
+def _printed(rolling: Object | None) -> Object | None:
+    if rolling is None:
+        return None
+    return {"MaxUnavailable": rolling.get("maxUnavailable", 0), "MaxSurge": rolling.get("maxSurge", 0)}
+
+
+def _validate_rolling_update(rolling: Object, path: str, errors: Errors) -> None:
+    surge, unavailable = rolling.get("maxSurge", 0), rolling.get("maxUnavailable", 0)
+    for field, value in (("maxUnavailable", unavailable), ("maxSurge", surge)):
+        errors += intstr.validate_positive_int_or_percent(value, f"{path}.{field}")
+    if not _amount(surge) and not _amount(unavailable):
+        message = "may not be 0 when `maxSurge` is 0"
+        errors.append(invalid(f"{path}.maxUnavailable", unavailable, message))
+    errors += intstr.validate_not_more_than_100_percent(unavailable, f"{path}.maxUnavailable")
+
+
+def _amount(value: int | str) -> int:
+    percent = intstr.percent_of(value)
+    return intstr.int_value(value) if percent is None else percent
+
+
+_COUNTS = (
+    "observedGeneration",
+    "replicas",
+    "updatedReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "terminatingReplicas",
+    "unavailableReplicas",
+)
+
+
+def _validate_status(status: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    non_negative(status, "status", errors, *_COUNTS)
+    if "collisionCount" in status:
+        non_negative(status, "status", errors, "collisionCount")
+    for field in ("updatedReplicas", "readyReplicas", "availableReplicas"):
+        at_most(status, field, "replicas", "cannot be greater than status.replicas", errors)
+    at_most(status, "availableReplicas", "readyReplicas", "cannot be greater than readyReplicas", errors)
+    before, now = old.get("collisionCount"), status.get("collisionCount")
+    if before is not None:
+        # a lower count would let a new replica set take the name of an old one
+        if now is None or now < before:
+            errors.append(invalid("status.collisionCount", now, "cannot be decremented"))
+    return errors

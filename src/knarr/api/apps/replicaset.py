@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.api.apps.workload import immutable, non_negative, validate_selector
+from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.core.podspec.defaults import default_template
+from knarr.api.core.podspec.template import validate_for_replicas
+from knarr.api.core.replicationcontroller import validate_replica_status
 from knarr.api.kind import NAME, Column, Kind, Object
 from knarr.api.printing import age
+from knarr.meta.fielderrors import FieldError
 
 
 class ReplicaSet(Kind):
@@ -53,6 +58,32 @@ class ReplicaSet(Kind):
 
     def reset_status(self, obj: Object) -> None:
         obj["status"] = {"replicas": 0}
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        spec = obj["spec"]
+        errors: list[FieldError] = []
+        non_negative(spec, "spec", errors, "replicas", "minReadySeconds")
+        validate_selector(spec, "ReplicaSet", "spec.selector", errors)
+        validate_for_replicas(spec, errors)
+        return errors
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        # Kubernetes validates the spec as a new one and then again as an update
+        errors = self.validate(obj) * 2
+        immutable(obj["spec"], old["spec"], "selector", errors)
+        return errors
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return validate_replica_status(obj.get("status", {}))
+
+    def warnings_on_create(self, obj: Object) -> list[str]:
+        found = warnings.for_owner_name(obj["metadata"].get("name", ""))
+        return found + warnings.for_template(obj["spec"]["template"], "spec.template")
+
+    def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
+        if obj["spec"]["template"] == old["spec"]["template"]:
+            return []
+        return warnings.for_template(obj["spec"]["template"], "spec.template")
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec, status = obj.get("spec", {}), obj.get("status", {})

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.api.apps.workload import at_most, non_negative, validate_selector
+from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells
 from knarr.api.core.podspec.defaults import default_claim_spec, default_template
+from knarr.api.core.podspec.paths import Errors, add
+from knarr.api.core.podspec.template import matches, mismatch, validate_template
 from knarr.api.kind import NAME, Column, Kind, Object
 from knarr.api.printing import age
+from knarr.meta import intstr, names
+from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 
 _STATUS = {"replicas": 0, "availableReplicas": 0}
 _KEEP = ("whenDeleted", "whenScaled")
+#: what an update may change, and the words for it
+_CHANGEABLE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+_ONLY = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy',"
+    " 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+)
 
 
 class StatefulSet(Kind):
@@ -48,6 +68,27 @@ class StatefulSet(Kind):
     def reset_status(self, obj: Object) -> None:
         obj["status"] = dict(_STATUS)
 
+    def validate(self, obj: Object) -> list[FieldError]:
+        return _validate_spec(obj["spec"])
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        errors = _validate_spec(obj["spec"])
+        spec, before = obj["spec"], old["spec"]
+        if any(spec.get(f) != before.get(f) for f in set(spec) | set(before) if f not in _CHANGEABLE):
+            errors.append(forbidden("spec", _ONLY))
+        return errors
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return _validate_status(obj.get("status", {}), old.get("status", {}))
+
+    def warnings_on_create(self, obj: Object) -> list[str]:
+        found = warnings.for_template(obj["spec"]["template"], "spec.template")
+        found += _claim_warnings(obj["spec"])
+        if obj["spec"].get("revisionHistoryLimit", 0) < 0:
+            text = "a negative value retains all historical revisions; a value >= 0 is recommended"
+            found.append(f"spec.revisionHistoryLimit: {text}")
+        return found
+
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec, status = obj.get("spec", {}), obj.get("status", {})
         return [
@@ -73,3 +114,105 @@ def _default_claim(claim: Object) -> None:
     claim.setdefault("metadata", {})
     default_claim_spec(claim.setdefault("spec", {}))
     claim.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def _claim_warnings(spec: Object) -> list[str]:
+    from knarr.api.core.persistentvolumeclaim import spec_warnings
+
+    return [
+        text
+        for index, claim in enumerate(spec.get("volumeClaimTemplates", ()))
+        for text in spec_warnings(claim.get("spec", {}), f"spec.volumeClaimTemplates[{index}].spec")
+    ]
+
+
+def _validate_spec(spec: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    policy = spec.get("podManagementPolicy", "")
+    if policy not in ("OrderedReady", "Parallel"):
+        message = "must be 'OrderedReady' or 'Parallel'"
+        errors.append(invalid("spec.podManagementPolicy", policy, message))
+    _validate_strategy(spec.get("updateStrategy", {}), "spec.updateStrategy", errors)
+    keep = spec.get("persistentVolumeClaimRetentionPolicy", {})
+    for when in _KEEP:
+        if keep.get(when) not in ("Retain", "Delete"):
+            path = f"spec.persistentVolumeClaimRetentionPolicy.{when}"
+            errors.append(not_supported(path, keep.get(when, ""), ("Retain", "Delete")))
+    non_negative(spec, "spec", errors, "replicas", "minReadySeconds")
+    if "ordinals" in spec:
+        non_negative(spec["ordinals"], "spec.ordinals", errors, "start")
+    service = spec.get("serviceName")
+    if service:
+        add(errors, "spec.serviceName", service, names.is_dns1123_label(service))
+    validate_selector(spec, "statefulset", "spec.selector", errors)
+    template = spec.get("template", {})
+    selects = matches(spec.get("selector"), template)
+    if selects is None:
+        errors.append(invalid("spec.selector", spec["selector"], ""))
+        return errors
+    if not selects:
+        errors.append(mismatch(template, "spec.template"))
+    validate_template(template, "spec.template", errors)
+    restart = template.get("spec", {}).get("restartPolicy", "")
+    if restart != "Always":
+        errors.append(not_supported("spec.template.spec.restartPolicy", restart, ("Always",)))
+    if "activeDeadlineSeconds" in template.get("spec", ()):
+        message = "activeDeadlineSeconds in StatefulSet is not Supported"
+        errors.append(forbidden("spec.template.spec.activeDeadlineSeconds", message))
+    return errors
+
+
+def _validate_strategy(strategy: Object, path: str, errors: Errors) -> None:
+    kind, rolling = strategy.get("type", ""), strategy.get("rollingUpdate")
+    if not kind:
+        errors.append(required(path))
+    elif kind == "OnDelete":
+        if rolling is not None:
+            message = "only allowed for updateStrategy 'RollingUpdate'"
+            errors.append(invalid(f"{path}.rollingUpdate", _printed(rolling), message))
+    elif kind != "RollingUpdate":
+        shown = {"Type": kind, "RollingUpdate": None if rolling is None else _printed(rolling)}
+        errors.append(invalid(path, shown, "must be 'RollingUpdate' or 'OnDelete'"))
+    elif rolling is not None:
+        non_negative(rolling, f"{path}.rollingUpdate", errors, "partition")
+        if "maxUnavailable" in rolling:
+            _validate_max_unavailable(
+                rolling["maxUnavailable"], f"{path}.rollingUpdate.maxUnavailable", errors
+            )
+
+
+def _validate_max_unavailable(value: int | str, path: str, errors: Errors) -> None:
+    errors += intstr.validate_positive_int_or_percent(value, path)
+    percent = intstr.percent_of(value)
+    if (intstr.int_value(value) if percent is None else percent) == 0:
+        errors.append(invalid(path, value, "cannot be 0"))
+    errors += intstr.validate_not_more_than_100_percent(value, path)
+
+
+def _printed(rolling: Object) -> Object:
+    return {"Partition": rolling.get("partition", 0), "MaxUnavailable": rolling.get("maxUnavailable")}
+
+
+_COUNTS = (
+    "replicas",
+    "readyReplicas",
+    "currentReplicas",
+    "updatedReplicas",
+    "availableReplicas",
+    "observedGeneration",
+    "collisionCount",
+)
+
+
+def _validate_status(status: Object, old: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    non_negative(status, "status", errors, *_COUNTS)
+    for field in ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"):
+        at_most(status, field, "replicas", "cannot be greater than status.replicas", errors)
+    at_most(
+        status, "availableReplicas", "readyReplicas", "cannot be greater than status.readyReplicas", errors
+    )
+    if old.get("collisionCount", 0) > status.get("collisionCount", 0):
+        message = "cannot be decremented"
+        errors.append(invalid("status.collisionCount", status.get("collisionCount", 0), message))
+    return errors

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.api.apps.workload import non_negative
+from knarr.api.batch import schedule
 from knarr.api.batch.job import default_job_spec
+from knarr.api.batch.jobvalidation import validate_shared_spec
+from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.kind import NAME, Column, Kind, Object
 from knarr.api.printing import NONE, UNSET, age
-from knarr.meta import times
+from knarr.meta import names, times
+from knarr.meta.fielderrors import FieldError, invalid, not_supported, required
+
+NAME_MAX = 63 - 11
+_POLICIES = ("Allow", "Forbid", "Replace")
+_ZONE_IN_SCHEDULE = (
+    "CRON_TZ or TZ used in spec.schedule is not officially supported, see"
+    " https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
+)
 
 
 class CronJob(Kind):
@@ -70,6 +82,23 @@ class CronJob(Kind):
         template.setdefault("metadata", {})
         default_job_spec(template.setdefault("spec", {}))
 
+    def validate(self, obj: Object) -> list[FieldError]:
+        errors = _validate_spec(obj["spec"], allow_zone=False)
+        name = obj["metadata"].get("name", "")
+        if len(name) > NAME_MAX:
+            # the jobs' names add a time to it
+            errors.append(invalid("metadata.name", name, names.max_length_error(NAME_MAX)))
+        return errors
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return _validate_spec(obj["spec"], allow_zone="TZ" in old["spec"].get("schedule", ""))
+
+    def warnings_on_create(self, obj: Object) -> list[str]:
+        return warnings.for_owner_name(obj["metadata"].get("name", "")) + _warnings(obj["spec"])
+
+    def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
+        return _warnings(obj["spec"])
+
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec, status = obj.get("spec", {}), obj.get("status", {})
         job = spec.get("jobTemplate", {}).get("spec", {})
@@ -85,3 +114,46 @@ class CronJob(Kind):
             *container_cells(job.get("template", {})),
             format_selector(job.get("selector")),
         ]
+
+
+def _warnings(spec: Object) -> list[str]:
+    found = warnings.for_template(spec["jobTemplate"]["spec"]["template"], "spec.jobTemplate.spec.template")
+    return [*found, _ZONE_IN_SCHEDULE] if "TZ" in spec.get("schedule", "") else found
+
+
+def _validate_spec(spec: Object, allow_zone: bool) -> list[FieldError]:
+    errors: list[FieldError] = []
+    _validate_schedule(spec, allow_zone, "spec.schedule", errors)
+    non_negative(spec, "spec", errors, "startingDeadlineSeconds")
+    if "timeZone" in spec and (why := schedule.time_zone_problem(spec["timeZone"])):
+        errors.append(invalid("spec.timeZone", spec["timeZone"], why))
+    policy = spec.get("concurrencyPolicy", "")
+    if policy not in _POLICIES:
+        errors.append(not_supported("spec.concurrencyPolicy", policy, _POLICIES))
+    _validate_job_template(spec["jobTemplate"]["spec"], "spec.jobTemplate.spec", errors)
+    non_negative(spec, "spec", errors, "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
+    return errors
+
+
+def _validate_schedule(spec: Object, allow_zone: bool, path: str, errors: list[FieldError]) -> None:
+    text = spec.get("schedule", "")
+    if not text:
+        errors.append(required(path))
+        return
+    if why := schedule.problem(text):
+        errors.append(invalid(path, text, why))
+    if "TZ" in text:
+        if not allow_zone:
+            message = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+            errors.append(invalid(path, text, message))
+        elif "timeZone" in spec:
+            message = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
+            errors.append(invalid(path, text, message))
+
+
+def _validate_job_template(job: Object, path: str, errors: list[FieldError]) -> None:
+    validate_shared_spec(job, path, errors)
+    if "selector" in job:
+        errors.append(invalid(f"{path}.selector", job["selector"], "`selector` will be auto-generated"))
+    if job.get("manualSelector"):
+        errors.append(not_supported(f"{path}.manualSelector", True, ("nil", "false")))

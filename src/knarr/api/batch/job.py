@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.api.batch.jobstatus import validate_status_update
+from knarr.api.batch.jobvalidation import (
+    CONTROLLER_UID,
+    JOB_NAME,
+    validate_generated_selector,
+    validate_spec,
+    validate_spec_update,
+)
+from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.core.podspec.defaults import default_template
 from knarr.api.kind import NAME, Column, Kind, Object
 from knarr.api.printing import age
-from knarr.meta import times
+from knarr.meta import names, times
+from knarr.meta.fielderrors import FieldError, invalid
 
-JOB_NAME = ("job-name", "batch.kubernetes.io/job-name")
-CONTROLLER_UID = ("controller-uid", "batch.kubernetes.io/controller-uid")
 MAX_INT32 = 2**31 - 1
+_TOO_MANY = (
+    "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes"
+    " might not be able to track completedIndexes when a big number of indexes fail"
+)
 #: a job's STATUS is the first of these conditions that holds; None asks whether it is being deleted
 _STATUS_ORDER = ("Complete", "Failed", None, "Suspended", "FailureTarget", "SuccessCriteriaMet")
 
@@ -71,6 +83,28 @@ class Job(Kind):
             _generate_selector(obj)
         self._inherit_labels(obj)
 
+    def validate(self, obj: Object) -> list[FieldError]:
+        errors: list[FieldError] = []
+        validate_generated_selector(obj, errors)
+        validate_spec(obj["spec"], errors)
+        _validate_pod_names(obj, errors)
+        return errors
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        # Kubernetes validates the spec as a new one and then again as an update of the old one
+        errors = self.validate(obj)
+        validate_spec_update(obj["spec"], old["spec"], old.get("status", {}), errors)
+        return errors
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return validate_status_update(obj, old)
+
+    def warnings_on_create(self, obj: Object) -> list[str]:
+        return warnings.for_owner_name(obj["metadata"].get("name", "")) + _warnings(obj["spec"])
+
+    def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
+        return _warnings(obj["spec"])
+
     @staticmethod
     def _inherit_labels(obj: Object) -> None:
         labels = obj["spec"]["template"]["metadata"].get("labels")
@@ -114,6 +148,24 @@ def _generate_selector(obj: Object) -> None:
         labels.setdefault(key, metadata["uid"])
     chosen = spec.setdefault("selector", {}).setdefault("matchLabels", {})
     chosen.setdefault(CONTROLLER_UID[1], metadata["uid"])
+
+
+def _validate_pod_names(obj: Object, errors: list[FieldError]) -> None:
+    """An indexed job's pods are named after it and their index; the last one has the longest name."""
+    spec, name = obj["spec"], obj["metadata"].get("name", "")
+    if spec.get("completionMode") == "Indexed" and spec.get("completions", 0) > 0:
+        pod = f"{name}-{spec['completions'] - 1}"
+        if names.is_dns1123_label(pod):
+            message = f"will not able to create pod with invalid DNS label: {pod}"
+            errors.append(invalid("metadata.name", name, message))
+
+
+def _warnings(spec: Object) -> list[str]:
+    found = []
+    if spec.get("completionMode") == "Indexed" and spec.get("completions", 0) > 100_000:
+        if spec.get("parallelism", 0) > 10_000:
+            found.append(f"spec: {_TOO_MANY}")
+    return found + warnings.for_template(spec["template"], "spec.template")
 
 
 def _shown_status(obj: Object) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from knarr.api.core import podtable
-from knarr.api.core.podspec import defaults, qos
+from knarr.api.core import podephemeral, podresize, podtable, podupdate
+from knarr.api.core.podspec import defaults, qos, warnings
+from knarr.api.core.podspec.annotations import validate_fields_match
 from knarr.api.core.podspec.apparmor import sync_apparmor
 from knarr.api.core.podspec.matchkeys import merge_match_label_keys
-from knarr.api.core.podstatus import default_status
+from knarr.api.core.podspec.validate import validate_pod
+from knarr.api.core.podstatus import default_status, validate_status_update
 from knarr.api.kind import Kind, Object
+from knarr.meta.fielderrors import FieldError, forbidden
 
 GATED = "Scheduling is blocked due to non-empty scheduling gates"
 
@@ -46,11 +49,57 @@ class Pod(Kind):
         status["qosClass"] = qos.qos_class(obj["spec"])
         obj["status"] = status
 
+    def validate(self, obj: Object) -> list[FieldError]:
+        errors = validate_pod(obj)
+        spec = obj["spec"]
+        if spec.get("ephemeralContainers"):
+            errors.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+        if spec.get("nodeName") and spec.get("schedulingGates"):
+            message = "cannot be set until all schedulingGates have been cleared"
+            errors.append(forbidden("spec.nodeName", message))
+        annotations = obj["metadata"].get("annotations")
+        if annotations:
+            validate_fields_match(annotations, spec, errors)
+        return errors
+
+    def warnings_on_create(self, obj: Object) -> list[str]:
+        return warnings.for_pod(obj, None)
+
     # -- update
 
     def prepare_for_update(self, obj: Object, old: Object) -> None:
         defaults.mirror_service_account(obj["spec"])
         super().prepare_for_update(obj, old)
+
+    def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return podupdate.validate_update(obj, old)
+
+    def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
+        return warnings.for_pod(obj, old) if obj["spec"] != old["spec"] else []
+
+    def prepare_for_ephemeral_update(self, obj: Object, old: Object) -> None:
+        podephemeral.take_over_ephemeral_containers(obj, old)
+        self._keep_all_but_spec(obj, old)
+
+    def validate_ephemeral_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return podephemeral.validate_ephemeral_update(obj, old)
+
+    def prepare_for_resize(self, obj: Object, old: Object) -> None:
+        podresize.take_over_resources(obj, old)
+        self._keep_all_but_spec(obj, old)
+
+    def validate_resize(self, obj: Object, old: Object) -> list[FieldError]:
+        return podresize.validate_resize(obj, old)
+
+    def _keep_all_but_spec(self, obj: Object, old: Object) -> None:
+        managed = obj["metadata"].get("managedFields")
+        obj["metadata"] = {**old["metadata"]}
+        if managed is not None:
+            obj["metadata"]["managedFields"] = managed
+        self.keep(obj, old, "status")
+        self.count_generation(obj, old)
+
+    # -- status
 
     def prepare_for_status_update(self, obj: Object, old: Object) -> None:
         self.keep(obj, old, "spec")
@@ -63,6 +112,19 @@ class Pod(Kind):
         if "qosClass" in previous:
             status.setdefault("qosClass", previous["qosClass"])
         _keep_observed_generation(status, previous)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return validate_status_update(obj, old)
+
+    # -- deletion
+
+    def grace_period(self, obj: Object, asked: int | None) -> int:
+        """The request's, else the pod's; none for pods on no node or done with their work."""
+        spec, status = obj["spec"], obj.get("status", {})
+        if not spec.get("nodeName") or status.get("phase") in ("Succeeded", "Failed"):
+            return 0
+        period = asked if asked is not None else spec.get("terminationGracePeriodSeconds", 0)
+        return period if period >= 0 else 1
 
     # -- reading
 

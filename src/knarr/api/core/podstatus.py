@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.api.core.podspec.annotations import validate_annotation_update
+from knarr.api.core.podspec.paths import Errors, add
+from knarr.meta import addresses, names
+from knarr.meta.fielderrors import FieldError, duplicate, forbidden, invalid
+
 Object = dict[str, Any]
 _STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 
@@ -35,3 +40,110 @@ def _default_container_status(container: Object) -> None:
             ended.setdefault("exitCode", 0)
             ended.setdefault("startedAt", None)
             ended.setdefault("finishedAt", None)
+
+
+# validation
+
+_SYSTEM_CONDITIONS = ("PodScheduled", "Ready", "Initialized")
+_TWO_OF_A_FAMILY = "may specify no more than one IP for each IP family"
+
+
+def validate_status_update(pod: Object, old: Object) -> list[FieldError]:
+    """What a status may not say, and which steps back it may not take."""
+    errors: list[FieldError] = []
+    status, previous = pod.get("status", {}), old.get("status", {})
+    annotations = [p["metadata"].get("annotations") or {} for p in (pod, old)]
+    if annotations[0] or annotations[1]:
+        validate_annotation_update(annotations[0], annotations[1], pod["spec"], errors)
+    _validate_conditions(status, errors)
+    _validate_generations(status, errors)
+    nominated = status.get("nominatedNodeName")
+    if nominated and nominated != previous.get("nominatedNodeName"):
+        add(errors, "status.nominatedNodeName", nominated, names.is_dns1123_subdomain(nominated))
+    if status.get("qosClass", "") != previous.get("qosClass", ""):
+        errors.append(invalid("status.qosClass", status.get("qosClass", ""), "field is immutable"))
+    _validate_no_resurrection(status, previous, old["spec"], errors)
+    _validate_claim_statuses(status, pod["spec"], errors)
+    _validate_ips([ip.get("ip", "") for ip in status.get("podIPs", ())], "status.podIPs", errors)
+    _validate_host_ips(status, errors)
+    return errors
+
+
+def _validate_conditions(status: Object, errors: Errors) -> None:
+    for index, condition in enumerate(status.get("conditions", ())):
+        kind = condition.get("type", "")
+        if kind not in _SYSTEM_CONDITIONS:
+            # the path is Kubernetes' own
+            add(errors, f"metadata.conditions[{index}].Type", kind, names.is_qualified_name(kind))
+
+
+def _validate_generations(status: Object, errors: Errors) -> None:
+    message = "must be a non-negative integer"
+    if status.get("observedGeneration", 0) < 0:
+        errors.append(invalid("status.observedGeneration", status["observedGeneration"], message))
+    for index, condition in enumerate(status.get("conditions", ())):
+        if condition.get("observedGeneration", 0) < 0:
+            path = f"status.conditions[{index}].observedGeneration"
+            errors.append(invalid(path, condition["observedGeneration"], message))
+
+
+def _validate_no_resurrection(status: Object, previous: Object, spec: Object, errors: Errors) -> None:
+    """A container that has ended for good does not run again."""
+    containers = {c.get("name"): c for c in (*spec.get("containers", ()), *spec.get("initContainers", ()))}
+    of_pod = spec.get("restartPolicy", "Always")
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        new = status.get(field, ())
+        for index, before in enumerate(previous.get(field, ())):
+            ended = before.get("state", {}).get("terminated")
+            if ended is None:
+                continue
+            container = containers.get(before.get("name"), {})
+            policy = "Never" if field.startswith("ephemeral") else container.get("restartPolicy", of_pod)
+            if policy == "Always" or (policy == "OnFailure" and ended.get("exitCode")):
+                continue
+            if container.get("restartPolicyRules") and not field.startswith("ephemeral"):
+                continue
+            for now in new:
+                if now.get("name") == before.get("name") and "terminated" not in now.get("state", ()):
+                    path = f"status.{field}[{index}].state"
+                    errors.append(forbidden(path, "may not be transitioned to non-terminated state"))
+
+
+def _validate_claim_statuses(status: Object, spec: Object, errors: Errors) -> None:
+    known = {claim.get("name") for claim in spec.get("resourceClaims", ())}
+    seen: set[str] = set()
+    for index, claim in enumerate(status.get("resourceClaimStatuses", ())):
+        name, path = claim.get("name", ""), f"status.resourceClaimStatuses[{index}].name"
+        if name not in known:
+            message = "must match the name of an entry in `spec.resourceClaims`"
+            errors.append(invalid(path, name, message))
+        if name in seen:
+            errors.append(duplicate(path, name))
+        seen.add(name)
+        made = claim.get("resourceClaimName")
+        if made is not None:
+            add(errors, path, made, names.is_dns1123_subdomain(made))
+
+
+def _validate_ips(ips: list[str], path: str, errors: Errors) -> None:
+    for index, ip in enumerate(ips):
+        add(errors, f"{path}[{index}]", ip, addresses.is_ip(ip))
+    if len(ips) < 2:
+        return
+    parsed = [addresses.parse_ip(ip) for ip in ips]
+    shown = [{"IP": ip} for ip in ips]
+    families = {ip.version for ip in parsed if ip is not None}
+    if len(families) < 2 or len(ips) > 2:
+        errors.append(invalid(path, shown, _TWO_OF_A_FAMILY))
+    for index, ip in enumerate(ips):
+        if ip in ips[:index]:
+            errors.append(duplicate(f"{path}[{index}]", shown[index]))
+
+
+def _validate_host_ips(status: Object, errors: Errors) -> None:
+    ips = [ip.get("ip", "") for ip in status.get("hostIPs", ())]
+    if not ips:
+        return
+    if status.get("hostIP", "") != ips[0]:
+        errors.append(invalid("status.hostIPs[0].ip", ips[0], "must be equal to `hostIP`"))
+    _validate_ips(ips, "status.hostIPs", errors)

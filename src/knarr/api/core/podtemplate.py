@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells
 from knarr.api.core.podspec.defaults import default_template
+from knarr.api.core.podspec.template import validate_template
 from knarr.api.kind import NAME, Column, Kind, Object
 from knarr.api.printing import format_labels
+from knarr.meta.fielderrors import FieldError
 
 
 class PodTemplate(Kind):
@@ -24,6 +27,14 @@ class PodTemplate(Kind):
 
     def default(self, obj: Object) -> None:
         default_template(obj)
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        errors: list[FieldError] = []
+        validate_template(obj["template"], "template", errors)
+        return errors
+
+    def warnings_on_create(self, obj: Object) -> list[str]:
+        return warnings.for_template(obj["template"], "template")
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         template = obj.get("template", {})

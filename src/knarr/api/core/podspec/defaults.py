@@ -11,7 +11,7 @@ from typing import Any
 from knarr.api.core.podspec.images import default_pull_policy
 from knarr.api.core.podspec.podlevel import default_pod_level_resources
 from knarr.api.core.podspec.volumedefaults import default_claim_spec, default_volume
-from knarr.meta import quantity
+from knarr.api.core.resourcenames import round_up_to_milli
 
 Spec = dict[str, Any]
 #: annotations of the time before init containers were a field; the conversion drops them
@@ -55,7 +55,7 @@ def default_pod_spec(spec: Spec) -> None:
     spec.setdefault("schedulerName", "default-scheduler")
     mirror_service_account(spec)
     if "overhead" in spec:
-        _round_to_milli(spec["overhead"])
+        round_up_to_milli(spec["overhead"])
     if "resources" in spec:
         _round_resources(spec["resources"])
     if "affinity" in spec:
@@ -151,17 +151,9 @@ def _default_handler(handler: Spec) -> None:
 
 def _round_resources(resources: Spec) -> None:
     if "limits" in resources:
-        _round_to_milli(resources["limits"])
+        round_up_to_milli(resources["limits"])
     if "requests" in resources:
-        _round_to_milli(resources["requests"])
-
-
-def _round_to_milli(amounts: Spec) -> None:
-    """Nothing finer than a thousandth is kept; it is rounded up."""
-    for name, text in amounts.items():
-        # canonical text: only these endings can stand for less than a thousandth
-        if text[-1:] in ("n", "u") or "e-" in text:
-            amounts[name] = str(quantity.from_milli(quantity.parse(text).milli))
+        round_up_to_milli(resources["requests"])
 
 
 def _fill_empty_preferences(affinity: Spec) -> None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from knarr.api.core.resourcenames import is_huge_page
 from knarr.meta.quantity import Quantity
 
 Spec = dict[str, Any]
 Amounts = dict[str, str]
-
-
-def is_huge_page(name: str) -> bool:
-    return name.startswith("hugepages-")
 
 
 def is_pod_level(name: str) -> bool:

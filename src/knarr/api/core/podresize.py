@@ -1,0 +1,118 @@
+"""pods/resize: cpu and memory of running containers (KEP-1287)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.core.podspec.annotations import MIRROR
+from knarr.api.core.podspec.paths import Errors
+from knarr.api.core.podspec.podlevel import is_sidecar
+from knarr.api.core.podspec.qos import qos_class
+from knarr.api.core.podupdate import validate_common_update
+from knarr.meta.fielderrors import FieldError, forbidden, invalid
+
+Object = dict[str, Any]
+_COMPUTE = ("cpu", "memory")
+_NOT_AT_ALL = "pods with pod-level resources cannot be resized"
+
+
+def take_over_resources(obj: Object, old: Object) -> None:
+    """Of what was sent only the containers' resources and resize policies count."""
+    sent = {
+        field: {c.get("name"): c for c in obj["spec"].get(field, ())}
+        for field in ("containers", "initContainers")
+    }
+    spec = dict(old["spec"])
+    for field, by_name in sent.items():
+        if field in spec:
+            spec[field] = [
+                _resized(container, by_name.get(container.get("name"))) for container in spec[field]
+            ]
+    obj["spec"] = spec
+
+
+def _resized(container: Object, sent: Object | None) -> Object:
+    if sent is None:
+        return container
+    resized = dict(container)
+    for field in ("resources", "resizePolicy"):
+        if field in sent:
+            resized[field] = sent[field]
+        else:
+            resized.pop(field, None)
+    return resized
+
+
+def validate_resize(pod: Object, old: Object) -> list[FieldError]:
+    errors = validate_common_update(pod, old)
+    spec, before = pod["spec"], old["spec"]
+    if MIRROR in (old["metadata"].get("annotations") or ()):
+        return [forbidden("", "static pods cannot be resized")]
+    if before.get("os", {}).get("name") == "windows":
+        return [forbidden("", "windows pods cannot be resized")]
+    if any(_has_pod_level(s) for s in (spec, before)):
+        return [forbidden("", _NOT_AT_ALL)]
+    was = old.get("status", {}).get("qosClass") or qos_class(before)
+    if was != qos_class(spec):
+        message = "Pod QOS Class may not change as a result of resizing"
+        errors.append(invalid("spec", pod.get("status", {}).get("qosClass", was), message))
+    if not _node_can_resize(old):
+        errors.append(forbidden("spec", "Pod running on node without support for resize"))
+    _validate_amounts(spec, before, errors)
+    _validate_rest(spec, before, errors)
+    return errors
+
+
+def _has_pod_level(spec: Object) -> bool:
+    resources = spec.get("resources") or {}
+    return bool(resources.get("limits") or resources.get("requests"))
+
+
+def _node_can_resize(pod: Object) -> bool:
+    """A node that reports the resources of running containers can; before any runs, every node is trusted."""
+    for status in pod.get("status", {}).get("containerStatuses", ()):
+        if "running" in status.get("state", ()):
+            return "resources" in status
+    return True
+
+
+def _validate_amounts(spec: Object, before: Object, errors: Errors) -> None:
+    for field in ("initContainers", "containers"):
+        for index, (container, was) in enumerate(
+            zip(spec.get(field, ()), before.get(field, ()), strict=True)
+        ):
+            if field == "containers" or is_sidecar(was):
+                _validate_container(container, was, f"spec.{field}[{index}].resources", errors)
+
+
+def _validate_container(container: Object, was: Object, path: str, errors: Errors) -> None:
+    new, old = container.get("resources", {}), was.get("resources", {})
+    for which in ("requests", "limits"):
+        if set(old.get(which, ())) - set(new.get(which, ())):
+            errors.append(forbidden(f"{path}.{which}", f"resource {which} cannot be removed"))
+
+
+def _validate_rest(spec: Object, before: Object, errors: Errors) -> None:
+    for container, was in zip(spec.get("containers", ()), before.get("containers", ()), strict=True):
+        if _without_compute(container, was) != was:
+            errors.append(forbidden("spec", "only cpu and memory resources are mutable"))
+    for container, was in zip(spec.get("initContainers", ()), before.get("initContainers", ()), strict=True):
+        if is_sidecar(container):
+            if _without_compute(container, was) != was:
+                message = "only cpu and memory resources for sidecar containers are mutable"
+                errors.append(forbidden("spec", message))
+        elif container != was:
+            message = "resources for non-sidecar init containers are immutable"
+            errors.append(forbidden("spec", message))
+
+
+def _without_compute(container: Object, was: Object) -> Object:
+    """The container with the cpu and memory it had before."""
+    new, old = container.get("resources", {}), was.get("resources", {})
+    resources: Object = {}
+    for which in ("limits", "requests"):
+        if which in old:
+            kept = {name: amount for name, amount in new.get(which, {}).items() if name not in _COMPUTE}
+            kept.update({name: old[which][name] for name in _COMPUTE if name in old[which]})
+            resources[which] = kept
+    return {**container, "resources": resources}

@@ -1,0 +1,111 @@
+"""Annotations of pods that have a meaning, or once had one."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from knarr.api.core.podspec import apparmor
+from knarr.api.core.podspec.paths import Errors, local_descending
+from knarr.api.core.podspec.security import containers_with_paths
+from knarr.meta.fielderrors import forbidden, invalid
+
+Spec = dict[str, Any]
+MIRROR = "kubernetes.io/config.mirror"
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
+SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
+_LOCALHOST = "localhost/"
+_SECCOMP_WORDS = ("runtime/default", "docker/default", "unconfined")
+_cost = re.compile(r"0|-?[1-9][0-9]*").fullmatch
+
+
+def validate_annotations(annotations: dict[str, str], spec: Spec, errors: Errors) -> None:
+    if MIRROR in annotations and not spec.get("nodeName"):
+        message = "must set spec.nodeName if mirror pod annotation is set"
+        errors.append(invalid(f"metadata.annotations[{MIRROR}]", annotations[MIRROR], message))
+    for name, value in annotations.items():
+        if name == SECCOMP_POD or name.startswith(SECCOMP_CONTAINER):
+            _validate_seccomp(value, f"metadata.annotations.{name}", errors)
+    for name, value in annotations.items():
+        if name.startswith(apparmor.PREFIX):
+            _validate_apparmor(name, value, spec, errors)
+    cost = annotations.get(DELETION_COST)
+    if cost is not None and not (_cost(cost) and -(2**31) <= int(cost) < 2**31):
+        message = "must be a 32bit integer"
+        errors.append(invalid(f"metadata.annotations[{DELETION_COST}]", cost, message))
+
+
+def _validate_seccomp(value: str, path: str, errors: Errors) -> None:
+    if value.startswith(_LOCALHOST):
+        local_descending(path, value.removeprefix(_LOCALHOST), errors)
+    elif value not in _SECCOMP_WORDS:
+        errors.append(invalid(path, value, "must be a valid seccomp profile"))
+
+
+def _validate_apparmor(name: str, value: str, spec: Spec, errors: Errors) -> None:
+    path, container = f"metadata.annotations[{name}]", name.removeprefix(apparmor.PREFIX)
+    if all(container != c.get("name") for c, _ in containers_with_paths(spec, "")):
+        errors.append(invalid(path, container, "container not found"))
+    if value not in ("", "runtime/default", "unconfined") and not value.startswith(_LOCALHOST):
+        errors.append(invalid(path, value, f'invalid AppArmor profile name: "{value}"'))
+
+
+def validate_annotation_update(new: dict[str, str], old: dict[str, str], spec: Spec, errors: Errors) -> None:
+    """AppArmor profiles and the mark of a mirror pod are for life."""
+    for name, value in old.items():
+        if new.get(name) == value:
+            continue
+        if name.startswith(apparmor.PREFIX):
+            message = "may not remove or update AppArmor annotations"
+            errors.append(forbidden(f"metadata.annotations[{name}]", message))
+        if name == MIRROR:
+            message = "may not remove or update mirror pod annotation"
+            errors.append(forbidden(f"metadata.annotations[{name}]", message))
+    for name in new:
+        if name in old:
+            continue
+        if name.startswith(apparmor.PREFIX):
+            errors.append(forbidden(f"metadata.annotations[{name}]", "may not add AppArmor annotations"))
+        if name == MIRROR:
+            errors.append(forbidden(f"metadata.annotations[{name}]", "may not add mirror pod annotation"))
+    validate_annotations(new, spec, errors)
+
+
+def validate_fields_match(annotations: dict[str, str], spec: Spec, errors: Errors) -> None:
+    """On creation: a profile given in both places must be the same one."""
+    for_pod = spec.get("securityContext") or {}
+    if SECCOMP_POD in annotations and "seccompProfile" in for_pod:
+        path = "spec.securityContext.seccompProfile"
+        _match("seccomp", annotations[SECCOMP_POD], for_pod["seccompProfile"], path, errors)
+    containers = containers_with_paths(spec, "spec")
+    for container, path in containers:
+        profile = container.get("securityContext", {}).get("seccompProfile")
+        value = annotations.get(SECCOMP_CONTAINER + container.get("name", ""))
+        if profile is not None and value is not None:
+            _match("seccomp", value, profile, f"{path}.securityContext.seccompProfile", errors)
+    if spec.get("os", {}).get("name") == "windows":
+        return
+    for container, path in containers:
+        profile = container.get("securityContext", {}).get("appArmorProfile") or for_pod.get(
+            "appArmorProfile"
+        )
+        value = annotations.get(apparmor.PREFIX + container.get("name", ""))
+        if profile is not None and value is not None:
+            _match("apparmor", value, profile, f"{path}.securityContext.appArmorProfile", errors)
+
+
+def _match(what: str, value: str, profile: Spec, path: str, errors: Errors) -> None:
+    kind = profile.get("type")
+    words = {"Unconfined": ("unconfined",), "RuntimeDefault": ("runtime/default",)}.get(kind or "")
+    if words is not None:
+        if what == "seccomp" and kind == "RuntimeDefault":
+            words = ("runtime/default", "docker/default")
+        if value not in words:
+            errors.append(forbidden(f"{path}.type", f"{what} type in annotation and field must match"))
+    elif kind == "Localhost":
+        if not value.startswith(_LOCALHOST):
+            errors.append(forbidden(f"{path}.type", f"{what} type in annotation and field must match"))
+        elif value.removeprefix(_LOCALHOST) != profile.get("localhostProfile"):
+            message = f"{what} profile in annotation and field must match"
+            errors.append(forbidden(f"{path}.localhostProfile", message))

@@ -1,0 +1,81 @@
+"""Pod templates: what the kinds that make pods check of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.core.podspec.annotations import validate_annotations
+from knarr.api.core.podspec.paths import Errors
+from knarr.api.core.podspec.validate import validate_pod_spec
+from knarr.meta import labels, objectmeta
+from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported
+
+Spec = dict[str, Any]
+_MISMATCH = "`selector` does not match template `labels`"
+
+
+def validate_template(template: Spec, path: str, errors: Errors) -> None:
+    """`path` leads to the template itself."""
+    metadata, spec = template.get("metadata", {}), template.get("spec", {})
+    # labels and annotations are reported without `metadata`, as Kubernetes does
+    errors += labels.validate_labels(metadata.get("labels"), f"{path}.labels")
+    annotations = metadata.get("annotations")
+    if annotations:
+        errors += objectmeta.validate_annotations(annotations, f"{path}.annotations")
+        found: Errors = []
+        validate_annotations(annotations, spec, found)
+        errors += [
+            e._replace(field=e.field.replace("metadata.annotations", f"{path}.annotations", 1)) for e in found
+        ]
+    validate_pod_spec(spec, f"{path}.spec", errors)
+    if spec.get("ephemeralContainers"):
+        message = "ephemeral containers not allowed in pod template"
+        errors.append(forbidden(f"{path}.spec.ephemeralContainers", message))
+
+
+def matches(selector: Spec | None, template: Spec) -> bool | None:
+    """Does a label selector select the template's pods? None when the selector cannot be read."""
+    try:
+        chosen = labels.from_label_selector(selector)
+    except ValueError:
+        return None
+    return chosen.matches(template.get("metadata", {}).get("labels") or {})
+
+
+def mismatch(template: Spec, path: str) -> FieldError:
+    shown = template.get("metadata", {}).get("labels")
+    return invalid(f"{path}.metadata.labels", shown, _MISMATCH)
+
+
+def validate_always_running(spec: Spec, path: str, errors: Errors) -> None:
+    """Kinds that keep pods running want them restarted, without a deadline."""
+    policy = spec.get("restartPolicy", "")
+    if policy != "Always":
+        errors.append(not_supported(f"{path}.restartPolicy", policy, ("Always",)))
+    if "activeDeadlineSeconds" in spec:
+        message = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        errors.append(forbidden(f"{path}.activeDeadlineSeconds", message))
+
+
+def validate_for_replicas(spec: Spec, errors: Errors) -> None:
+    """The selector and template of a replica set, or of what makes replica sets."""
+    selector, template, path = spec.get("selector"), spec.get("template", {}), "spec.template"
+    selects = matches(selector, template)
+    if selects is None:
+        errors.append(invalid("spec.selector", selector, "invalid label selector"))
+        return
+    if not selects:
+        errors.append(mismatch(template, path))
+    validate_template(template, path, errors)
+    if spec.get("replicas", 0) > 1:
+        validate_shared_disks(template, path, errors)
+    validate_always_running(template.get("spec", {}), f"{path}.spec", errors)
+
+
+def validate_shared_disks(template: Spec, path: str, errors: Errors) -> None:
+    """A disk that one machine may write cannot be shared by several pods."""
+    for index, volume in enumerate(template.get("spec", {}).get("volumes", ())):
+        disk = volume.get("gcePersistentDisk")
+        if disk is not None and not disk.get("readOnly"):
+            message = "must be true for replicated pods > 1; GCE PD can only be mounted on multiple machines if it is read-only"
+            errors.append(invalid(f"{path}.spec.volumes[{index}].gcePersistentDisk.readOnly", False, message))
