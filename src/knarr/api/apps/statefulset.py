@@ -9,7 +9,7 @@ from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells
 from knarr.api.core.podspec.defaults import default_claim_spec, default_template
 from knarr.api.core.podspec.paths import Errors, add
-from knarr.api.core.podspec.template import matches, mismatch, validate_template
+from knarr.api.core.podspec.template import matches, mismatch, printed_selector, validate_template
 from knarr.api.kind import NAME, Column, Kind, Object
 from knarr.api.printing import age
 from knarr.meta import intstr, names
@@ -148,7 +148,7 @@ def _validate_spec(spec: Object) -> list[FieldError]:
     template = spec.get("template", {})
     selects = matches(spec.get("selector"), template)
     if selects is None:
-        errors.append(invalid("spec.selector", spec["selector"], ""))
+        errors.append(invalid("spec.selector", printed_selector(spec["selector"]), ""))
         return errors
     if not selects:
         errors.append(mismatch(template, "spec.template"))

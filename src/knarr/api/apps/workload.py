@@ -6,6 +6,7 @@ from typing import Any
 
 from knarr.api.checks import not_negative
 from knarr.api.core.podspec.paths import Errors
+from knarr.api.core.podspec.template import printed_selector
 from knarr.meta.fielderrors import FieldError, invalid, required
 from knarr.meta.labels import validate_label_selector
 
@@ -41,4 +42,5 @@ def at_most(status: Spec, field: str, limit: str, message: str, errors: Errors) 
 
 def immutable(new: Spec, old: Spec, field: str, errors: list[FieldError]) -> None:
     if new.get(field) != old.get(field):
-        errors.append(invalid(f"spec.{field}", new.get(field), "field is immutable"))
+        shown = printed_selector(new.get(field)) if field == "selector" else new.get(field)
+        errors.append(invalid(f"spec.{field}", shown, "field is immutable"))

@@ -10,6 +10,7 @@ from knarr.api.batch.job import default_job_spec
 from knarr.api.batch.jobvalidation import validate_shared_spec
 from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
+from knarr.api.core.podspec.template import printed_selector
 from knarr.api.kind import NAME, Column, Kind, Object
 from knarr.api.printing import NONE, UNSET, age
 from knarr.meta import names, times
@@ -154,6 +155,10 @@ def _validate_schedule(spec: Object, allow_zone: bool, path: str, errors: list[F
 def _validate_job_template(job: Object, path: str, errors: list[FieldError]) -> None:
     validate_shared_spec(job, path, errors)
     if "selector" in job:
-        errors.append(invalid(f"{path}.selector", job["selector"], "`selector` will be auto-generated"))
+        errors.append(
+            invalid(
+                f"{path}.selector", printed_selector(job["selector"]), "`selector` will be auto-generated"
+            )
+        )
     if job.get("manualSelector"):
         errors.append(not_supported(f"{path}.manualSelector", True, ("nil", "false")))

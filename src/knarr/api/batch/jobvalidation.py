@@ -7,7 +7,7 @@ from typing import Any
 from knarr.api.apps.workload import non_negative
 from knarr.api.core.podspec import internal
 from knarr.api.core.podspec.paths import Errors
-from knarr.api.core.podspec.template import matches, mismatch, validate_template
+from knarr.api.core.podspec.template import matches, mismatch, printed_selector, validate_template
 from knarr.meta import names
 from knarr.meta.fielderrors import (
     NO_VALUE,
@@ -54,7 +54,7 @@ def validate_generated_selector(job: Spec, errors: Errors) -> None:
     ):
         _has_label(labels, key, value, "spec.template.metadata", errors)
     if matches(selector, {"metadata": {"labels": expected}}) is False:
-        errors.append(invalid("spec.selector", selector, "`selector` not auto-generated"))
+        errors.append(invalid("spec.selector", printed_selector(selector), "`selector` not auto-generated"))
 
 
 def _has_label(labels: dict[str, str], key: str, value: str, path: str, errors: Errors) -> None:
@@ -368,6 +368,8 @@ def _unchanged(spec: Spec, old: Spec, field: str, errors: list[FieldError]) -> N
 
 
 def _shown(value: Any, field: str) -> Any:
+    if field == "selector":
+        return printed_selector(value)
     if field == "successPolicy" and value is not None:
         return _printed_success_policy(value)
     if field == "podFailurePolicy" and value is not None:

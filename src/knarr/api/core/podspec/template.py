@@ -42,8 +42,16 @@ def matches(selector: Spec | None, template: Spec) -> bool | None:
     return chosen.matches(template.get("metadata", {}).get("labels") or {})
 
 
+def printed_selector(selector: Spec | None) -> Spec | None:
+    """A label selector as Go prints it: the labels in order."""
+    if not selector or not selector.get("matchLabels"):
+        return selector
+    return {**selector, "matchLabels": dict(sorted(selector["matchLabels"].items()))}
+
+
 def mismatch(template: Spec, path: str) -> FieldError:
-    shown = template.get("metadata", {}).get("labels")
+    labels_of = template.get("metadata", {}).get("labels")
+    shown = dict(sorted(labels_of.items())) if labels_of else None
     return invalid(f"{path}.metadata.labels", shown, _MISMATCH)
 
 
@@ -62,7 +70,7 @@ def validate_for_replicas(spec: Spec, errors: Errors) -> None:
     selector, template, path = spec.get("selector"), spec.get("template", {}), "spec.template"
     selects = matches(selector, template)
     if selects is None:
-        errors.append(invalid("spec.selector", selector, "invalid label selector"))
+        errors.append(invalid("spec.selector", printed_selector(selector), "invalid label selector"))
         return
     if not selects:
         errors.append(mismatch(template, path))
