@@ -1,0 +1,12 @@
+import pytest
+from memory_reader import HandClock, MemoryReader
+
+
+@pytest.fixture
+def reader():
+    return MemoryReader()
+
+
+@pytest.fixture
+def clock():
+    return HandClock()
