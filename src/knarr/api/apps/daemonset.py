@@ -88,6 +88,8 @@ class DaemonSet(Kind):
         _default_strategy(spec.setdefault("updateStrategy", {}))
         spec.setdefault("revisionHistoryLimit", 10)
         default_template(spec)
+        # the wire form always shows the number, even before there is one
+        _set_template_generation(obj, _template_generation(obj))
         status = obj.setdefault("status", {})
         for name in _STATUS:
             status.setdefault(name, 0)
@@ -156,7 +158,7 @@ class DaemonSet(Kind):
 
 def _template_generation(obj: Object) -> int:
     """How many templates there have been; once a field, now an annotation."""
-    text = (obj["metadata"].get("annotations") or {}).get(GENERATION, "0")
+    text = (obj.setdefault("metadata", {}).get("annotations") or {}).get(GENERATION, "0")
     return int(text) if text.isascii() and text.isdigit() else 0
 
 

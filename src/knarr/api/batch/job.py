@@ -32,6 +32,11 @@ _STATUS_ORDER = ("Complete", "Failed", None, "Suspended", "FailureTarget", "Succ
 class Job(Kind):
     tracks_generation = True
     orphans_by_default = True
+    #: told to who deletes a job without saying what shall become of its pods
+    orphan_warning = (
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them"
+        " or set propagationPolicy=Orphan to suppress this warning"
+    )
     columns = (
         NAME,
         Column(
@@ -135,7 +140,8 @@ def default_job_spec(spec: Object) -> None:
     default_template(spec)
     for rule in spec.get("podFailurePolicy", {}).get("rules", ()):
         for pattern in rule.get("onPodConditions", ()):
-            pattern.setdefault("status", "True")
+            if not pattern.get("status"):
+                pattern["status"] = "True"
 
 
 def _generate_selector(obj: Object) -> None:

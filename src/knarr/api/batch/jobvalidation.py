@@ -233,7 +233,7 @@ def _validate_patterns(patterns: list[Spec], path: str, errors: Errors) -> None:
 
 
 def _validate_exit_codes(codes: Spec, containers: set[Any], path: str, errors: Errors) -> None:
-    operator, values = codes.get("operator", ""), codes.get("values", [])
+    operator, values = codes.get("operator", ""), codes.get("values") or []
     if not operator:
         errors.append(required(f"{path}.operator", 'valid values: "In", "NotIn"'))
     elif operator not in ("In", "NotIn"):

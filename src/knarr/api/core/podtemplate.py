@@ -17,8 +17,8 @@ class PodTemplate(Kind):
     tracks_generation = True
     columns = (
         NAME,
-        CONTAINERS,
-        IMAGES,
+        CONTAINERS._replace(priority=0),
+        IMAGES._replace(priority=0),
         Column(
             "Pod Labels",
             description="The labels for the pod template.",

@@ -40,6 +40,7 @@ def default_template(owner: Spec, key: str = "template") -> None:
 
 def default_pod_spec(spec: Spec) -> None:
     """What pods and pod templates share."""
+    _drop_null_containers(spec)
     for volume in spec.get("volumes", ()):
         default_volume(volume)
     for container in spec.get("containers", ()):
@@ -66,6 +67,7 @@ def default_pod(pod: Spec) -> None:
     """What only pods get: requests from limits, host ports, service links."""
     _drop_dead_annotations(pod.setdefault("metadata", {}))
     spec = pod.setdefault("spec", {})
+    _drop_null_containers(spec)
     regular, init = spec.get("containers", ()), spec.get("initContainers", ())
     for container in (*regular, *init):
         resources = container.get("resources")
@@ -84,6 +86,12 @@ def default_pod(pod: Spec) -> None:
                 if not port.get("hostPort") and port.get("containerPort"):
                     port["hostPort"] = port["containerPort"]
     default_pod_spec(spec)
+
+
+def _drop_null_containers(spec: Spec) -> None:
+    """Go writes null for a missing list of containers; such a spec is refused, so nobody sees it."""
+    if spec.get("containers", ()) is None:
+        del spec["containers"]
 
 
 def mirror_service_account(spec: Spec) -> None:

@@ -49,5 +49,5 @@ def _requests_equal_limits(holders: list[Spec]) -> bool:
     return all(_sum(holders, "requests", n) == _sum(holders, "limits", n) for n in _COMPUTE)
 
 
-def _sum(holders: list[Spec], which: str, name: str) -> Any:
-    return sum(Quantity.parse(h["resources"].get(which, {}).get(name, "0")).exact for h in holders)
+def _sum(holders: list[Spec], which: str, name: str) -> int:
+    return sum(Quantity.parse(h["resources"].get(which, {}).get(name, "0")).nanos for h in holders)

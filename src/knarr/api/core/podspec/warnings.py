@@ -59,7 +59,7 @@ def for_owner_name(name: str) -> list[str]:
 
 
 def _name_warnings(name: str, use: str) -> list[str]:
-    wrong = names.is_dns1123_label(name)
+    wrong = names.is_dns1123_label(name) if name else []
     return [f"metadata.name: {use}, {_HOSTNAME}: [{' '.join(wrong)}]"] if wrong else []
 
 
