@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from knarr.apiserver.http import HTTPRequest
 from knarr.apiserver.negotiate import PLAIN, Representation
@@ -20,6 +21,14 @@ class Exchange:
     representation: Representation = PLAIN
     code: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
+    #: the request's seat of flow control
+    ticket: Any = None
+
+    def running(self) -> None:
+        """Give the seat back: the request is answered, or is a stream that is set up and may last for hours."""
+        ticket, self.ticket = self.ticket, None
+        if ticket is not None:
+            ticket.finish()
 
     @property
     def long_running(self) -> bool:

@@ -88,9 +88,12 @@ class APIHandler:
         if self.flow is None:
             await self._authorize_and_dispatch(x)
         else:
-            async with self.flow.admit(x.request) as seat:
-                x.headers += seat.headers
+            x.ticket = await self.flow.start(x.request)
+            x.headers += x.ticket.headers.items()
+            try:
                 await self._authorize_and_dispatch(x)
+            finally:
+                x.running()
 
     async def _authorize_and_dispatch(self, x: Exchange) -> None:
         await self.authorizer.require(x.request)

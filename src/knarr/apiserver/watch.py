@@ -109,6 +109,7 @@ class _Session:
         stop = asyncio.ensure_future(self.watches._handler.stop.wait())
         try:
             self._open()
+            x.running()
             await asyncio.wait((self.ended, stop), return_when=asyncio.FIRST_COMPLETED)
         finally:
             watcher.close()

@@ -6,26 +6,32 @@ import contextlib
 from pathlib import Path
 
 from knarr.admission.chain import Chain
+from knarr.admission.defaults import default_plugins
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import Health
 from knarr.apiserver.openapi.serve import OpenAPI
 from knarr.apiserver.server import Server
+from knarr.cluster.openid import OpenIDDocuments
 from knarr.apiserver.watch import Watches
 from knarr.auth.authenticate import Authenticator
 from knarr.auth.authorize import Authorizers
 from knarr.auth.bootstrap import cluster_role_rules
+from knarr.auth.escalation import EscalationGuard
 from knarr.auth.impersonation import impersonate, wanted_user
 from knarr.auth.node import NodeAuthorizer
 from knarr.auth.pki import PKI
 from knarr.auth.rbac import RBAC
+from knarr.auth.reviews import Reviews
 from knarr.auth.satokens import ServiceAccountTokens
 from knarr.auth.statictokens import StaticTokens, admin
+from knarr.auth.tokens import TokenIssuer
 from knarr.client.client import Client
 from knarr.client.inprocess import InProcess
 from knarr.cluster import bootstrap, subresources
 from knarr.cluster.admission import AdmissionGate
 from knarr.cluster.config import Config
+from knarr.flowcontrol.controller import FlowController
 from knarr.registry.context import Request, UserInfo
 from knarr.registry.local import LocalAPI
 from knarr.registry.operations import Operations
@@ -59,11 +65,21 @@ class ControlPlane:
             [self.pki.signer.verifier], self.registry, world.clock, [config.issuer], [config.issuer]
         )
         methods = [StaticTokens(admin(self.token)), tokens]
+        self.issuer = TokenIssuer(
+            self.pki.signer, self.registry, world.clock, world.chance, config.issuer, (config.issuer,)
+        )
         self.authenticator = Authenticator(methods, world.clock, (config.issuer,), config.anonymous)
         self.handler = APIHandler(
-            self.operations, self.authenticator, self.authorizers, world, impersonate=self._impersonate
+            self.operations,
+            self.authenticator,
+            self.authorizers,
+            world,
+            impersonate=self._impersonate,
+            flow=FlowController(self.registry, world.clock) if config.serve else None,
         )
-        self.registry.admission = AdmissionGate(self._chain())
+        self.reviews = Reviews(self.authenticator, self.authorizers, rbac, world.clock)
+        plugins = default_plugins(self.registry, world, self.authorizers)
+        self.registry.admission = AdmissionGate(Chain([*plugins, EscalationGuard(rbac, self.authorizers)]))
         subresources.register(self)
         Watches(self.registry, self.handler, world)
         self.openapi = OpenAPI(self.registry, self.handler)
@@ -92,9 +108,6 @@ class ControlPlane:
         host = self.config.host
         return advertise_address() if host.startswith("127.") or host in ("localhost", "0.0.0.0") else host
 
-    def _chain(self) -> Chain:
-        return Chain([])
-
     async def start(self) -> None:
         """Write what a new cluster holds, listen, be ready. Raises PortInUse."""
         config = self.config
@@ -104,9 +117,14 @@ class ControlPlane:
             self.server = Server(self.handler, self.pki.server_context())
             await self.server.start(config.host, config.port)
             port = self.server.port
+        OpenIDDocuments(self.handler, config.issuer, f"https://{config.host}:{port}", [self.pki.signer.verifier])
         Discovery(self.registry, self.handler, f"{config.host}:{port}")
         wanted = bootstrap.objects(
-            self._advertised(), port, config.service_cidrs, self.services.first_address, self.world.clock.now()
+            self._advertised(),
+            port,
+            config.service_cidrs,
+            self.services.first_address,
+            self.world.clock.now(),
         )
         await bootstrap.write(self.registry, wanted)
         self.ready = True
@@ -124,4 +142,4 @@ class ControlPlane:
 
     def client(self, user: str = "", groups: tuple[str, ...] = (), manager: str = "knarr") -> Client:
         """A client in this process, acting as `user` (the API server itself where empty)."""
-        return Client(InProcess(self.local, user, groups, manager), manager=manager)
+        return Client(InProcess(self.local, user, groups, manager), manager=manager, world=self.world)

@@ -35,12 +35,20 @@ async def create(view: View, request: Request, obj: Object, admission: Admission
     if review is not None:
         await review.admit()
     for attempt in range(NAME_TRIES):
+        if owners := objectmeta.owner_reference_warning(metadata.get("ownerReferences") or ()):
+            request.warn(owners)
         objectmeta.prepare_create(metadata, storage.world.chance, now)
         if hook is not None:
             await hook.before_create(request, obj)
         kind.prepare_for_create(obj)
         try:
-            found = objectmeta.validate(metadata, storage.row.namespaced, kind.validate_name, "metadata")
+            found = objectmeta.validate(
+                metadata,
+                storage.row.namespaced,
+                kind.validate_name,
+                "metadata",
+                kube_finalizers=not view.custom,
+            )
             found += kind.validate(obj)
             if found:
                 raise errors.invalid(view.row.group, view.row.kind, metadata.get("name", ""), found)

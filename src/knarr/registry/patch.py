@@ -45,7 +45,7 @@ def transform(view: View, request: Request, content_type: str, body: bytes, deco
     """A function from the live object to the patched one. Raises at once for a body that is no patch."""
     if content_type == APPLY:
         return _apply(view, request, body, decoder)
-    patch = _parse(body)
+    patch = _parse(body, "" if content_type == STRATEGIC else "error decoding patch: ")
     apply: Callable[[Object], Any]
     if content_type == JSON:
         apply = lambda live: json_patch.apply(live, patch)  # noqa: E731
@@ -54,30 +54,36 @@ def transform(view: View, request: Request, content_type: str, body: bytes, deco
     else:
         apply = lambda live: strategic.apply(live, patch, view.definition, schema)  # noqa: E731
 
+    shown = strategic.patch_text(patch) if content_type == STRATEGIC else ""
+
     async def patched(live: Object | None) -> Object:
         assert live is not None
         new = apply(live)
-        return _decode_patched(view, request, new, decoder)
+        return _decode_patched(view, request, new, decoder, shown)
 
     return patched
 
 
-def _parse(body: bytes) -> Any:
+def _parse(body: bytes, prefix: str) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         from knarr.meta import gojson
 
-        raise errors.bad_request(f"error decoding patch: {gojson.syntax_error(body)}") from None
+        raise errors.bad_request(f"{prefix}{gojson.syntax_error(body)}") from None
 
 
-def _decode_patched(view: View, request: Request, new: Any, decoder: Decoder) -> Object:
-    """Check the result against the schema and default it; it must still be the object the URL names."""
+def _decode_patched(view: View, request: Request, new: Any, decoder: Decoder, shown: str) -> Object:
+    """Check the result against the schema and default it; it must still be the object the URL names.
+
+    `shown` is what a message about a result of the wrong shape shows; "" shows the result itself.
+    """
     try:
         decoder.check_patched_type(view, new)
         obj = decoder.normalize(view, request, new)
     except ValueError as error:
-        text = orjson.dumps(new, option=orjson.OPT_SORT_KEYS).decode()
+        # The maps that the server sorts come sorted from the patch; metadata keeps its own order.
+        text = shown if shown else orjson.dumps(new).decode()
         found = [fielderrors.invalid("patch", text, str(error))]
         raise errors.invalid("", "", "", found) from None
     check_name(request, obj)

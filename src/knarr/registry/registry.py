@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from knarr.api import catalog, schema
+from knarr.api.kind import Kind
 from knarr.api.resources import Resource
 from knarr.meta.managed import FieldManager, schema_of
 from knarr.registry import encoding, versions
@@ -95,6 +96,16 @@ class Registry:
         if stored_as != (row.group, row.version, row.name):
             view.to_stored, view.to_served = versions.converters(row)
         return view
+
+    def open_request_view(self, group: str, version: str, kind: str, parent: View) -> View:
+        """A view of a kind that is only ever a request to a subresource of `parent` (Scale, TokenRequest)."""
+        known = parent.extra.get(kind)
+        if known is None:
+            row = parent.row._replace(group=group, version=version, kind=kind)
+            definition = schema.definition_of(group, version, kind)
+            fields = FieldManager(schema_of(schema.definitions(), definition), row.api_version)
+            known = parent.extra[kind] = View(row, Kind(), parent.storage, definition, fields)
+        return known
 
     def _storage(self, row: Resource) -> Storage:
         found = self._storages.get((row.group, row.name))

@@ -143,11 +143,15 @@ class _Attempt:
         review = self.admission.open(request, "UPDATE", view.gvk, new, stored, request.options)
         if review is not None:
             await review.admit()
+        if owners := objectmeta.owner_reference_warning(new["metadata"].get("ownerReferences") or ()):
+            request.warn(owners)
         objectmeta.prepare_update(new["metadata"], stored["metadata"])
         if self.hook is not None:
             await self.hook.before_update(request, new, stored)
         self.rules.prepare(new, stored)
-        found = objectmeta.validate_update(new["metadata"], stored["metadata"], "metadata")
+        found = objectmeta.validate_update(
+            new["metadata"], stored["metadata"], "metadata", kube_finalizers=not view.custom
+        )
         found += self.rules.validate(new, stored)
         if found:
             raise errors.invalid(view.row.group, view.row.kind, request.name, found)

@@ -17,7 +17,7 @@ STORED_AS: dict[GVR, GVR] = {
 #: module, functions to and from the stored version
 CONVERTERS: dict[GVR, tuple[str, str, str]] = {
     ("autoscaling", "v1", "horizontalpodautoscalers"): (
-        "knarr.api.autoscaling.horizontalpodautoscaler",
+        "knarr.api.autoscaling.conversion",
         "v1_to_v2",
         "v2_to_v1",
     ),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import orjson
 
 from knarr.api.apps import scale as mapping
-from knarr.meta import errors
+from knarr.api.kind import Kind
+from knarr.meta import errors, times
+from knarr.meta.managed import ScaleEntries
 from knarr.registry import patch
 from knarr.registry.context import Request
 from knarr.registry.operations import Operations, read_write_options
@@ -19,74 +21,97 @@ SCALED = (
     ("apps", "replicasets"),
     ("apps", "statefulsets"),
 )
+REPLICAS = ("spec", "replicas")
+
+
+class ScaleKind(Kind):
+    """How a Scale looks as a table."""
+
+    columns = mapping.COLUMNS
+    cells = staticmethod(mapping.cells)
 
 
 def register(operations: Operations) -> None:
     async def scale(request: Request, view: View, body: bytes, content_type: str) -> Result:
-        return await _serve(operations, request, view, body, content_type)
+        return await Scaling(operations, request, view).serve(body, content_type)
 
     for group, resource in SCALED:
         operations.registry.handlers[group, resource, "scale"] = scale
 
 
-async def _serve(
-    operations: Operations, request: Request, view: View, body: bytes, content_type: str
-) -> Result:
-    scales = scale_view(operations, view)
-    if request.verb == "get":
-        found = await operations.get(request, view)
-        return Result(orjson.dumps(mapping.to_scale(orjson.loads(found.body))), 200, scales)
-    is_apply = content_type == patch.APPLY
-    read_write_options(request, view, is_apply)
-    if request.verb == "update":
-        wanted = operations.decoder.body(scales, request, body, content_type)
-        patch.check_name(request, wanted)
+class Scaling:
+    """One request to a scale subresource."""
 
-        async def put(live: Object | None) -> Object:
-            return _scaled(view, request, live, wanted)
+    def __init__(self, operations: Operations, request: Request, view: View) -> None:
+        self.operations, self.request, self.view = operations, request, view
+        self.scales = operations.registry.open_request_view("autoscaling", "v1", "Scale", view)
+        self.scales.kind = SCALE
+        self.clock = view.storage.world.clock
 
-        transform = put
-    else:
-        change = patch.transform(scales, request, content_type, body, operations.decoder)
+    async def serve(self, body: bytes, content_type: str) -> Result:
+        request, view = self.request, self.view
+        if request.verb == "get":
+            found = await self.operations.get(request, view)
+            return self._result(found)
+        if request.verb == "patch":
+            patch.check_content_type(content_type, view.custom)
+        is_apply = content_type == patch.APPLY
+        read_write_options(request, view, is_apply)
+        if request.verb == "update":
+            wanted = self.operations.decoder.body(self.scales, request, body, content_type)
+            patch.check_name(request, wanted)
 
-        async def patched(live: Object | None) -> Object:
+            async def make(scale: Object) -> Object:
+                return orjson.loads(orjson.dumps(wanted))
+        else:
+            change = patch.transform(self.scales, request, content_type, body, self.operations.decoder)
+
+            async def make(scale: Object) -> Object:
+                return await change(scale)
+
+        async def transform(live: Object | None) -> Object:
             if live is None:
                 raise errors.not_found(view.row.group, view.row.name, request.name)
-            return _scaled(view, request, live, await change(mapping.to_scale(live)))
+            return await self._scaled(live, make, is_apply)
 
-        transform = patched
-    kind = view.storage.kind
-    rules = Rules(kind.prepare_for_update, kind.validate_update, lambda new, old: [])
-    write = Write(rules=rules, uid_is_precondition=request.verb == "update")
-    result = await update(view, request, transform, operations.registry.admission, write)
-    return Result(orjson.dumps(mapping.to_scale(orjson.loads(result.body))), result.code, scales)
+        kind = view.storage.kind
+        rules = Rules(kind.prepare_for_update, kind.validate_update, lambda new, old: [])
+        write = Write(applied=True, rules=rules, uid_is_precondition=request.verb == "update")
+        result = await update(view, request, transform, self.operations.registry.admission, write)
+        return self._result(result)
+
+    async def _scaled(self, live: Object, make, is_apply: bool) -> Object:  # noqa: ANN001
+        """The live object with the new number of replicas, and with the owners of that field moved along."""
+        row = self.view.row
+        entries = ScaleEntries(live["metadata"].get("managedFields"), row.api_version, {row.api_version: REPLICAS})
+        before = mapping.to_scale(live)
+        if owned := entries.to_scale():
+            before["metadata"]["managedFields"] = owned
+        scale = await make(before)
+        if not is_apply:
+            now = times.format(self.clock.now())
+            self.scales.fields.update(before, scale, self.request.field_manager, "scale", now)
+        if found := mapping.validate(scale):
+            raise errors.invalid("autoscaling", "Scale", self.request.name, found)
+        new = orjson.loads(orjson.dumps(live))
+        mapping.apply_scale(new, scale)
+        metadata = scale.get("metadata") or {}
+        new["metadata"]["managedFields"] = entries.to_parent(metadata.get("managedFields"))
+        for field in ("resourceVersion", "uid"):
+            if metadata.get(field):
+                new["metadata"][field] = metadata[field]
+            elif field == "resourceVersion":
+                new["metadata"].pop(field, None)
+        return new
+
+    def _result(self, result: Result) -> Result:
+        obj = orjson.loads(result.body)
+        row = self.view.row
+        scale = mapping.to_scale(obj)
+        entries = ScaleEntries(obj["metadata"].get("managedFields"), row.api_version, {row.api_version: REPLICAS})
+        if owned := entries.to_scale():
+            scale["metadata"]["managedFields"] = owned
+        return Result(orjson.dumps(scale), result.code, self.scales)
 
 
-def _scaled(view: View, request: Request, live: Object | None, scale: Object) -> Object:
-    if live is None:
-        raise errors.not_found(view.row.group, view.row.name, request.name)
-    if found := mapping.validate(scale):
-        raise errors.invalid("autoscaling", "Scale", request.name, found)
-    new = orjson.loads(orjson.dumps(live))
-    mapping.apply_scale(new, scale)
-    if version := (scale.get("metadata") or {}).get("resourceVersion"):
-        new["metadata"]["resourceVersion"] = version
-    if uid := (scale.get("metadata") or {}).get("uid"):
-        new["metadata"]["uid"] = uid
-    return new
-
-
-def scale_view(operations: Operations, view: View) -> View:
-    """A view whose bodies are Scale objects, over the same storage."""
-    known = view.extra.get("scale")
-    if known is None:
-        row = view.row._replace(group="autoscaling", version="v1", kind="Scale")
-        from knarr.api import schema
-        from knarr.meta.managed import FieldManager, schema_of
-
-        definition = schema.definition_of("autoscaling", "v1", "Scale")
-        fields = FieldManager(schema_of(schema.definitions(), definition), "autoscaling/v1", lambda sub: ())
-        from knarr.api.kind import Kind
-
-        known = view.extra["scale"] = View(row, Kind(), view.storage, definition, fields)
-    return known
+SCALE = ScaleKind()

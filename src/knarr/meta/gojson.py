@@ -1,0 +1,208 @@
+"""Go's words for JSON and YAML that cannot be read; only failing bodies come here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+#: how much of a body a message shows: 30 bytes, as text or as hexadecimal
+EXCERPT_BYTES = 30
+TYPE_META = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+)
+LITERALS = {b"t": b"true", b"f": b"false", b"n": b"null"}
+GO_NAMES = {list: "array", str: "string", int: "number", float: "number", bool: "bool"}
+WHITESPACE = b" \t\r\n"
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body as `runtime.NewNotRegistered...`'s messages show it."""
+    if not body:
+        return "<empty>"
+    looks_json = body.lstrip(WHITESPACE)[:1] == b"{"
+    head = body[:EXCERPT_BYTES]
+    text = head.decode("utf-8", "replace") if looks_json else head.hex()
+    return text + (" ..." if len(body) > EXCERPT_BYTES else "")
+
+
+def type_meta_error(body: bytes) -> str:
+    """What is wrong with reading apiVersion and kind from a body that is valid JSON; "" when nothing is."""
+    value = orjson.loads(body)
+    if value is None:
+        return ""
+    if not isinstance(value, dict):
+        return f"json: cannot unmarshal {GO_NAMES[type(value)]} into Go value of type {TYPE_META}"
+    for name in ("apiVersion", "kind"):
+        item = value.get(name)
+        if item is not None and not isinstance(item, str):
+            return f"json: cannot unmarshal {GO_NAMES.get(type(item), 'object')} into Go struct field .{name} of type string"
+    return ""
+
+
+def yaml_error(error: Exception) -> str:
+    """go-yaml's message for a PyYAML error: `yaml: line N: problem`."""
+    mark: Any = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    # go-yaml counts lines from 0 on the first and leaves that out
+    where = f"line {mark.line + 1}: " if mark is not None and mark.line else ""
+    return f"yaml: {where}{problem}"
+
+
+def syntax_error(body: bytes) -> str:
+    """encoding/json's message for the first byte that cannot be."""
+    return _Scanner(body).run()
+
+
+class _Scanner:
+    """A JSON scanner that stops at the first fault and names it as Go's does."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body, self.at = body, 0
+
+    def run(self) -> str:
+        try:
+            self.value()
+            self.space()
+            if self.at < len(self.body):
+                self.fail("after top-level value")
+        except _Fault as fault:
+            return str(fault)
+        return "invalid character in JSON"
+
+    def fail(self, context: str) -> None:
+        if self.at >= len(self.body):
+            raise _Fault("unexpected end of JSON input")
+        raise _Fault(f"invalid character {quote_char(self.body[self.at])} {context}")
+
+    def space(self) -> None:
+        while self.at < len(self.body) and self.body[self.at] in WHITESPACE:
+            self.at += 1
+
+    def peek(self) -> bytes:
+        return self.body[self.at : self.at + 1]
+
+    def value(self) -> None:
+        self.space()
+        c = self.peek()
+        if c == b"{":
+            self.members()
+        elif c == b"[":
+            self.items()
+        elif c == b'"':
+            self.string()
+        elif c in LITERALS:
+            self.literal(LITERALS[c])
+        elif c and c in b"-0123456789":
+            self.number()
+        else:
+            self.fail("looking for beginning of value")
+
+    def members(self) -> None:
+        self.at += 1
+        self.space()
+        if self.peek() == b"}":
+            self.at += 1
+            return
+        while True:
+            self.space()
+            if self.peek() != b'"':
+                self.fail("looking for beginning of object key string")
+            self.string()
+            self.space()
+            if self.peek() != b":":
+                self.fail("after object key")
+            self.at += 1
+            self.value()
+            self.space()
+            if self.peek() == b"}":
+                self.at += 1
+                return
+            if self.peek() != b",":
+                self.fail("after object key:value pair")
+            self.at += 1
+
+    def items(self) -> None:
+        self.at += 1
+        self.space()
+        if self.peek() == b"]":
+            self.at += 1
+            return
+        while True:
+            self.value()
+            self.space()
+            if self.peek() == b"]":
+                self.at += 1
+                return
+            if self.peek() != b",":
+                self.fail("after array element")
+            self.at += 1
+
+    def string(self) -> None:
+        self.at += 1
+        while True:
+            c = self.peek()
+            if not c:
+                self.fail("")
+            if c == b'"':
+                self.at += 1
+                return
+            if c < b" ":
+                self.fail("in string literal")
+            if c == b"\\":
+                self.at += 1
+                if self.peek() == b"u":
+                    for _ in range(4):
+                        self.at += 1
+                        if self.peek() not in set(map(bytes, zip(b"0123456789abcdefABCDEF", strict=False))):
+                            self.fail("in \\u hexadecimal character escape")
+                elif not self.peek() or self.peek() not in b'"\\/bfnrt':
+                    self.fail("in string escape code")
+            self.at += 1
+
+    def literal(self, word: bytes) -> None:
+        for index in range(len(word)):
+            if self.peek() != word[index : index + 1]:
+                self.fail(f"in literal {word.decode()} (expecting {quote_char(word[index])})")
+            self.at += 1
+
+    def number(self) -> None:
+        if self.peek() == b"-":
+            self.at += 1
+            if not self.peek().isdigit():
+                self.fail("in numeric literal")
+        if self.peek() == b"0":
+            self.at += 1
+        else:
+            self.digits()
+        if self.peek() == b".":
+            self.at += 1
+            if not self.peek().isdigit():
+                self.fail("after decimal point in numeric literal")
+            self.digits()
+        if self.peek() in (b"e", b"E"):
+            self.at += 1
+            if self.peek() in (b"+", b"-"):
+                self.at += 1
+            if not self.peek().isdigit():
+                self.fail("in exponent of numeric literal")
+            self.digits()
+
+    def digits(self) -> None:
+        while self.peek().isdigit():
+            self.at += 1
+
+
+class _Fault(Exception):
+    pass
+
+
+def quote_char(byte: int) -> str:
+    """A byte as Go quotes a character: `'a'`, `'\\''`, `'"'`."""
+    if byte == 0x27:
+        return "'\\''"
+    if byte == 0x22:
+        return "'\"'"
+    text = json.dumps(chr(byte))[1:-1]
+    return f"'{text}'"
