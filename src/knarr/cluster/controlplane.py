@@ -12,7 +12,6 @@ from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import Health
 from knarr.apiserver.openapi.serve import OpenAPI
 from knarr.apiserver.server import Server
-from knarr.cluster.openid import OpenIDDocuments
 from knarr.apiserver.watch import Watches
 from knarr.auth.authenticate import Authenticator
 from knarr.auth.authorize import Authorizers
@@ -31,6 +30,7 @@ from knarr.client.inprocess import InProcess
 from knarr.cluster import bootstrap, subresources
 from knarr.cluster.admission import AdmissionGate
 from knarr.cluster.config import Config
+from knarr.cluster.openid import OpenIDDocuments
 from knarr.flowcontrol.controller import FlowController
 from knarr.registry.context import Request, UserInfo
 from knarr.registry.local import LocalAPI
@@ -117,7 +117,9 @@ class ControlPlane:
             self.server = Server(self.handler, self.pki.server_context())
             await self.server.start(config.host, config.port)
             port = self.server.port
-        OpenIDDocuments(self.handler, config.issuer, f"https://{config.host}:{port}", [self.pki.signer.verifier])
+        OpenIDDocuments(
+            self.handler, config.issuer, f"https://{config.host}:{port}", [self.pki.signer.verifier]
+        )
         Discovery(self.registry, self.handler, f"{config.host}:{port}")
         wanted = bootstrap.objects(
             self._advertised(),

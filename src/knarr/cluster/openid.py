@@ -13,7 +13,9 @@ from knarr.auth.jwt import Verifier
 class OpenIDDocuments:
     """The issuer's configuration and its public keys."""
 
-    def __init__(self, handler: APIHandler, issuer: str, base_url: str, verifiers: Sequence[Verifier]) -> None:
+    def __init__(
+        self, handler: APIHandler, issuer: str, base_url: str, verifiers: Sequence[Verifier]
+    ) -> None:
         self._handler = handler
         self._configuration = discovery.configuration(issuer, base_url + discovery.KEYS_PATH, verifiers)
         self._verifiers = verifiers
