@@ -40,5 +40,6 @@ def _aggregation_errors(selectors: Any) -> list[FieldError]:
         try:
             labels.from_label_selector(selector)
         except ValueError:
-            errors.append(invalid(f"{path}[{i}]", selector, "invalid label selector."))
+            # Go shows the selector that could not be made
+            errors.append(invalid(f"{path}[{i}]", None, "invalid label selector."))
     return errors
