@@ -270,6 +270,11 @@ class Scheme:
         """The same for an object that is Python data already: patched, or from YAML. `path` is where it stands in
         the whole ("metadata" for the metadata of a custom resource)."""
         name = what if isinstance(what, str) else schema.definition_of(*what)
+        if not path:
+            try:
+                return self._wire(name, self.encoder.encode(self.decoder(name).decode(orjson.dumps(obj)))), []
+            except (*REFUSED, orjson.JSONEncodeError):
+                pass  # something to report, or to word: the walk says what
         return self._walk(name, obj, strict, path)
 
     def _walk(
