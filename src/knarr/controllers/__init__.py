@@ -1,0 +1,84 @@
+"""The controllers of kube-controller-manager, by the names it gives them.
+
+One line of `CONTROLLERS` plugs one in: its module is imported only when it is started. A controller is a class
+derived from `client.controller.Controller` (most from `base.KubeController`) with a class attribute `name` and a
+constructor `(client, informers, world)`; `client` acts as the controller's own service account.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any
+
+from knarr.client.client import Client
+from knarr.client.controller import Controller
+from knarr.client.informer import SharedInformers
+from knarr.world import World
+
+__all__ = ["CONTROLLERS", "MANAGER", "ControllerManager", "start_all"]
+
+#: the user agent, and so the field manager, of every controller
+MANAGER = "kube-controller-manager"
+USER = "system:kube-controller-manager"
+SERVICE_ACCOUNT_GROUPS = (
+    "system:serviceaccounts",
+    "system:serviceaccounts:kube-system",
+    "system:authenticated",
+)
+
+#: name -> "module:class"
+CONTROLLERS: dict[str, str] = {
+    "deployment-controller": "knarr.controllers.deployment:DeploymentController",
+    "replicaset-controller": "knarr.controllers.replicaset:ReplicaSetController",
+    "replicationcontroller-controller": "knarr.controllers.replicationcontroller:ReplicationControllerController",
+}
+
+#: makes a client that acts as (user, groups) and signs its writes as a manager
+ClientFactory = Callable[[str, tuple[str, ...], str], Client]
+
+
+class ControllerManager:
+    """Running controllers and the informers they share."""
+
+    def __init__(self, informers: SharedInformers, controllers: dict[str, Controller]) -> None:
+        self.informers = informers
+        self.controllers = controllers
+
+    async def start(self) -> None:
+        """Returns once every informer has synced and every worker runs."""
+        await asyncio.gather(*(controller.start() for controller in self.controllers.values()))
+
+    async def stop(self) -> None:
+        """Cancel what is under way; nothing is written afterwards."""
+        await asyncio.gather(*(controller.stop() for controller in self.controllers.values()))
+        await self.informers.stop()
+
+
+async def start_all(
+    client_factory: ClientFactory, world: World, *, only: Iterable[str] | None = None
+) -> ControllerManager:
+    """Start every controller of the table, or those named. Raises KeyError for a name that is not in it."""
+    informers = SharedInformers(_client(client_factory, world, USER, ("system:authenticated",)))
+    controllers = {}
+    for name in CONTROLLERS if only is None else only:
+        controller_class = _load(CONTROLLERS[name])
+        account = getattr(controller_class, "service_account", "") or name
+        user = f"system:serviceaccount:kube-system:{account}"
+        client = _client(client_factory, world, user, SERVICE_ACCOUNT_GROUPS)
+        controllers[name] = controller_class(client, informers, world)
+    manager = ControllerManager(informers, controllers)
+    await manager.start()
+    return manager
+
+
+def _client(factory: ClientFactory, world: World, user: str, groups: tuple[str, ...]) -> Client:
+    """What the factory makes, on this world's clock."""
+    made = factory(user, groups, MANAGER)
+    return Client(made.transport, MANAGER, world=world)
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
