@@ -37,7 +37,7 @@ def validate_status_counts(status: Spec, errors: Errors, *fields: str) -> None:
 
 def at_most(status: Spec, field: str, limit: str, message: str, errors: Errors) -> None:
     if status.get(field, 0) > status.get(limit, 0):
-        errors.append(invalid(f"status.{field}", status[field], message))
+        errors.append(invalid(f"status.{field}", status.get(field, 0), message))
 
 
 def immutable(new: Spec, old: Spec, field: str, errors: list[FieldError]) -> None:

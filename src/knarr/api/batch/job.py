@@ -138,8 +138,8 @@ class Job(Kind):
 def default_job_spec(spec: Object) -> None:
     """What jobs and the templates of cron jobs share."""
     default_template(spec)
-    for rule in spec.get("podFailurePolicy", {}).get("rules", ()):
-        for pattern in rule.get("onPodConditions", ()):
+    for rule in spec.get("podFailurePolicy", {}).get("rules") or ():
+        for pattern in rule.get("onPodConditions") or ():
             if not pattern.get("status"):
                 pattern["status"] = "True"
 

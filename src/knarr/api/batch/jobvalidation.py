@@ -201,7 +201,7 @@ def _validate_rule(spec: Spec, rule: Spec, containers: set[Any], path: str, erro
         errors.append(invalid(f"{path}.action", action, message))
     elif action not in _ACTIONS:
         errors.append(not_supported(f"{path}.action", action, _ACTIONS))
-    codes, patterns = rule.get("onExitCodes"), rule.get("onPodConditions", [])
+    codes, patterns = rule.get("onExitCodes"), rule.get("onPodConditions") or []
     if codes is not None:
         _validate_exit_codes(codes, containers, f"{path}.onExitCodes", errors)
     if patterns:

@@ -151,5 +151,5 @@ def validate_replica_status(status: Object) -> list[FieldError]:
     ):
         if status.get(field, 0) > status.get(limit, 0):
             message = f"cannot be greater than {'status.replicas' if limit == 'replicas' else limit}"
-            errors.append(invalid(f"status.{field}", status[field], message))
+            errors.append(invalid(f"status.{field}", status.get(field, 0), message))
     return errors

@@ -1,0 +1,373 @@
+"""What pods may not say, and the words for it."""
+
+import pytest
+from kindcases import Resource
+
+PODS = Resource("pods")
+LABEL = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with"
+    " an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is"
+    " '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+
+
+def pod(container=None, **spec):
+    return {"spec": {"containers": [{"name": "c", "image": "i:1", **(container or {})}], **spec}}
+
+
+def errors(container=None, **spec):
+    return PODS.errors(pod(container, **spec))
+
+
+def test_a_plain_pod_is_fine():
+    assert errors() == []
+
+
+C = "spec.containers[0]"
+CONTAINERS = [
+    ({"name": "A"}, [f'{C}.name: Invalid value: "A": {LABEL}']),
+    ({"image": ""}, [f"{C}.image: Required value"]),
+    ({"image": "a "}, [f'{C}.image: Invalid value: "a ": must not have leading or trailing whitespace']),
+    (
+        {"terminationMessagePolicy": "X"},
+        [
+            f'{C}.terminationMessagePolicy: Unsupported value: "X": supported values: "File",'
+            ' "FallbackToLogsOnError"'
+        ],
+    ),
+    (
+        {"ports": [{"containerPort": 1, "hostPort": 5}, {"containerPort": 2, "hostPort": 5}]},
+        [f'{C}.ports[1].hostPort: Duplicate value: "TCP//5"'],
+    ),
+    (
+        {"env": [{"name": "A", "valueFrom": {}}]},
+        [
+            f'{C}.env[0].valueFrom: Invalid value: "": must specify one of: `fieldRef`, `resourceFieldRef`,'
+            " `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+        ],
+    ),
+    (
+        {
+            "env": [
+                {
+                    "name": "A",
+                    "valueFrom": {
+                        "secretKeyRef": {"name": "s", "key": "k"},
+                        "configMapKeyRef": {"name": "s", "key": "k"},
+                    },
+                }
+            ]
+        },
+        [f'{C}.env[0].valueFrom: Invalid value: "": may not have more than one field specified at a time'],
+    ),
+    (
+        {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.phase"}}}]},
+        [
+            f'{C}.env[0].valueFrom.fieldRef.fieldPath: Unsupported value: "status.phase": supported values:'
+            ' "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",'
+            ' "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"'
+        ],
+    ),
+    ({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['a']"}}}]}, []),
+    (
+        {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.x['a']"}}}]},
+        [
+            f"{C}.env[0].valueFrom.fieldRef.fieldPath: Invalid value: \"spec.x['a']\": error converting fieldPath: field"
+            " label does not support subscript: spec.x['a']"
+        ],
+    ),
+    (
+        {
+            "env": [
+                {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "2"}}}
+            ]
+        },
+        [
+            f'{C}.env[0].valueFrom.resourceFieldRef.divisor: Invalid value: "limits.cpu": only divisor\'s values 1m and'
+            " 1 are supported with the cpu resource"
+        ],
+    ),
+    ({"envFrom": [{"configMapRef": {"name": "m"}}]}, []),
+    (
+        {"envFrom": [{"configMapRef": {"name": "m"}, "secretRef": {"name": "s"}}]},
+        [f'{C}.envFrom: Invalid value: "": may not have more than one field specified at a time'],
+    ),
+    (
+        {"resources": {"requests": {"hugepages-2Mi": "3Mi", "cpu": "1"}, "limits": {"hugepages-2Mi": "3Mi"}}},
+        [
+            f'{C}.resources.limits[hugepages-2Mi]: Invalid value: "3Mi": 3Mi is not positive integer multiple of'
+            " hugepages-2Mi",
+            f'{C}.resources.requests[hugepages-2Mi]: Invalid value: "3Mi": 3Mi is not positive integer multiple of'
+            " hugepages-2Mi",
+        ],
+    ),
+    (
+        {"resources": {"requests": {"example.com/x": "1"}, "limits": {"example.com/x": "2"}}},
+        [f'{C}.resources.requests: Invalid value: "1": must be equal to example.com/x limit of 2'],
+    ),
+    (
+        {"resources": {"claims": [{"name": "x"}]}},
+        [
+            f'{C}.resources.claims[0]: Not found: "x": must be one of the names in pod.spec.resourceClaims which is'
+            " empty"
+        ],
+    ),
+    (
+        {"lifecycle": {"preStop": {"sleep": {"seconds": 31}}}},
+        [
+            f"{C}.lifecycle.preStop.sleep: Invalid value: 31: must be non-negative and less than"
+            " terminationGracePeriodSeconds (30)"
+        ],
+    ),
+    (
+        {"readinessProbe": {"exec": {"command": ["x"]}, "terminationGracePeriodSeconds": 1}},
+        [
+            f"{C}.readinessProbe.terminationGracePeriodSeconds: Invalid value: 1: must not be set for readinessProbes"
+        ],
+    ),
+    ({"livenessProbe": {"exec": {}}}, [f"{C}.livenessProbe.exec.command: Required value"]),
+    (
+        {"livenessProbe": {"httpGet": {"port": "no_good"}}},
+        [
+            f'{C}.livenessProbe.httpGet.port: Invalid value: "no_good": must contain only alpha-numeric characters'
+            " (a-z, 0-9), and hyphens (-)"
+        ],
+    ),
+    (
+        {"securityContext": {"procMount": "Unmasked"}},
+        [
+            f'{C}.securityContext.procMount: Invalid value: "Unmasked": `hostUsers` must be false to use `Unmasked`'
+        ],
+    ),
+    (
+        {"securityContext": {"seccompProfile": {"type": "X"}}},
+        [
+            f'{C}.securityContext.seccompProfile.type: Unsupported value: "X": supported values: "Localhost",'
+            ' "RuntimeDefault", "Unconfined"'
+        ],
+    ),
+    (
+        {"restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}]},
+        [f"{C}.restartPolicy: Required value: must specify restartPolicy when restart rules are used"],
+    ),
+    (
+        {"resizePolicy": [{"resourceName": "disk", "restartPolicy": "NotRequired"}]},
+        [f'{C}.resizePolicy: Unsupported value: "disk": supported values: "cpu", "memory"'],
+    ),
+]
+
+
+@pytest.mark.parametrize("container,expected", CONTAINERS)
+def test_containers(container, expected):
+    assert errors(container) == expected
+
+
+V = "spec.volumes[0]"
+VOLUMES = [
+    (
+        {"hostPath": {"path": "/x", "type": "Disk"}},
+        [
+            f'{V}.hostPath.type: Unsupported value: "Disk": supported values: "", "BlockDevice", "CharDevice",'
+            ' "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"'
+        ],
+    ),
+    (
+        {"emptyDir": {"sizeLimit": "-1"}},
+        [f"{V}.emptyDir.sizeLimit: Forbidden: SizeLimit field must be a valid resource quantity"],
+    ),
+    (
+        {"configMap": {"name": "m", "defaultMode": 512}},
+        [
+            f"{V}.configMap.defaultMode: Invalid value: 512: must be a number between 0 and 0777 (octal), both"
+            " inclusive"
+        ],
+    ),
+    (
+        {"configMap": {"name": "m", "items": [{"key": "k", "path": "..x"}]}},
+        [f"{V}.configMap.items[0].path: Invalid value: \"..x\": must not start with '..'"],
+    ),
+    (
+        {"nfs": {"server": "s", "path": "x"}},
+        [f'{V}.nfs.path: Invalid value: "x": must be an absolute path'],
+    ),
+    (
+        {"csi": {"driver": ""}},
+        [f"{V}.csi.driver: Required value"],
+    ),
+    (
+        {"projected": {"sources": [{"serviceAccountToken": {"path": "t", "expirationSeconds": 5}}]}},
+        [
+            f"{V}.projected.sources[0].serviceAccountToken.expirationSeconds: Invalid value: 5: may not specify a"
+            " duration less than 10 minutes",
+            f"{V}.projected.sources[0].serviceAccountToken: Forbidden: must not be specified when serviceAccountName is"
+            " not set",
+        ],
+    ),
+    (
+        {
+            "projected": {
+                "sources": [
+                    {"configMap": {"name": "a", "items": [{"key": "k", "path": "p"}]}},
+                    {"secret": {"name": "b", "items": [{"key": "k", "path": "p"}]}},
+                ]
+            }
+        },
+        [f'{V}.projected: Invalid value: "b": conflicting duplicate paths'],
+    ),
+    (
+        {"downwardAPI": {"items": [{"path": "p"}]}},
+        [f"{V}.downwardAPI: Required value: one of fieldRef and resourceFieldRef is required"],
+    ),
+    (
+        {"ephemeral": {}},
+        [f"{V}.ephemeral.volumeClaimTemplate: Required value"],
+    ),
+    (
+        {"gcePersistentDisk": {"pdName": ""}},
+        [f"{V}.persistentDisk.pdName: Required value"],
+    ),
+    (
+        {"flexVolume": {"driver": "d", "options": {"a.kubernetes.io/x": "y"}}},
+        [
+            f'{V}.flexVolume.options[a.kubernetes.io/x]: Invalid value: "a.kubernetes.io/x": kubernetes.io and k8s.io'
+            " namespaces are reserved"
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("volume,expected", VOLUMES)
+def test_volumes(volume, expected):
+    assert errors(volumes=[{"name": "v", **volume}]) == expected
+
+
+def test_a_mount_needs_a_sound_volume():
+    found = errors({"volumeMounts": [{"name": "v", "mountPath": "/x"}]}, volumes=[{"name": "v", "nfs": {}}])
+    assert found[-1] == f'{C}.volumeMounts[0].name: Not found: "v"'
+
+
+def test_a_claim_of_the_pods_own_is_not_another_volume():
+    made = {"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}}}  # fmt: skip
+    found = errors(volumes=[made, {"name": "w", "persistentVolumeClaim": {"claimName": "a-v"}}])
+    assert found == [
+        'spec.volumes[1].persistentVolumeClaim.claimName: Invalid value: "a-v": must not reference a PVC that gets'
+        " created for an ephemeral volume"
+    ]
+
+
+SPECS = [
+    (
+        {"dnsPolicy": "None", "dnsConfig": {}},
+        ["spec.dnsConfig.nameservers: Required value: must provide at least one DNS nameserver when `dnsPolicy` is None"],
+    ),
+    (
+        {"hostUsers": False, "hostPID": True},
+        ["spec.HostPID: Forbidden: when `pod.Spec.HostUsers` is false"],
+    ),
+    (
+        {"schedulingGates": [{"name": "a"}], "nodeName": "n"},
+        ["spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared"],
+    ),
+    (
+        {"tolerations": [{"key": "a", "operator": "Near"}]},
+        ['spec.tolerations[0].operator: Unsupported value: "Near": supported values: "Equal", "Exists"'],
+    ),
+    (
+        {"tolerations": [{"key": "a", "effect": "X"}]},
+        [
+            'spec.tolerations[0].effect: Unsupported value: "X": supported values: "NoSchedule", "PreferNoSchedule",'
+            ' "NoExecute"'
+        ],
+    ),
+    (
+        {"securityContext": {"sysctls": [{"name": "net.ipv4.x", "value": "1"}]}, "hostNetwork": True},
+        [
+            'spec.securityContext.sysctls[0].name: Invalid value: "net.ipv4.x": may not be specified when \'hostNetwork\''
+            " is true"
+        ],
+    ),
+    (
+        {"securityContext": {"windowsOptions": {"hostProcess": True}}},
+        [
+            "spec.hostNetwork: Invalid value: false: hostNetwork must be true if pod contains any hostProcess containers"
+        ],
+    ),
+    (
+        {"os": {"name": "linux"}, "securityContext": {"windowsOptions": {"runAsUserName": "x"}}},
+        ["spec.securityContext.windowsOptions: Forbidden: windows options cannot be set for a linux pod"],
+    ),
+    (
+        {"resources": {"requests": {"cpu": "1"}}, "initContainers": [{"name": "i", "image": "i",
+            "resources": {"requests": {"cpu": "2"}}}]},
+        [
+            'spec.resources.requests[cpu]: Invalid value: "1": must be greater than or equal to aggregate container'
+            " requests of 2"
+        ],
+    ),
+    (
+        {"initContainers": [{"name": "i", "image": "i", "restartPolicy": "Always",
+            "livenessProbe": {"exec": {"command": ["x"]}}}]},
+        [],
+    ),
+    (
+        {"overhead": {"cpu": "-1"}},
+        ['spec.overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0'],
+    ),
+    (
+        {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "ScheduleAnyway",
+            "minDomains": 2, "labelSelector": {}}]},
+        [
+            "spec.topologySpreadConstraints[0].minDomains: Invalid value: 2: can only use minDomains if"
+            ' whenUnsatisfiable=DoNotSchedule, not "ScheduleAnyway"'
+        ],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec,expected", SPECS)
+def test_specs(spec, expected):
+    assert errors(**spec) == expected
+
+
+def test_annotations_with_a_meaning():
+    body = pod()
+    body["metadata"] = {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "+1"}}
+    assert PODS.errors(body) == [
+        'metadata.annotations[controller.kubernetes.io/pod-deletion-cost]: Invalid value: "+1": must be a 32bit integer'
+    ]
+
+
+WARNINGS = [
+    ({"terminationGracePeriodSeconds": 5}, None, []),
+    ({"imagePullSecrets": [{}]}, None, ['spec.imagePullSecrets[0].name: invalid empty name ""']),
+    (
+        {"hostAliases": [{"ip": "1.1.1.1"}, {"ip": "1.1.1.1"}]},
+        None,
+        ['spec.hostAliases[1].ip: duplicate ip "1.1.1.1"'],
+    ),
+    (
+        {},
+        {"ports": [{"containerPort": 80, "hostIP": "1.1.1.1"}]},
+        [
+            "spec.containers[0].ports[0]: hostIP set without hostPort: {Name: HostPort:0 ContainerPort:80 Protocol:TCP"
+            " HostIP:1.1.1.1}"
+        ],
+    ),
+    (
+        {},
+        {"ports": [{"containerPort": 80, "hostPort": 80}, {"containerPort": 80}]},
+        ["spec.containers[0].ports[1]: overlapping port definition with spec.containers[0].ports[0]"],
+    ),
+    ({}, {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "$(A)2"}]}, []),
+    (
+        {"volumes": [{"name": "v", "glusterfs": {"endpoints": "e", "path": "p"}}]},
+        None,
+        ["spec.volumes[0].glusterfs: deprecated in v1.25, non-functional in v1.26+"],
+    ),
+]
+
+
+@pytest.mark.parametrize("spec,container,expected", WARNINGS)
+def test_warnings(spec, container, expected):
+    assert PODS.warnings(pod(container, **spec)) == expected
