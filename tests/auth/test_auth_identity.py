@@ -203,7 +203,12 @@ def test_a_token_of_a_pod(desk):
 def test_the_answer_to_a_token_request(desk):
     notes = {}
     answer = desk.issuer.issue("ns", "robot", {"metadata": {}, "spec": {"audiences": ["a"]}}, notes)
-    assert answer["metadata"].keys() == {"name", "namespace", "uid", "creationTimestamp"}
+    assert answer["metadata"] == {
+        "name": "robot",
+        "namespace": "ns",
+        "uid": "uid-robot",
+        "creationTimestamp": "2027-01-15T08:00:00Z",
+    }
     assert answer["spec"] == {"audiences": ["a"], "expirationSeconds": 3600, "boundObjectRef": None}
     assert answer["status"]["expirationTimestamp"] == "2027-01-15T09:00:00Z"
     jti = jwt.parse(answer["status"]["token"]).claims["jti"]

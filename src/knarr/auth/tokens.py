@@ -66,7 +66,7 @@ class TokenIssuer:
         claims = self._claims(account, bound, spec, now)
         if annotations is not None:
             annotations["authentication.kubernetes.io/issued-credential-id"] = f"JTI={claims['jti']}"
-        made = {"name": name, "namespace": namespace, "uid": self._chance.uid()}
+        made = {"name": name, "namespace": namespace, "uid": account["metadata"]["uid"]}
         made["creationTimestamp"] = times.format(now)
         return {
             "kind": "TokenRequest",
