@@ -1,0 +1,1 @@
+"""The runtime that only pretends: containers are entries in a table, and time alone moves them on."""
