@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kindcases import NOW, Resource
 
 from knarr.api.batch import schedule
-from knarr.api.batch.jobvalidation import count_indexes
+from knarr.api.batch.successpolicy import count_indexes
 
 JOBS = Resource("jobs", "batch")
 CRON = Resource("cronjobs", "batch")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api.batch.jobstatus import validate_status_update
+from knarr.api.batch.jobupdate import validate_spec_update
 from knarr.api.batch.jobvalidation import (
     CONTROLLER_UID,
     JOB_NAME,
     validate_generated_selector,
     validate_spec,
-    validate_spec_update,
 )
 from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector

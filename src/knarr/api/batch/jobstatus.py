@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api.apps.workload import non_negative
-from knarr.api.batch.jobvalidation import count_indexes
+from knarr.api.batch.successpolicy import count_indexes
 from knarr.api.core.podspec.paths import Errors
 from knarr.meta.fielderrors import NO_VALUE, FieldError, duplicate, invalid, required
 

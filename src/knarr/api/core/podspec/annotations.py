@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 from knarr.api.core.podspec import apparmor
-from knarr.api.core.podspec.paths import Errors, local_descending
-from knarr.api.core.podspec.security import containers_with_paths
+from knarr.api.core.podspec.paths import Errors, containers_with_paths, local_descending
 from knarr.meta.fielderrors import forbidden, invalid
 
 Spec = dict[str, Any]

@@ -1,12 +1,14 @@
-"""Paths of files as specs may name them, and modes of files."""
+"""Paths: of files as specs may name them, and of containers inside a spec."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from knarr.meta.fielderrors import FieldError, invalid
 
 Errors = list[FieldError]
+Spec = dict[str, Any]
 MODE_ERROR = "must be a number between 0 and 0777 (octal), both inclusive"
 
 
@@ -37,3 +39,12 @@ def local_non_reserved(path: str, value: str, errors: Errors) -> None:
 def file_mode(path: str, mode: int | None, errors: Errors) -> None:
     if mode is not None and not 0 <= mode <= 0o777:
         errors.append(invalid(path, mode, MODE_ERROR))
+
+
+def containers_with_paths(spec: Spec, path: str) -> list[tuple[Spec, str]]:
+    """All containers in the order in which Kubernetes visits them."""
+    return [
+        (container, f"{path}.{field}[{index}]")
+        for field in ("initContainers", "containers", "ephemeralContainers")
+        for index, container in enumerate(spec.get(field, ()))
+    ]

@@ -20,15 +20,11 @@ from knarr.api.core.podspec.ports import validate_host_network_ports
 from knarr.api.core.podspec.resources import (
     validate_pod_resources,
 )
-from knarr.api.core.podspec.security import (
-    validate_host_process,
-    validate_host_users,
-    validate_os,
-    validate_pod_security_context,
-)
+from knarr.api.core.podspec.security import validate_host_users, validate_pod_security_context
 from knarr.api.core.podspec.spread import validate_spread
 from knarr.api.core.podspec.tolerations import validate_tolerations
 from knarr.api.core.podspec.volumes import validate_volumes
+from knarr.api.core.podspec.windows import validate_host_process, validate_os
 from knarr.api.core.resourcenames import amount_errors, container_name_errors
 from knarr.meta import labels, names
 from knarr.meta.fielderrors import FieldError, duplicate, forbidden, invalid, not_supported, required

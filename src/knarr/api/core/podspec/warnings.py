@@ -9,7 +9,7 @@ from knarr.api.core.nodelabels import DEPRECATED, deprecated_selector_warnings, 
 from knarr.api.core.podspec import internal
 from knarr.api.core.podspec.annotations import SECCOMP_CONTAINER, SECCOMP_POD
 from knarr.api.core.podspec.apparmor import PREFIX as APPARMOR
-from knarr.api.core.podspec.security import containers_with_paths
+from knarr.api.core.podspec.paths import containers_with_paths
 from knarr.meta import addresses, names
 from knarr.meta.gofmt import quote
 from knarr.meta.quantity import Quantity

@@ -1,0 +1,93 @@
+"""What an update may change of a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.batch.failurepolicy import printed_failure_policy
+from knarr.api.batch.jobvalidation import validate_spec
+from knarr.api.batch.successpolicy import printed_success_policy
+from knarr.api.core.podspec import internal
+from knarr.api.core.podspec.template import printed_selector
+from knarr.meta.fielderrors import FieldError, invalid
+
+Spec = dict[str, Any]
+
+
+def validate_spec_update(spec: Spec, old: Spec, status: Spec, errors: list[FieldError]) -> None:
+    """A job's identity and its work are fixed; how much of it runs at one time is not."""
+    validate_spec(spec, errors)
+    _validate_completions(spec, old, errors)
+    _unchanged(spec, old, "selector", errors)
+    _validate_template_update(spec, old, status, errors)
+    for field in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
+        _unchanged(spec, old, field, errors)
+
+
+def _unchanged(spec: Spec, old: Spec, field: str, errors: list[FieldError]) -> None:
+    if spec.get(field) != old.get(field):
+        errors.append(invalid(f"spec.{field}", _shown(spec.get(field), field), "field is immutable"))
+
+
+def _shown(value: Any, field: str) -> Any:
+    if field == "selector":
+        return printed_selector(value)
+    if field == "successPolicy" and value is not None:
+        return printed_success_policy(value)
+    if field == "podFailurePolicy" and value is not None:
+        return printed_failure_policy(value)
+    return value
+
+
+def _validate_completions(spec: Spec, old: Spec, errors: list[FieldError]) -> None:
+    """Indexed jobs may grow and shrink, if what runs grows and shrinks alike."""
+    new, before = spec.get("completions"), old.get("completions")
+    if new == before:
+        return
+    if spec.get("completionMode") != "Indexed":
+        errors.append(invalid("spec.completions", new, "field is immutable"))
+        return
+    # that an indexed job has completions is checked already
+    if new is not None and new != spec.get("parallelism"):
+        errors.append(
+            invalid("spec.completions", new, "can only be modified in tandem with spec.parallelism")
+        )
+
+
+_DIRECTIVES = ("nodeSelector", "affinity", "tolerations", "schedulingGates")
+
+
+def _validate_template_update(spec: Spec, old: Spec, status: Spec, errors: list[FieldError]) -> None:
+    """A suspended job that has not started may still be told where its pods shall run and what they need."""
+    new, before = spec["template"], old["template"]
+    if new == before:
+        return
+    allowed = new
+    if old.get("suspend") and "startTime" not in status:
+        allowed = _with_directives_of(before, new)
+    metadata, old_metadata = allowed.get("metadata", {}), before.get("metadata", {})
+    if metadata != old_metadata:
+        errors.append(invalid("spec.template.metadata", new.get("metadata", {}), "field is immutable"))
+    if allowed.get("spec") != before.get("spec"):
+        shown = internal.pod_spec(new.get("spec", {}))
+        errors.append(invalid("spec.template.spec", shown, "field is immutable"))
+
+
+def _with_directives_of(before: Spec, new: Spec) -> Spec:
+    metadata, pod = dict(new.get("metadata", {})), dict(new.get("spec", {}))
+    for field in ("labels", "annotations"):
+        _take_over(metadata, before.get("metadata", {}), field)
+    for field in _DIRECTIVES:
+        _take_over(pod, before.get("spec", {}), field)
+    for field in ("containers", "initContainers"):
+        pairs = list(zip(pod.get(field, ()), before.get("spec", {}).get(field, ()), strict=False))
+        if pairs and len(pairs) == len(pod[field]):
+            pod[field] = [{**c, "resources": was.get("resources", {})} for c, was in pairs]
+    return {**new, "metadata": metadata, "spec": pod}
+
+
+def _take_over(obj: Spec, old: Spec, field: str) -> None:
+    if field in old:
+        obj[field] = old[field]
+    else:
+        obj.pop(field, None)
