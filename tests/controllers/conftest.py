@@ -206,9 +206,9 @@ def world(loop: VirtualLoop) -> World:
 
 @pytest.fixture
 def play(loop: VirtualLoop, world: World) -> Callable[..., None]:
-    """play(story, *controllers): the story with these controllers running; ends within a year of virtual time."""
+    """play(story, *controllers, **settings): the story with these running; ends within a year of virtual time."""
 
-    async def main(story: Story, controllers: tuple[str, ...]) -> None:
+    async def main(story: Story, controllers: tuple[str, ...], settings: dict[str, Any]) -> None:
         plane = ControlPlane(Config(serve=False, seed=7, admin_token="t"), world, MemoryStore(world))
         await plane.start()
         cluster = Cluster(plane, world)
@@ -220,14 +220,14 @@ def play(loop: VirtualLoop, world: World) -> Callable[..., None]:
                 "metadata": {"name": "default", "namespace": NAMESPACE},
             }
         )
-        cluster.manager = await start_all(plane.client, world, only=controllers)
+        cluster.manager = await start_all(plane.client, world, only=controllers, settings=settings)
         try:
             await asyncio.wait_for(story(cluster), 366 * 86_400)
         finally:
             await cluster.manager.stop()
             await plane.stop()
 
-    def run(story: Story, *controllers: str) -> None:
-        loop.run_until_complete(main(story, controllers))
+    def run(story: Story, *controllers: str, **settings: Any) -> None:
+        loop.run_until_complete(main(story, controllers, settings))
 
     return run

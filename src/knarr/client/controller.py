@@ -58,9 +58,13 @@ class Controller:
         added: Callable[[Any], None] | None = None,
         updated: Callable[[Any, Any], None] | None = None,
         deleted: Callable[[Any], None] | None = None,
+        **selection: str,
     ) -> Informer:
-        """The shared informer of a target; reconciling begins when it has synced."""
-        informer = self.informers.of(target)
+        """The shared informer of a target; reconciling begins when it has synced.
+
+        `selection` narrows what is watched: namespace, label_selector, field_selector.
+        """
+        informer = self.informers.of(target, **selection)
         if informer not in self._reads:
             self._reads.append(informer)
         if added or updated or deleted:

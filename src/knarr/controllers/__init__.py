@@ -2,13 +2,14 @@
 
 One line of `CONTROLLERS` plugs one in: its module is imported only when it is started. A controller is a class
 derived from `client.controller.Controller` (most from `base.KubeController`) with a class attribute `name` and a
-constructor `(client, informers, world)`; `client` acts as the controller's own service account.
+constructor `(client, informers, world)`; `client` acts as the controller's own service account. What else it is told
+of the cluster it names in its class attribute `settings` and takes as keywords of these names.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -30,6 +31,9 @@ SERVICE_ACCOUNT_GROUPS = (
 
 #: name -> "module:class"
 CONTROLLERS: dict[str, str] = {
+    "namespace-controller": "knarr.controllers.namespace:NamespaceController",
+    "root-ca-certificate-publisher-controller": "knarr.controllers.rootca:RootCAPublisher",
+    "serviceaccount-controller": "knarr.controllers.serviceaccount:ServiceAccountController",
     "deployment-controller": "knarr.controllers.deployment:DeploymentController",
     "replicaset-controller": "knarr.controllers.replicaset:ReplicaSetController",
     "replicationcontroller-controller": "knarr.controllers.replicationcontroller:ReplicationControllerController",
@@ -57,9 +61,16 @@ class ControllerManager:
 
 
 async def start_all(
-    client_factory: ClientFactory, world: World, *, only: Iterable[str] | None = None
+    client_factory: ClientFactory,
+    world: World,
+    *,
+    only: Iterable[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> ControllerManager:
-    """Start every controller of the table, or those named. Raises KeyError for a name that is not in it."""
+    """Start every controller of the table, or those named. Raises KeyError for a name that is not in it.
+
+    `settings`: what the controllers are told of the cluster, by the names that they list (`root_ca`, `pod_cidrs` ...).
+    """
     informers = SharedInformers(_client(client_factory, world, USER, ("system:authenticated",)))
     controllers = {}
     for name in CONTROLLERS if only is None else only:
@@ -67,7 +78,8 @@ async def start_all(
         account = getattr(controller_class, "service_account", "") or name
         user = f"system:serviceaccount:kube-system:{account}"
         client = _client(client_factory, world, user, SERVICE_ACCOUNT_GROUPS)
-        controllers[name] = controller_class(client, informers, world)
+        told = {key: settings[key] for key in getattr(controller_class, "settings", ()) if key in (settings or {})}
+        controllers[name] = controller_class(client, informers, world, **told)
     manager = ControllerManager(informers, controllers)
     await manager.start()
     return manager
