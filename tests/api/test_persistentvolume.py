@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from kindcases import CREATED_AT, NOW, SUBDOMAIN, Resource, without_metadata
+from kindcases import CREATED_AT, SUBDOMAIN, Resource, without_metadata
 
 PERSISTENTVOLUMES = Resource("persistentvolumes")
 
@@ -644,8 +644,9 @@ def test_rows(body, cells):
 def test_a_change_of_phase_has_a_time():
     before = PERSISTENTVOLUMES.created({"spec": {"hostPath": {"path": "/x"}}})
     after = copy.deepcopy(before)
-    PERSISTENTVOLUMES.kind.note_phase_change(after, before, NOW)
+    after["metadata"]["managedFields"] = [{"time": CREATED_AT}, {"time": "2026-01-02T05:04:05Z"}]
+    PERSISTENTVOLUMES.kind.prepare_for_status_update(after, before)
     assert after["status"]["lastPhaseTransitionTime"] == CREATED_AT
     after["status"]["phase"] = "Bound"
-    PERSISTENTVOLUMES.kind.note_phase_change(after, before, NOW)
+    PERSISTENTVOLUMES.kind.prepare_for_status_update(after, before)
     assert after["status"]["lastPhaseTransitionTime"] == "2026-01-02T05:04:05Z"

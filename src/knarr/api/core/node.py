@@ -101,6 +101,16 @@ class Node(Kind):
 
     def prepare_for_create(self, obj: Object) -> None:
         """A node may be created with its status."""
+        _drop_config(obj, {})
+
+    def prepare_for_update(self, obj: Object, old: Object) -> None:
+        super().prepare_for_update(obj, old)
+        _drop_config(obj, old)
+
+    def prepare_for_status_update(self, obj: Object, old: Object) -> None:
+        super().prepare_for_status_update(obj, old)
+        if "config" not in old["status"]:
+            obj["status"].pop("config", None)
 
     def validate(self, obj: Object) -> list[FieldError]:
         errors = taint_errors(obj["spec"].get("taints") or ()) + _resource_errors(obj["status"])
@@ -128,7 +138,9 @@ class Node(Kind):
         if "configSource" in obj["spec"]:
             said.append("spec.configSource: the feature is removed")
         if obj["spec"].get("externalID"):
-            said.append("spec.externalID: the field is deprecated; unused")
+            said.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+        for i, cidr in enumerate(obj["spec"].get("podCIDRs") or ()):
+            said += addresses.cidr_warnings(f"spec.podCIDRs[{i}]", cidr)
         return said
 
     def fields(self, obj: Object) -> dict[str, str]:
@@ -164,6 +176,13 @@ def default_status(status: Object) -> None:
     for condition in status.get("conditions", ()):
         condition.setdefault("lastHeartbeatTime", None)
         condition.setdefault("lastTransitionTime", None)
+
+
+def _drop_config(node: Object, old: Object) -> None:
+    """Configuration by ConfigMap is gone; only nodes that have it keep it."""
+    for key, field in (("spec", "configSource"), ("status", "config")):
+        if field not in (old.get(key) or ()):
+            node[key].pop(field, None)
 
 
 def taint_errors(taints: Any, path: str = "metadata.taints") -> list[FieldError]:

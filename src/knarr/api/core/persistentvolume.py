@@ -12,7 +12,6 @@ from knarr.api.core.nodelabels import deprecated_term_warnings
 from knarr.api.core.podspec import nodeselector, volumedefaults
 from knarr.api.kind import NAME, Column, Kind, Object
 from knarr.api.printing import AGE_TEXT, UNSET
-from knarr.meta import times
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 from knarr.meta.quantity import Quantity
 
@@ -134,12 +133,15 @@ class PersistentVolume(Kind):
         if created := obj["metadata"].get("creationTimestamp"):
             obj["status"]["lastPhaseTransitionTime"] = created
 
-    def note_phase_change(self, obj: Object, old: Object, now: float) -> None:
-        """To be called on updates of status: when the phase changed, and the writer gave no time of it, it is now."""
-        status, before = obj["status"], old.get("status", {})
+    def prepare_for_status_update(self, obj: Object, old: Object) -> None:
+        super().prepare_for_status_update(obj, old)
+        status, before = obj["status"], old["status"]
         key = "lastPhaseTransitionTime"
         if status.get("phase") != before.get("phase") and status.get(key) in (None, before.get(key)):
-            status[key] = times.format(now)
+            # the moment of this write is the newest that field management knows
+            times = [entry["time"] for entry in obj["metadata"].get("managedFields") or () if "time" in entry]
+            if times:
+                status[key] = max(times)
 
     def validate(self, obj: Object) -> list[FieldError]:
         return spec_errors(obj["spec"], obj["metadata"].get("name", ""), "spec")

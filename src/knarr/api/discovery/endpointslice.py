@@ -73,8 +73,14 @@ class EndpointSlice(Kind):
     def validate(self, obj: Object) -> list[FieldError]:
         return validate(obj, ())
 
+    def prepare_for_create(self, obj: Object) -> None:
+        super().prepare_for_create(obj)
+        _drop_topology(obj)
+
     def prepare_for_update(self, obj: Object, old: Object) -> None:
         """Labels count for the generation, the rest of metadata does not."""
+        if obj["endpoints"] != old["endpoints"]:
+            _drop_topology(obj)
         self.count_generation(obj, old)
         before, after = old["metadata"], obj["metadata"]
         if (before.get("labels") or {}) != (after.get("labels") or {}):
@@ -105,6 +111,12 @@ class EndpointSlice(Kind):
             printing.shorten(points, len(points), SHOWN_MAX) or UNSET,
             printing.age(obj, now),
         ]
+
+
+def _drop_topology(obj: Object) -> None:
+    """A field of v1beta1 that v1 shows but does not take."""
+    for endpoint in obj["endpoints"] or ():
+        endpoint.pop("deprecatedTopology", None)
 
 
 def _port_text(port: Object) -> str:

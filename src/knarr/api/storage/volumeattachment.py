@@ -99,6 +99,9 @@ class VolumeAttachment(Kind):
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         return self.validate_update(obj, old)
 
+    def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
+        return (("metadata",), ("spec",)) if subresource == "status" else super().reset_fields(subresource)
+
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec = obj["spec"]
         return [
@@ -120,8 +123,13 @@ def _errors(attachment: Object) -> list[FieldError]:
     if sum(names.byte_length(k) + names.byte_length(v) for k, v in metadata.items()) > METADATA_BYTES_MAX:
         errors.append(too_long("status.attachmentMetadata", METADATA_BYTES_MAX))
     for key in ("attachError", "detachError"):
-        if names.byte_length((status.get(key) or {}).get("message", "")) > ERROR_BYTES_MAX:
+        failure = status.get(key) or {}
+        if names.byte_length(failure.get("message", "")) > ERROR_BYTES_MAX:
             errors.append(too_long(f"status.{key}.message", ERROR_BYTES_MAX))
+        code = failure.get("errorCode")
+        if code is not None:
+            wrong = names.is_in_range(code, 0, 2**31 - 1)
+            errors += checks.invalids(f"status.{key}.errorCode", code, wrong)
     return errors
 
 
