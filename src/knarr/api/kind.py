@@ -63,6 +63,10 @@ class Kind:
     graceful: ClassVar[bool] = False
     #: default finalizers of garbage collection: "orphan" for the few old kinds, else background
     orphans_by_default: ClassVar[bool] = False
+    #: told to who deletes an object without saying what shall become of its dependents
+    orphan_warning: ClassVar[str] = ""
+    #: told with every request to a deprecated resource
+    deprecation: ClassVar[str] = ""
     #: the columns of `kubectl get`, in order, Name and Age included
     columns: ClassVar[Sequence[Column]] = (NAME, Column("Age", "string", "", AGE.description))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import orjson
@@ -96,7 +97,11 @@ class APIHandler:
                 x.running()
 
     async def _authorize_and_dispatch(self, x: Exchange) -> None:
-        await self.authorizer.require(x.request)
+        request = x.request
+        if "fieldSelector" in request.query and (name := requestinfo.selected_name(request)):
+            await self.authorizer.require(replace(request, name=name))
+        else:
+            await self.authorizer.require(request)
         if x.request.is_resource:
             await self._resource(x)
         else:

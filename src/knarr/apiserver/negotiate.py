@@ -53,7 +53,7 @@ def accept(header: str, transformable: bool = True, protobuf: bool = True) -> Re
 
 def _representation(clause: _Clause, transformable: bool, protobuf: bool) -> Representation | None:
     media_type = clause.media_type
-    if media_type in ("*/*", "application/*"):
+    if media_type == "*/*":
         media_type = JSON
     if media_type not in SERVED or (media_type == PROTOBUF and not protobuf):
         return None

@@ -51,6 +51,16 @@ def parse(method: str, path: str, query: dict[str, str]) -> Request:
     return request
 
 
+def selected_name(request: Request) -> str:
+    """The one name that a list, watch or deletecollection selects; authorization goes by it (`resourceNames`)."""
+    if request.verb in ("list", "watch", "deletecollection") and not request.name:
+        for part in request.query.get("fieldSelector", "").split(","):
+            field, equals, value = part.partition("=")
+            if field == "metadata.name" and equals:
+                return value.lstrip("=")
+    return ""
+
+
 def _locate(request: Request, parts: list[str]) -> bool:
     if parts[0]:
         return False

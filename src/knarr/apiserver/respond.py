@@ -62,8 +62,6 @@ class Responder:
             return
         wanted = accept(x.http.headers.get("accept", "")) or Representation()
         body = encode(orjson.dumps(error.status), wanted)
-        if error.code == 401:
-            x.headers.append(("www-authenticate", 'Basic realm="kubernetes-master"'))
         x.headers += [(name, value) for name, value in error.headers.items()]
         self.send(x, error.code, wanted.media_type, body)
 
@@ -100,11 +98,10 @@ def indent(body: bytes) -> bytes:
 
 
 def to_yaml(obj: Any) -> bytes:
-    """As sigs.k8s.io/yaml writes it: keys sorted, block style."""
-    import yaml
+    """YAML as the API server writes it."""
+    from knarr.apiserver import yamltext
 
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return yaml.dump(obj, Dumper=dumper, default_flow_style=False, allow_unicode=True, width=1 << 30).encode()
+    return yamltext.dump(obj)
 
 
 def warning_headers(warnings: list[str]) -> list[tuple[str, str]]:

@@ -61,6 +61,8 @@ def row_of(view: View, obj: Object, include: str, now: float, version: str = "v1
         row["conditions"] = conditions
     if include == "Object":
         row["object"] = obj
-    elif include != "None":
+    elif include == "None":
+        row["object"] = None
+    else:
         row["object"] = metadata_of(obj, f"meta.k8s.io/{version}")
     return row

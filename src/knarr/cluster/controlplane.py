@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from pathlib import Path
 
@@ -69,13 +70,15 @@ class ControlPlane:
             self.pki.signer, self.registry, world.clock, world.chance, config.issuer, (config.issuer,)
         )
         self.authenticator = Authenticator(methods, world.clock, (config.issuer,), config.anonymous)
+        self.flow = FlowController(self.registry, world.clock) if config.serve else None
+        self._upkeep: asyncio.Task[None] | None = None
         self.handler = APIHandler(
             self.operations,
             self.authenticator,
             self.authorizers,
             world,
             impersonate=self._impersonate,
-            flow=FlowController(self.registry, world.clock) if config.serve else None,
+            flow=self.flow,
         )
         self.reviews = Reviews(self.authenticator, self.authorizers, rbac, world.clock)
         plugins = default_plugins(self.registry, world, self.authorizers)
@@ -129,11 +132,15 @@ class ControlPlane:
             self.world.clock.now(),
         )
         await bootstrap.write(self.registry, wanted)
+        if self.flow is not None:
+            self._upkeep = asyncio.create_task(self.flow.run())
         self.ready = True
 
     async def stop(self) -> None:
         """End watches, stop listening."""
         self.ready = False
+        if self._upkeep is not None:
+            self._upkeep.cancel()
         if self.server is not None:
             await self.server.stop()
         self.registry.cache.close_all()

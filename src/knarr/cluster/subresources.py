@@ -52,6 +52,9 @@ def _register_tokens(plane: ControlPlane) -> None:
         read_write_options(request, view)
         requests = plane.registry.open_request_view("authentication.k8s.io", "v1", "TokenRequest", view)
         obj = plane.operations.decoder.body(requests, request, body, content_type)
+        requests.fields.update(
+            None, obj, request.field_manager, "token", times.format(plane.world.clock.now())
+        )
         answer = plane.issuer.issue(request.namespace, request.name, obj, request.annotations)
         return Result(orjson.dumps(answer), 201)
 

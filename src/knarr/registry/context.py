@@ -51,7 +51,7 @@ class Request:
     annotations: dict[str, str] = field(default_factory=dict)
 
     def warn(self, text: str) -> None:
-        if text not in self.warnings:
+        if text and text not in self.warnings:
             self.warnings.append(text)
 
     @property

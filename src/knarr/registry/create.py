@@ -16,8 +16,12 @@ from knarr.store.base import CompareFailed
 NAME_TRIES = 8
 
 
-async def create(view: View, request: Request, obj: Object, admission: Admission, hook: Any = None) -> Result:
+async def create(
+    view: View, request: Request, obj: Object, admission: Admission, hook: Any = None, applied: bool = False
+) -> Result:
     """Store a new object, given in the view's version, already decoded and defaulted.
+
+    `applied`: its managedFields were already written by server-side apply.
 
     `hook` is the resource's own step around storing (allocations); see registry/special.py.
     """
@@ -27,7 +31,8 @@ async def create(view: View, request: Request, obj: Object, admission: Admission
     # The name is drawn before field management and admission see the object, as the API server does.
     generated = objectmeta.ensure_name(metadata, storage.world.chance)
     now = storage.world.clock.now()
-    view.fields.update(None, obj, request.field_manager, request.subresource, times.format(now))
+    if not applied:
+        view.fields.update(None, obj, request.field_manager, request.subresource, times.format(now))
     if view.to_stored is not None:
         obj = view.to_stored(obj)
     kind = storage.kind

@@ -65,6 +65,8 @@ async def delete(
         obj = encoding.decode_stored(current.value, current.mod_revision)
         check_preconditions(view, request, options, obj)
         if attempt == 0:
+            if options.orphan_dependents is None and not options.propagation_policy:
+                request.warn(storage.kind.orphan_warning)
             review = admission.open(request, "DELETE", view.gvk, None, obj, options.raw)
             if review is not None:
                 await review.admit()
@@ -150,7 +152,11 @@ def _grace(kind: Any, obj: Object, options: DeleteOptions, now: float) -> tuple[
             return (False, True) if left > 0 else (False, bool(metadata.get("finalizers")))
         # Only a shorter period is accepted; the clock started with the first request.
         started = times.parse(metadata["deletionTimestamp"]) - left
-        metadata["deletionTimestamp"] = times.format(started + asked)
+        ends = started + asked
+        if ends < now and asked:
+            # The shorter period is over already: as good as now.
+            ends, asked = now + 1, 1
+        metadata["deletionTimestamp"] = times.format(ends)
         metadata["deletionGracePeriodSeconds"] = asked
         return True, False
     if not kind.graceful:

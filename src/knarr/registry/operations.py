@@ -19,7 +19,6 @@ from knarr.registry.decode import Decoder
 from knarr.registry.delete import delete
 from knarr.registry.lists import REVISION_WAIT_SECONDS, list_, select, too_large, without_type
 from knarr.registry.options import (
-    ListOptions,
     check_write,
     delete_options,
     list_options,
@@ -99,6 +98,7 @@ class Operations:
         if not request.subresource and bool(request.name) != (request.verb in NAMED_VERBS):
             if not (request.name and request.verb in ("list", "watch")):
                 raise method_not_allowed()
+        request.warn(view.kind.deprecation)
         return view
 
     # -- reading -----------------------------------------------------------------------------------------
@@ -163,7 +163,10 @@ class Operations:
         """Delete all that a list would have given; an object that went away meanwhile is no error."""
         options = list_options(request.query)
         deletion = self._delete_options(request, body, content_type)
-        chosen = await select(view, request, ListOptions(options.label_selector, options.field_selector))
+        if options.resource_version:
+            # The API server hands the list's resourceVersion on to each delete as a precondition.
+            deletion.resource_version = deletion.resource_version or options.resource_version
+        chosen = await select(view, request, options)
         items = [encoding.decode_stored(value, revision) for value, revision in chosen.items]
         admission, hook = self.registry.admission, self._hook(view)
 
@@ -182,7 +185,9 @@ class Operations:
         row = view.row
         if not view.custom:
             served = [without_type(obj) for obj in served]
-        head = encoding.list_header(row.kind + "List", row.api_version, chosen.revision)
+        head = encoding.list_header(
+            row.kind + "List", row.api_version, chosen.revision, chosen.next, chosen.remaining
+        )
         return Result(head + b",".join(map(orjson.dumps, served)) + b"]}", 200, view, is_list=True)
 
     def _delete_options(self, request: Request, body: bytes, content_type: str):

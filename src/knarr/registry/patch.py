@@ -9,6 +9,7 @@ import orjson
 
 from knarr.api import schema
 from knarr.meta import errors, fielderrors, times
+from knarr.meta.managed import invalid_type
 from knarr.meta.patch import json_patch, merge_patch, strategic
 from knarr.registry.context import Request
 from knarr.registry.decode import Decoder
@@ -17,14 +18,13 @@ from knarr.registry.update import Transform
 
 JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
 STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
-APPLY_CBOR = "application/apply-patch+cbor"
 #: what a resource accepts, in the order a 415 lists them
 TYPES = (JSON, MERGE, STRATEGIC, APPLY)
 CUSTOM_TYPES = (JSON, MERGE, APPLY)
 
 
 #: what the route of a built-in resource consumes; anything else never reaches it
-ROUTED = frozenset({*TYPES, APPLY_CBOR})
+ROUTED = frozenset(TYPES)
 
 
 def check_content_type(content_type: str, custom: bool) -> None:
@@ -104,15 +104,16 @@ def check_name(request: Request, obj: Object) -> None:
 
 def _apply(view: View, request: Request, body: bytes, decoder: Decoder) -> Transform:
     config = decoder.applied(view, request, body)
+    type_ = (config.get("apiVersion"), config.get("kind"))
+    if type_ != (view.row.api_version, view.row.kind):
+        raise invalid_type(config)
     clock = view.storage.world.clock
 
     async def applied(live: Object | None) -> Object:
-        row = view.row
-        base = live or {"apiVersion": row.api_version, "kind": row.kind, "metadata": {"name": request.name}}
-        if live is None and row.namespaced:
-            base["metadata"]["namespace"] = request.namespace
         now = times.format(clock.now())
-        new = view.fields.apply(base, config, request.field_manager, request.force, request.subresource, now)
+        new = view.fields.apply(
+            live or {}, config, request.field_manager, request.force, request.subresource, now
+        )
         managed = new["metadata"].pop("managedFields", None)
         obj = decoder.normalize(view, request, new, quietly=True)
         if managed:

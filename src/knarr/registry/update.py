@@ -31,6 +31,13 @@ class Rules(NamedTuple):
     warnings: Callable[[Object, Object], list[str]]
 
 
+def check_revision(version: str) -> None:
+    """Raises 500, as Kubernetes does, for a resourceVersion that is no number."""
+    if not (version.isascii() and version.isdigit()):
+        why = f'strconv.ParseUint: parsing "{version}": invalid syntax'
+        raise errors.StatusError(errors.failure(500, "", why))
+
+
 def rules_of(view: View, subresource: str) -> Rules:
     """The rules of a subresource; a kind may bring its own in `subresource_rules`."""
     kind = view.storage.kind
@@ -69,11 +76,16 @@ async def update(
         attempt = _Attempt(view, request, admission, write, current, hook)
         new = await attempt.make(transform)
         if attempt.deletes:
-            return await attempt.delete()
-        value = storage.encode(new)
-        if value == current.value:
+            try:
+                return await attempt.delete()
+            except CompareFailed as lost:
+                current = attempt.lost(lost)
+                continue
+        if attempt.changed_nothing():
             attempt.undo()
-            return Result(view.served(value, current.mod_revision), 200, view)
+            assert current.value is not None
+            return Result(view.served(current.value, current.mod_revision), 200, view)
+        value = storage.encode(new)
         if request.dry_run:
             attempt.undo()
             return Result(encoding.orjson.dumps(attempt.served(new)), 200, view)
@@ -81,11 +93,7 @@ async def update(
             kv = await storage.store.put(key, value, expect=current.mod_revision, lease=current.lease)
         except CompareFailed as lost:
             attempt.undo()
-            if attempt.pinned:
-                raise errors.conflict(view.row.group, view.row.name, request.name, errors.STALE) from None
-            current = lost.current
-            if current is not None and current.value is None:
-                current = None
+            current = attempt.lost(lost)
             continue
         attempt.done(new)
         return Result(view.served(value, kv.mod_revision), 200, view)
@@ -108,7 +116,11 @@ async def _create_instead(
         )
     metadata.pop("resourceVersion", None)
     metadata["name"] = request.name
-    return await create(view, request, obj, admission, hook)
+    return await create(view, request, obj, admission, hook, write.applied)
+
+
+def _without_type(obj: Object) -> Object:
+    return {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
 
 
 class _Attempt:
@@ -163,6 +175,13 @@ class _Attempt:
         self.deletes = self._finished(metadata)
         return new
 
+    def changed_nothing(self) -> bool:
+        """The new object is the stored one: nothing is written, and its resourceVersion stays."""
+        new, old = self.new, self.old
+        if new["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
+            new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        return _without_type(new) == _without_type(old)
+
     def _finished(self, metadata: Object) -> bool:
         """The last finalizer of an object that is being deleted was removed."""
         if "deletionTimestamp" not in metadata or metadata.get("finalizers"):
@@ -186,6 +205,7 @@ class _Attempt:
             )
         version = metadata.get("resourceVersion")
         if version and version != "0":
+            check_revision(version)
             if version != ours["resourceVersion"]:
                 raise errors.conflict(row.group, row.name, request.name, errors.STALE)
             self.pinned = self.write.uid_is_precondition
@@ -213,16 +233,21 @@ class _Attempt:
         if self.hook is not None:
             self.hook.done(new, self.old)
 
+    def lost(self, failed: CompareFailed) -> KV | None:
+        """Somebody was faster: what there is now, for another try. Raises Conflict where the version was given."""
+        if self.pinned:
+            row = self.view.row
+            raise errors.conflict(row.group, row.name, self.request.name, errors.STALE) from None
+        current = failed.current
+        return current if current is not None and current.value is not None else None
+
     async def delete(self) -> Result:
         """Take the object away instead of writing a version that nobody holds any more."""
         view, storage = self.view, self.view.storage
         if self.request.dry_run:
             return Result(encoding.orjson.dumps(self.served(self.new)), 200, view)
         key = storage.key(self.request.namespace, self.request.name)
-        try:
-            await storage.store.delete(key, expect=self.current.mod_revision)
-        except CompareFailed:
-            raise errors.conflict(view.row.group, view.row.name, self.request.name, errors.STALE) from None
+        await storage.store.delete(key, expect=self.current.mod_revision)
         if self.hook is not None:
             self.hook.after_delete(self.new)
         return Result(encoding.orjson.dumps(self.served(self.new)), 200, view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from knarr.api import checks, printing
 from knarr.api.kind import NAME, Column, Kind, Object
@@ -23,6 +23,7 @@ class Namespace(Kind):
         Column("Status", "string", "", "The status of the namespace"),
         AGE_TEXT,
     )
+    subresource_rules: ClassVar[dict[str, tuple[str, str]]] = {"finalize": ("prepare_for_finalize", "validate_finalize")}
 
     def default(self, obj: Object) -> None:
         label_with_name(obj)
@@ -72,6 +73,16 @@ class Namespace(Kind):
         for i, name in enumerate(obj["spec"].get("finalizers") or ()):
             errors += finalizer_errors(f"spec.finalizers[{i}]", name)
         return errors
+
+    def on_delete(self, obj: Object) -> bool:
+        """A namespace goes when its contents are gone: whoever holds spec.finalizers says when."""
+        if not obj["spec"].get("finalizers"):
+            return False
+        obj["status"]["phase"] = "Terminating"
+        return True
+
+    def finished(self, obj: Object) -> bool:
+        return not obj["spec"].get("finalizers")
 
     def fields(self, obj: Object) -> dict[str, str]:
         return {"status.phase": obj.get("status", {}).get("phase", "")}

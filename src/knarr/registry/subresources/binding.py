@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import orjson
 
-from knarr.meta import errors, fielderrors, times
+from knarr.api.core.binding import validate_target
+from knarr.meta import errors, times
+from knarr.meta.fielderrors import aggregate
 from knarr.registry.context import Request
 from knarr.registry.operations import Operations, read_write_options
 from knarr.registry.result import Result, success_status
@@ -14,26 +16,28 @@ from knarr.registry.update import Rules, Write, update
 
 def register(operations: Operations) -> None:
     async def bind(request: Request, view: View, body: bytes, content_type: str) -> Result:
-        return await _bind(operations, request, body)
+        return await _bind(operations, request, view, body, content_type)
 
     operations.registry.handlers["", "pods", "binding"] = bind
     operations.registry.handlers["", "bindings", ""] = bind
 
 
-async def _bind(operations: Operations, request: Request, body: bytes) -> Result:
+async def _bind(
+    operations: Operations, request: Request, view: View, body: bytes, content_type: str
+) -> Result:
     registry = operations.registry
     pods = registry.view("", "v1", "pods")
     assert pods is not None
     read_write_options(request, pods)
-    binding = orjson.loads(body) or {}
-    metadata, target = binding.get("metadata") or {}, binding.get("target") or {}
+    bindings = registry.open_request_view("", "v1", "Binding", view)
+    binding = operations.decoder.body(bindings, request, body, content_type)
+    metadata, target = binding["metadata"], binding["target"]
     name = request.name or metadata.get("name", "")
     if metadata.get("name") and metadata["name"] != name:
-        raise errors.bad_request(
-            f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
-        )
-    if found := check(target):
-        raise errors.invalid("", "Binding", name, found)
+        raise errors.bad_request("name in URL does not match name in Binding object")
+    if found := validate_target(target):
+        # Kubernetes returns the bare list of findings here, which its handler takes for an internal error.
+        raise errors.StatusError(errors.failure(500, "", aggregate(found)))
     place = Request(**{slot: getattr(request, slot) for slot in Request.__slots__})
     place.resource, place.subresource, place.name = "pods", "binding", name
     review = registry.admission.open(request, "CREATE", ("", "v1", "Binding"), binding, None, request.options)
@@ -52,7 +56,7 @@ async def _bind(operations: Operations, request: Request, body: bytes) -> Result
         _merge(pod["metadata"], "labels", labels)
         pod["spec"] = {**pod["spec"], "nodeName": node}
         pod["status"] = {**(pod.get("status") or {})}
-        pod["status"]["conditions"] = scheduled(pod["status"].get("conditions") or [], now, pod["metadata"])
+        pod["status"]["conditions"] = scheduled(pod["status"].get("conditions") or [], now)
         return pod
 
     rules = Rules(lambda new, old: None, lambda new, old: [], lambda new, old: [])
@@ -73,22 +77,13 @@ def _merge(metadata: Object, key: str, more: dict[str, str]) -> None:
         metadata[key] = {**(metadata.get(key) or {}), **more}
 
 
-def check(target: Object) -> list[fielderrors.FieldError]:
-    found = []
-    if target.get("kind") not in ("Node", "", None):
-        found.append(fielderrors.not_supported("target.kind", target["kind"], ("Node", "<empty>")))
-    if not target.get("name"):
-        found.append(fielderrors.required("target.name"))
-    return found
-
-
 def refuse(pod: Object, name: str, uid: str | None) -> None:
     """Raises 409 for a pod that cannot be bound (any more)."""
     metadata, spec = pod["metadata"], pod["spec"]
     if uid and uid != metadata["uid"]:
         raise errors.conflict(
             "",
-            "pods/binding",
+            "pods",
             name,
             f"StorageError: invalid object, Code: 4, Key: /registry/pods/{metadata.get('namespace', '')}/{name},"
             f" ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object"
@@ -106,7 +101,7 @@ def refuse(pod: Object, name: str, uid: str | None) -> None:
         raise errors.conflict("", "pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
 
 
-def scheduled(conditions: list[Object], now: str, metadata: Object) -> list[Object]:
+def scheduled(conditions: list[Object], now: str) -> list[Object]:
     """The conditions with PodScheduled true."""
     others = [c for c in conditions if c["type"] != "PodScheduled"]
     condition: Object = {
@@ -115,6 +110,4 @@ def scheduled(conditions: list[Object], now: str, metadata: Object) -> list[Obje
         "lastProbeTime": None,
         "lastTransitionTime": now,
     }
-    if generation := metadata.get("generation"):
-        condition["observedGeneration"] = generation
     return [*others, condition]

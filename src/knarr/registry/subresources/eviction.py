@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from knarr.api.policy.eviction import evicted_condition
 from knarr.meta import errors, labels, times
 from knarr.registry.context import Request
 from knarr.registry.delete import delete
@@ -34,7 +35,8 @@ async def _evict(
     operations: Operations, request: Request, view: View, body: bytes, content_type: str
 ) -> Result:
     registry = operations.registry
-    eviction = orjson.loads(body) if body else {}
+    evictions = registry.open_request_view("policy", "v1", "Eviction", view)
+    eviction = operations.decoder.body(evictions, request, body, content_type)
     name = (eviction.get("metadata") or {}).get("name") or request.name
     if name != request.name:
         raise errors.bad_request("name in URL does not match name in Eviction object")
@@ -52,8 +54,27 @@ async def _evict(
         await review.validate()
     if not ignores_budgets(pod):
         await _ask_budgets(operations, request, pod)
+    await _mark(operations, request, view)
     await delete(view, request, options, registry.admission, registry.hooks.get(("", "pods")))
     return Result(orjson.dumps(success_status(201)), 201)
+
+
+async def _mark(operations: Operations, request: Request, view: View) -> None:
+    """Say on the pod why it ends, before it does."""
+    change = Request("update", group="", version="v1", resource="pods", subresource="status")
+    change.namespace, change.name, change.dry_run = request.namespace, request.name, request.dry_run
+    now = times.format(operations.registry.world.clock.now())
+
+    async def note(live: Object | None) -> Object:
+        new = orjson.loads(orjson.dumps(live))
+        if "deletionTimestamp" not in new["metadata"]:
+            conditions = new.setdefault("status", {}).setdefault("conditions", [])
+            if not any(c["type"] == "DisruptionTarget" for c in conditions):
+                conditions.append(evicted_condition(now, new["metadata"].get("generation")))
+        return new
+
+    rules = Rules(lambda obj, old: None, lambda obj, old: [], lambda obj, old: [])
+    await update(view, change, note, _Admitted(), Write(applied=True, rules=rules))
 
 
 def ignores_budgets(pod: Object) -> bool:

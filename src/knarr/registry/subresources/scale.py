@@ -80,10 +80,12 @@ class Scaling:
         result = await update(view, request, transform, self.operations.registry.admission, write)
         return self._result(result)
 
-    async def _scaled(self, live: Object, make, is_apply: bool) -> Object:  # noqa: ANN001
+    async def _scaled(self, live: Object, make, is_apply: bool) -> Object:
         """The live object with the new number of replicas, and with the owners of that field moved along."""
         row = self.view.row
-        entries = ScaleEntries(live["metadata"].get("managedFields"), row.api_version, {row.api_version: REPLICAS})
+        entries = ScaleEntries(
+            live["metadata"].get("managedFields"), row.api_version, {row.api_version: REPLICAS}
+        )
         before = mapping.to_scale(live)
         if owned := entries.to_scale():
             before["metadata"]["managedFields"] = owned
@@ -105,13 +107,7 @@ class Scaling:
         return new
 
     def _result(self, result: Result) -> Result:
-        obj = orjson.loads(result.body)
-        row = self.view.row
-        scale = mapping.to_scale(obj)
-        entries = ScaleEntries(obj["metadata"].get("managedFields"), row.api_version, {row.api_version: REPLICAS})
-        if owned := entries.to_scale():
-            scale["metadata"]["managedFields"] = owned
-        return Result(orjson.dumps(scale), result.code, self.scales)
+        return Result(orjson.dumps(mapping.to_scale(orjson.loads(result.body))), result.code, self.scales)
 
 
 SCALE = ScaleKind()
