@@ -8,7 +8,6 @@ from knarr.api.kind import NAME, Column, Kind, Object
 
 
 class ComponentStatus(Kind):
-    deprecation = "v1 ComponentStatus is deprecated in v1.19+"
     #: said on every request for this kind
     deprecation = "v1 ComponentStatus is deprecated in v1.19+"
     columns = (

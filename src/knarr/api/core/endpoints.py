@@ -15,7 +15,6 @@ SHOWN_MAX = 3
 
 
 class Endpoints(Kind):
-    deprecation = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
     #: said on every request for this kind
     deprecation = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
     allow_create_on_update = True
