@@ -81,7 +81,9 @@ async def connect(host: str, port: int) -> Connection:
     return protocol
 
 
-def request(method: str, path: str, token: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
+def request(
+    method: str, path: str, token: str, body: bytes = b"", content_type: str = "application/json"
+) -> bytes:
     head = (
         f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n"
         f"User-Agent: bench\r\nContent-Length: {len(body)}\r\n"
