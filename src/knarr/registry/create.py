@@ -50,13 +50,13 @@ async def create(
             found = objectmeta.validate(
                 metadata,
                 storage.row.namespaced,
-                kind.validate_name,
+                view.kind.validate_name,
                 "metadata",
                 kube_finalizers=not view.custom,
             )
-            found += kind.validate(obj)
+            found += view.kind.validate(obj)
             if found:
-                raise errors.invalid(view.row.group, view.row.kind, metadata.get("name", ""), found)
+                raise errors.invalid(storage.row.group, view.row.kind, metadata.get("name", ""), found)
             for text in kind.warnings_on_create(obj):
                 request.warn(text)
             if review is not None and attempt == 0:

@@ -130,7 +130,11 @@ def decide(view: View, obj: Object, options: DeleteOptions, now: float) -> Step:
             return Step.REMOVE
         if "deletionTimestamp" in metadata and finalizers == before and not waits:
             return Step.KEEP
-        return Step.MARK if mark_deleting(metadata, now) or finalizers != before or waits else Step.KEEP
+        changed = mark_deleting(metadata, now)
+        if waits:
+            # A namespace has no grace period: it waits for its contents.
+            metadata.pop("deletionGracePeriodSeconds", None)
+        return Step.MARK if changed or finalizers != before or waits else Step.KEEP
     if finalizers or metadata.get("deletionGracePeriodSeconds"):
         return Step.MARK
     return Step.MARK_AND_REMOVE

@@ -42,7 +42,8 @@ def rules_of(view: View, subresource: str) -> Rules:
     """The rules of a subresource; a kind may bring its own in `subresource_rules`."""
     kind = view.storage.kind
     if subresource == "":
-        return Rules(kind.prepare_for_update, kind.validate_update, kind.warnings_on_update)
+        # Preparing works on what is stored; what may change is a matter of the version it is changed through.
+        return Rules(kind.prepare_for_update, view.kind.validate_update, kind.warnings_on_update)
     if subresource == "status":
         return Rules(kind.prepare_for_status_update, kind.validate_status_update, lambda obj, old: [])
     own: dict[str, Any] = getattr(kind, "subresource_rules", {})
@@ -166,7 +167,7 @@ class _Attempt:
         )
         found += self.rules.validate(new, stored)
         if found:
-            raise errors.invalid(view.row.group, view.row.kind, request.name, found)
+            raise errors.invalid(storage.row.group, view.row.kind, request.name, found)
         for text in self.rules.warnings(new, stored):
             request.warn(text)
         if review is not None:
