@@ -1,0 +1,56 @@
+"""The default plugins in the order of Kubernetes' default profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from knarr.scheduler.framework import Plugin
+from knarr.scheduler.plugins.defaultbinder import DefaultBinder
+from knarr.scheduler.plugins.defaultpreemption import DefaultPreemption
+from knarr.scheduler.plugins.dynamicresources import DynamicResources
+from knarr.scheduler.plugins.imagelocality import ImageLocality
+from knarr.scheduler.plugins.interpodaffinity import InterPodAffinity
+from knarr.scheduler.plugins.nodeaffinity import NodeAffinity
+from knarr.scheduler.plugins.nodename import NodeName
+from knarr.scheduler.plugins.nodeports import NodePorts
+from knarr.scheduler.plugins.noderesources import BalancedAllocation, NodeResourcesFit
+from knarr.scheduler.plugins.nodeunschedulable import NodeUnschedulable
+from knarr.scheduler.plugins.podtopologyspread import PodTopologySpread
+from knarr.scheduler.plugins.prioritysort import PrioritySort
+from knarr.scheduler.plugins.schedulinggates import SchedulingGates
+from knarr.scheduler.plugins.tainttoleration import TaintToleration
+
+#: makes a plugin from what the scheduler hands to plugins (None for those that need nothing)
+Factory = Callable[[Any], Plugin]
+
+
+def _plain(kind: type[Plugin]) -> Factory:
+    return lambda _: kind()
+
+
+#: plugins that need nothing but the pod and the cluster: all that decides where a pod without volumes may run
+PURE: dict[str, Factory] = {
+    kind.name: _plain(kind)
+    for kind in (
+        SchedulingGates,
+        PrioritySort,
+        NodeUnschedulable,
+        NodeName,
+        TaintToleration,
+        NodeAffinity,
+        NodePorts,
+        NodeResourcesFit,
+        PodTopologySpread,
+        InterPodAffinity,
+        BalancedAllocation,
+        ImageLocality,
+    )
+}
+
+DEFAULT: dict[str, Factory] = {
+    **PURE,
+    DynamicResources.name: _plain(DynamicResources),
+    DefaultPreemption.name: lambda handle: DefaultPreemption(handle),
+    DefaultBinder.name: lambda handle: DefaultBinder(handle.client),
+}
