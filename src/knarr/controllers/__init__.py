@@ -31,10 +31,14 @@ SERVICE_ACCOUNT_GROUPS = (
 
 #: name -> "module:class"
 CONTROLLERS: dict[str, str] = {
+    "endpoints-controller": "knarr.controllers.endpoints:EndpointsController",
+    "endpointslice-controller": "knarr.controllers.endpointslice:EndpointSliceController",
+    "endpointslice-mirroring-controller": "knarr.controllers.endpointslicemirroring:EndpointSliceMirroringController",
     "namespace-controller": "knarr.controllers.namespace:NamespaceController",
     "root-ca-certificate-publisher-controller": "knarr.controllers.rootca:RootCAPublisher",
     "serviceaccount-controller": "knarr.controllers.serviceaccount:ServiceAccountController",
     "deployment-controller": "knarr.controllers.deployment:DeploymentController",
+    "job-controller": "knarr.controllers.job:JobController",
     "replicaset-controller": "knarr.controllers.replicaset:ReplicaSetController",
     "replicationcontroller-controller": "knarr.controllers.replicationcontroller:ReplicationControllerController",
 }
@@ -78,7 +82,9 @@ async def start_all(
         account = getattr(controller_class, "service_account", "") or name
         user = f"system:serviceaccount:kube-system:{account}"
         client = _client(client_factory, world, user, SERVICE_ACCOUNT_GROUPS)
-        told = {key: settings[key] for key in getattr(controller_class, "settings", ()) if key in (settings or {})}
+        told = {
+            key: settings[key] for key in getattr(controller_class, "settings", ()) if key in (settings or {})
+        }
         controllers[name] = controller_class(client, informers, world, **told)
     manager = ControllerManager(informers, controllers)
     await manager.start()
