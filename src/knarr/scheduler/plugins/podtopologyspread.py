@@ -219,14 +219,16 @@ class PodTopologySpread(FilterPlugin, ScorePlugin):
         return all(hard.counter.at[hard.column.row[row]] <= hard.limit for hard in state.hard)
 
     def refusals(self, pod: PodClass, cluster: Cluster) -> list[Refusal]:
-        keyless = self.state(pod, cluster).keyless
-        mask = self.filter(pod, cluster)
-        if mask is None:
-            return []
-        if keyless is None:
-            return [Refusal(~mask, self.reason)]
-        missing = Refusal(keyless, f"{self.reason} (missing required label)", unresolvable=True)
-        return [missing, Refusal(~mask & ~keyless, self.reason)]
+        """The first constraint that a node does not meet."""
+        left = np.ones(cluster.nodes.size, bool)
+        found = []
+        for hard in self.state(pod, cluster).hard:
+            keyless = left & (hard.column.ids < 0)
+            crowded = left & ~keyless & ~(hard.counter.domains <= hard.limit)[hard.column.ids]
+            found.append(Refusal(keyless, f"{self.reason} (missing required label)", unresolvable=True))
+            found.append(Refusal(crowded, self.reason))
+            left &= ~(keyless | crowded)
+        return found
 
     # -- score -------------------------------------------------------------------------------------------
 
