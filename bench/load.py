@@ -94,16 +94,16 @@ def request(
 
 
 async def run(host: str, port: int, clients: int, total: int, make: Callable[[int], bytes]) -> Report:
-    """`total` requests, `make(i)` each, over `clients` connections."""
+    """`total` requests, `make(i)` each (made before the clock starts), over `clients` connections."""
+    prepared = [make(i) for i in range(total)]
     connections = [await connect(host, port) for _ in range(clients)]
     latencies: list[float] = []
     errors = 0
-    numbers = iter(range(total))
+    requests = iter(prepared)
 
     async def worker(connection: Connection) -> None:
         nonlocal errors
-        for i in numbers:
-            data = make(i)
+        for data in requests:
             began = time.perf_counter()
             status, _ = await connection.send(data)
             latencies.append(time.perf_counter() - began)

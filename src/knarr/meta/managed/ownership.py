@@ -95,7 +95,7 @@ def give(entries: list[Entry], identity: Identity, version: str, fields: Tree, n
             del entries[i]
             fields = fieldset.union(fields, entry["fieldsV1"])
             break
-    entries.append(new_entry(identity, version, fieldset.ordered(fields), now))
+    entries.append(new_entry(identity, version, fields, now))
 
 
 def cap_updates(entries: list[Entry]) -> list[Entry]:
