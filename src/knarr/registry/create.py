@@ -10,7 +10,7 @@ from knarr.registry.context import Request
 from knarr.registry.hooks import Admission
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View
-from knarr.store.base import CompareFailed
+from knarr.store.base import KV, CompareFailed
 
 #: how often a generated name that is taken is drawn again
 NAME_TRIES = 8
@@ -84,21 +84,24 @@ async def _store(view: View, request: Request, obj: Object, generated: bool) -> 
     name = metadata["name"]
     key = storage.key(metadata.get("namespace", ""), name)
     if request.dry_run:
-        if storage.cacher.get(key) is not None:
-            raise _exists(view, name, metadata)
+        if (present := storage.cacher.get(key)) is not None:
+            raise _exists(view, name, metadata, present.kv)
         body = encoding.orjson.dumps(_first_three(view, obj))
         return Result(body, 201, view)
     value = storage.encode(obj)
     lease = await storage.lease() if storage.lease is not None else 0
     try:
         kv = await storage.store.put(key, value, expect=0, lease=lease)
-    except CompareFailed:
-        raise _exists(view, name, metadata) from None
+    except CompareFailed as lost:
+        raise _exists(view, name, metadata, lost.current) from None
     return Result(view.served(value, kv.mod_revision), 201, view)
 
 
-def _exists(view: View, name: str, metadata: Object) -> errors.StatusError:
+def _exists(view: View, name: str, metadata: Object, present: KV | None) -> errors.StatusError:
     error = errors.already_exists(view.row.group, view.row.name, name)
+    if present is not None and present.value is not None:
+        if "deletionTimestamp" in encoding.decode_stored(present.value, present.mod_revision)["metadata"]:
+            error.status["message"] = "object is being deleted: " + error.status["message"]
     if metadata.get("generateName"):
         error.status["message"] += ", the server was not able to generate a unique name for the object"
         error.status["details"]["retryAfterSeconds"] = 1
