@@ -12,6 +12,12 @@ from knarr.api.resources import RESOURCES, Resource
 BY_GVR: dict[tuple[str, str, str], Resource] = {(r.group, r.version, r.name): r for r in RESOURCES}
 BY_GVK: dict[tuple[str, str, str], Resource] = {(r.group, r.version, r.kind): r for r in RESOURCES}
 
+GROUPS = frozenset(row.group for row in RESOURCES)
+
+
+def is_built_in(group: str) -> bool:
+    return group in GROUPS
+
 
 def folder(group: str) -> str:
     """The package of a group's kinds: `apps`, `core`, `rbac` (for rbac.authorization.k8s.io) ..."""

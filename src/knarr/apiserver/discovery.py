@@ -12,7 +12,8 @@ from knarr.apiserver import negotiate
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.respond import encode
-from knarr.meta import errors
+from knarr.meta.versions import version_priority
+from knarr.registry.operations import nothing_there
 from knarr.registry.registry import Registry
 
 Object = dict[str, Any]
@@ -84,14 +85,14 @@ class Discovery:
         group = "" if core else parts[1]
         versions = self._versions(group)
         if not versions or len(parts) > (2 if core else 3):
-            raise errors.page_not_found()
+            raise nothing_there(group)
         only_reads(x)
         if not core and len(parts) == 2:
             self._send(x, {"kind": "APIGroup", "apiVersion": "v1", **group_of(group, versions)})
             return
         wanted = parts[-1]
         if wanted not in versions:
-            raise errors.page_not_found()
+            raise nothing_there(group)
         self._send(x, resource_list(group, wanted, self._rows(group, wanted)))
 
     async def _aggregated(self, x: Exchange, groups: list[str]) -> None:
@@ -159,17 +160,6 @@ def wants_aggregated(x: Exchange) -> bool:
         if media_type in ("application/json", "*/*") and not named:
             return False
     return False
-
-
-def version_priority(version: str) -> tuple[int, int, int, str]:
-    """Kubernetes' order of versions: v2 > v1 > v1beta2 > v1beta1 > v1alpha1 > anything else by name."""
-    import re
-
-    found = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
-    if found is None:
-        return (0, 0, 0, "".join(chr(0x10FFFF - ord(c)) for c in version))
-    stage = {None: 3, "beta": 2, "alpha": 1}[found[2]]
-    return (stage, int(found[1]), int(found[3] or 0), "")
 
 
 def group_of(name: str, versions: list[str]) -> Object:

@@ -60,6 +60,9 @@ class Responder:
         """An error in the client's media type; JSON where that cannot be served."""
         if x.http.answered:
             return
+        if isinstance(error, errors.PathNotFound):
+            self.text(x, 404, f"{error.message}\n")
+            return
         wanted = accept(x.http.headers.get("accept", "")) or Representation()
         body = encode(orjson.dumps(error.status), wanted)
         x.headers += [(name, value) for name, value in error.headers.items()]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from knarr.admission.chain import Chain
 from knarr.admission.defaults import default_plugins
+from knarr.api.nodeapi import NodeConnections
+from knarr.apiserver import streaming
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import Health
@@ -34,6 +36,7 @@ from knarr.cluster.config import Config
 from knarr.cluster.openid import OpenIDDocuments
 from knarr.flowcontrol.controller import FlowController
 from knarr.registry.context import Request, UserInfo
+from knarr.registry.custom.establish import CustomResources
 from knarr.registry.local import LocalAPI
 from knarr.registry.operations import Operations
 from knarr.registry.registry import Registry
@@ -56,6 +59,8 @@ class ControlPlane:
         self.pki = PKI(directory, world.clock, world.chance, (self.services.first_address, config.host))
         self.token = config.admin_token or self._kept_token(directory)
         self.local = LocalAPI(self.operations)
+        #: the kubelets that answer for their nodes
+        self.nodes = NodeConnections()
         self.server: Server | None = None
         self.ready = False
 
@@ -85,7 +90,9 @@ class ControlPlane:
         self.registry.admission = AdmissionGate(Chain([*plugins, EscalationGuard(rbac, self.authorizers)]))
         subresources.register(self)
         Watches(self.registry, self.handler, world)
+        streaming.register(self.handler, self.registry, self.nodes)
         self.openapi = OpenAPI(self.registry, self.handler)
+        self.custom_resources = CustomResources(self.operations, self.openapi.forget)
         Health(self.handler, lambda: None, lambda: None if self.ready else "not ready")
 
     def _kept_token(self, directory: Path | None) -> str:
@@ -115,6 +122,7 @@ class ControlPlane:
         """Write what a new cluster holds, listen, be ready. Raises PortInUse."""
         config = self.config
         self.services.load()
+        self.custom_resources.start()
         port = 6443
         if config.serve:
             self.server = Server(self.handler, self.pki.server_context())

@@ -76,6 +76,13 @@ def page_not_found() -> StatusError:
     return StatusError(failure(404, "NotFound", "the server could not find the requested resource", {}))
 
 
+class PathNotFound(StatusError):
+    """404 of a path that no API server knows; answered as text, without a Status."""
+
+    def __init__(self) -> None:
+        super().__init__(failure(404, "NotFound", "404 page not found", {}))
+
+
 def already_exists(group: str, resource: str, name: str) -> StatusError:
     message = f'{qualified(group, resource)} "{name}" already exists'
     return StatusError(failure(409, "AlreadyExists", message, details_of(group, resource, name)))

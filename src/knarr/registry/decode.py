@@ -114,12 +114,10 @@ class Decoder:
     def _custom(self, view: View, request: Request, body: bytes) -> Object:
         assert view.normalize is not None
         check_syntax(view, body)
-        obj = orjson.loads(body)
-        if not isinstance(obj, dict):
-            check_type(view, _type_of(view, body), body)
-        obj, findings = view.normalize(obj, body)
-        check_type(view, (obj.get("apiVersion", ""), obj.get("kind", "")), body)
+        obj, findings = view.normalize.read(body, request.field_validation != "Ignore")
         self._report(view, request, findings, obj)
+        if obj["apiVersion"] != view.row.api_version:
+            check_type(view, (obj["apiVersion"], obj["kind"]), body)
         return self._finish(view, obj)
 
     def _finish(self, view: View, obj: Object) -> Object:

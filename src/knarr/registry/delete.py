@@ -117,6 +117,8 @@ def check_preconditions(view: View, request: Request, options: DeleteOptions, ob
 def decide(view: View, obj: Object, options: DeleteOptions, now: float) -> Step:
     """The next step; marks are made on `obj` in place."""
     kind, metadata = view.storage.kind, obj["metadata"]
+    if kind.mark_deletion(obj, now):
+        return Step.MARK
     graceful, pending = _grace(kind, obj, options, now)
     if pending:
         return Step.KEEP

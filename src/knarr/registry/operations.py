@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 
+from knarr.api import catalog
 from knarr.meta import errors, fielderrors
 from knarr.meta.managed import default_manager
 from knarr.registry import encoding, patch
@@ -79,16 +80,20 @@ class Operations:
             and request.namespace
             and request.resource != "namespaces"
         ):
-            raise errors.page_not_found()
+            raise nothing_there(request.group)
         row = view.row
         if request.subresource:
             sub = row.subresources.get(request.subresource)
             if sub is None:
+                if view.custom:
+                    raise errors.not_found(row.group, row.name, request.name)
                 raise errors.page_not_found()
             verbs = sub[2]
         else:
             verbs = row.verbs
         if request.verb not in verbs:
+            if view.custom:
+                raise errors.method_not_allowed(row.group, row.name, request.verb)
             raise method_not_allowed()
         if row.namespaced and not request.namespace:
             if request.name:
@@ -199,6 +204,11 @@ class Operations:
 
     def _hook(self, view: View):
         return self.registry.hooks.get((view.storage.row.group, view.storage.row.name))
+
+
+def nothing_there(group: str) -> errors.StatusError:
+    """404 for a resource that is not served: a Status in built-in groups, bare text in groups nobody serves."""
+    return errors.page_not_found() if catalog.is_built_in(group) else errors.PathNotFound()
 
 
 def method_not_allowed() -> errors.StatusError:

@@ -75,8 +75,8 @@ class View:
     to_stored: Callable[[Object], Object] | None = None
     to_served: Callable[[Object], Object] | None = None
     custom: bool = False
-    #: schema work of custom resources: (object, fieldValidation) -> findings, pruned and defaulted in place
-    normalize: Callable[..., Any] | None = None
+    #: schema work of custom resources (registry/custom/codec.py)
+    normalize: Any = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -213,7 +213,7 @@ class _Attempt:
         elif not self.view.storage.kind.allow_unconditional_update and self.write.uid_is_precondition:
             raise errors.invalid(
                 row.group,
-                row.kind,
+                row.name,  # the resource, not the kind: so says the API server here
                 request.name,
                 [fielderrors.invalid("metadata.resourceVersion", 0, "must be specified for an update")],
             )

@@ -1,0 +1,92 @@
+"""The metadata of custom resources, and of resources embedded in them, passes through ObjectMeta's type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api import schema
+from knarr.api.apiextensions.schema.node import Node
+from knarr.api.decoding import DecodeError, Walker
+
+OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+TEXTS = frozenset({"name", "namespace", "generateName", "resourceVersion", "uid", "selfLink"})
+
+
+def coerce(obj: dict[str, Any], node: Node | None, lenient: bool = False) -> list[str]:
+    """Normalise metadata everywhere in place; the paths of its unknown fields.
+
+    Raises ValueError for values of a wrong type, unless `lenient` (stored objects), which drops them.
+    """
+    unknown: list[str] = []
+    _resource(obj, "", unknown, lenient)
+    if node is not None:
+        _walk(obj, node, "", unknown, lenient)
+    return unknown
+
+
+def _walk(value: Any, node: Node, path: str, unknown: list[str], lenient: bool) -> None:
+    if value.__class__ is dict:
+        for key, item in value.items():
+            if item.__class__ is not dict and item.__class__ is not list:
+                continue
+            below = node.child(key)
+            if below is None or not below.embedded and not below.children():
+                continue
+            here = f"{path}.{key}" if path else key
+            if below.embedded and item.__class__ is dict:
+                _resource(item, here, unknown, lenient)
+            _walk(item, below, here, unknown, lenient)
+    elif value.__class__ is list and node.items is not None:
+        for index, item in enumerate(value):
+            here = f"{path}[{index}]"
+            if node.items.embedded and item.__class__ is dict:
+                _resource(item, here, unknown, lenient)
+            _walk(item, node.items, here, unknown, lenient)
+
+
+def _resource(value: dict[str, Any], path: str, unknown: list[str], lenient: bool) -> None:
+    metadata = value.get("metadata")
+    if metadata is None:
+        value.pop("metadata", None)
+        return
+    if _is_plain(metadata):
+        return
+    here = f"{path}.metadata" if path else "metadata"
+    walker = Walker()
+    try:
+        value["metadata"] = walker.decode(schema.load()[OBJECT_META], metadata, here)
+    except DecodeError as error:
+        if not lenient:
+            raise ValueError(str(error)) from None
+        value["metadata"] = _without_wrong(metadata)
+    prefix = "unknown field "
+    unknown += [text.removeprefix(prefix)[1:-1] for text in walker.errors if text.startswith(prefix)]
+
+
+def _without_wrong(metadata: Any) -> dict[str, Any]:
+    """The fields of stored metadata that decode."""
+    kept: dict[str, Any] = {}
+    for key, item in metadata.items() if isinstance(metadata, dict) else ():
+        try:
+            kept.update(Walker(strict=False).decode(schema.load()[OBJECT_META], {key: item}))
+        except DecodeError:
+            continue
+    return kept
+
+
+def _is_plain(metadata: Any) -> bool:
+    """Whether nothing has to be done: names, and labels and annotations of texts."""
+    if metadata.__class__ is not dict:
+        return False
+    for key, item in metadata.items():
+        if key in TEXTS:
+            if item.__class__ is not str or not item:
+                return False
+        elif key in ("labels", "annotations"):
+            if item.__class__ is not dict or not item:
+                return False
+            if not all(text.__class__ is str for text in item.values()):
+                return False
+        else:
+            return False
+    return True

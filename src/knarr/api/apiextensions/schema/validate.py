@@ -1,0 +1,435 @@
+"""Validation of values against a schema.
+
+Every schema is compiled twice: into a quick test that only says yes or no (`accepts`), which is all that a good object
+pays, and into a `Validator` that explains a no exactly as kube-openapi does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from knarr.api.apiextensions.schema import formats
+from knarr.api.apiextensions.schema.result import Finding, Result
+from knarr.meta import goregexp
+from knarr.meta.gofmt import go_float, go_json
+
+Schema = dict[str, Any]
+Accepts = Callable[[Any], bool]
+INTEGER_FORMATS = {
+    "int32": (-(1 << 31), (1 << 31) - 1),
+    "uint32": (0, (1 << 32) - 1),
+    "uint64": (0, (1 << 64) - 1),
+}
+INT64 = (-(1 << 63), (1 << 63) - 1)
+NUMBERS = (int, float)
+
+
+def types_of(schema: Schema) -> tuple[str, ...]:
+    """The JSON types a schema allows; () for any."""
+    if schema.get("x-kubernetes-int-or-string") and not schema.get("type"):
+        return ("integer", "string")
+    return (schema["type"],) if schema.get("type") else ()
+
+
+def type_name(value: Any) -> str:
+    """What a decoded JSON value is called in messages."""
+    kind = value.__class__
+    if kind is str:
+        return "string"
+    if kind is bool:
+        return "boolean"
+    if kind is int:
+        return "integer"
+    if kind is float:
+        return "number"
+    return "array" if kind is list else "object" if kind is dict else "null"
+
+
+def has_type(value: Any, types: tuple[str, ...]) -> bool:
+    name = type_name(value)
+    if name in types:
+        return True
+    if name == "integer":
+        return "number" in types
+    return name == "number" and "integer" in types and value.is_integer()
+
+
+def whole(value: float) -> str:
+    """A constraint as Go's %v prints a float64."""
+    return go_float(float(value))
+
+
+class Validator:
+    """One schema, with all its parts, for explaining."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.types = types_of(schema)
+        self.nullable = bool(schema.get("nullable"))
+        self.format = schema.get("format", "")
+        self.format_check = formats.check_of(self.format) if self.format else None
+        self.pattern = goregexp.compile(schema["pattern"]) if schema.get("pattern") else None
+        self.properties = {k: Validator(v) for k, v in (schema.get("properties") or {}).items()}
+        self.required: list[str] = schema.get("required") or []
+        additional = schema.get("additionalProperties")
+        self.additional = Validator(additional) if isinstance(additional, dict) else None
+        self.forbids_additional = additional is False
+        items = schema.get("items")
+        self.items = Validator(items) if isinstance(items, dict) else None
+        self.any_of = [Validator(s) for s in schema.get("anyOf") or ()]
+        self.one_of = [Validator(s) for s in schema.get("oneOf") or ()]
+        self.all_of = [Validator(s) for s in schema.get("allOf") or ()]
+        self.not_ = Validator(schema["not"]) if schema.get("not") is not None else None
+
+    def validate(self, value: Any, path: str = "") -> Result:
+        """What is wrong with `value`, which stands at `path`."""
+        result = Result()
+        if value is None:
+            result.merge(self._type(value, path))
+            if not self.nullable:
+                result.merge(self._enum(value, path))
+            return result
+        kind = value.__class__
+        if self.types or self.format:
+            self._part(result, self._type(value, path))
+        self._part(result, self._logic(value, path))
+        if kind is str:
+            self._part(result, self._string(value, path))
+            if self.format_check is not None:
+                self._part(result, self._format(value, path))
+        elif kind is int or kind is float:
+            self._part(result, self._number(value, path))
+        elif kind is list:
+            self._part(result, self._list(value, path))
+        self._part(result, self._enum(value, path))
+        if kind is dict:
+            self._part(result, self._object(value, path))
+        result.matches += 1
+        return result
+
+    @staticmethod
+    def _part(result: Result, part: Result) -> None:
+        result.merge(part)
+        result.matches += 1
+
+    # -- parts ----------------------------------------------------------------------------------------
+
+    def _type(self, value: Any, path: str) -> Result:
+        result = Result()
+        result.matches += 1
+        types = self.types
+        if value is None:
+            if types and not self.nullable:
+                result.add(_wrong_type(path, ",".join(types), "null"))
+            return result
+        name = type_name(value)
+        numeric = "number" in types or "integer" in types
+        if not numeric and self.format_check is not None and name in ("string", "array"):
+            return result
+        if types and not has_type(value, types):
+            result.add(_wrong_type(path, ",".join(types), name))
+        return result
+
+    def _logic(self, value: Any, path: str) -> Result:
+        result = Result()
+        if self.any_of:
+            self._any_of(value, path, result)
+        if self.one_of:
+            self._one_of(value, path, result)
+        if self.all_of:
+            good = 0
+            for sub in self.all_of:
+                found = sub.validate(value, path)
+                good += found.valid
+                result.merge(found)
+            if good != len(self.all_of):
+                none = "" if good else ". None validated"
+                result.add(_general(f'"{path}" must validate all the schemas (allOf){none}'))
+        if self.not_ is not None and self.not_.validate(value, path).valid:
+            result.add(_general(f'"{path}" must not validate the schema (not)'))
+        result.matches += 1
+        return result
+
+    def _any_of(self, value: Any, path: str, result: Result) -> None:
+        best: Result | None = None
+        for sub in self.any_of:
+            found = sub.validate(value, path)
+            if found.valid:
+                result.merge(found)
+                return
+            if best is None or found.matches > best.matches:
+                best = found
+        result.add(_general(f'"{path}" must validate at least one schema (anyOf)'))
+        assert best is not None
+        result.merge(best)
+
+    def _one_of(self, value: Any, path: str, result: Result) -> None:
+        best: Result | None = None
+        good = 0
+        for sub in self.one_of:
+            found = sub.validate(value, path)
+            if found.valid:
+                good += 1
+                best = None
+            elif not good and (best is None or found.matches > best.matches):
+                best = found
+        if good == 1:
+            return
+        how = f"Found {good} valid alternatives" if good else "Found none valid"
+        result.add(_general(f'"{path}" must validate one and only one schema (oneOf). {how}'))
+        if best is not None:
+            result.merge(best)
+
+    def _string(self, value: str, path: str) -> Result:
+        result, schema = Result(), self.schema
+        longest, shortest = schema.get("maxLength"), schema.get("minLength")
+        if longest is not None and len(value) > longest:
+            result.add(Finding("too_long", path, value, longest))
+        elif shortest is not None and len(value) < shortest:
+            result.add(_wrong(path, value, f"should be at least {shortest} chars long"))
+        elif self.pattern is not None and self.pattern.search(value) is None:
+            result.add(_wrong(path, value, f"should match '{schema['pattern']}'"))
+        return result
+
+    def _format(self, value: str, path: str) -> Result:
+        result = Result()
+        assert self.format_check is not None
+        if not self.format_check(value):
+            result.add(_wrong_type(path, self.format, value))
+        return result
+
+    def _number(self, value: float, path: str) -> Result:
+        result, schema = Result(), self.schema
+        self._range(result, value, "Checked", path)
+        multiple, highest, lowest = (schema.get(key) for key in ("multipleOf", "maximum", "minimum"))
+        if multiple is not None:
+            self._range(result, multiple, "MultipleOf", path)
+            if not _is_multiple(value, multiple):
+                result.add(_wrong(path, value, f"should be a multiple of {whole(multiple)}"))
+        if lowest is not None:
+            self._range(result, lowest, "Minimum boundary", path)
+            if value < lowest or (schema.get("exclusiveMinimum") and value == lowest):
+                equal = "" if schema.get("exclusiveMinimum") else "or equal to "
+                result.add(_wrong(path, value, f"should be greater than {equal}{whole(lowest)}"))
+        if highest is not None:
+            self._range(result, highest, "Maximum boundary", path)
+            if value > highest or (schema.get("exclusiveMaximum") and value == highest):
+                equal = "" if schema.get("exclusiveMaximum") else "or equal to "
+                result.add(_wrong(path, value, f"should be less than {equal}{whole(highest)}"))
+        result.matches += 1
+        return result
+
+    def _range(self, result: Result, value: float, prefix: str, path: str) -> None:
+        if "integer" not in self.types[:1] or _fits_integer(value, self.format):
+            return
+        shown = f"with format {self.format}" if self.format else "(default format)"
+        result.add(_general(f"{prefix} value must be of type integer {shown} in {path}"))
+
+    def _list(self, value: list[Any], path: str) -> Result:
+        result, schema = Result(), self.schema
+        if self.items is not None:
+            for index, item in enumerate(value):
+                result.merge(self.items.validate(item, f"{path}[{index}]"))
+        fewest, most = schema.get("minItems"), schema.get("maxItems")
+        if fewest is not None and len(value) < fewest:
+            result.add(_wrong(path, len(value), f"should have at least {fewest} items"))
+        if most is not None and len(value) > most:
+            result.add(Finding("too_many", path, len(value), most))
+        if schema.get("uniqueItems") and not _unique(value):
+            result.add(_wrong(path, None, "shouldn't contain duplicates"))
+        result.matches += 1
+        return result
+
+    def _enum(self, value: Any, path: str) -> Result:
+        result, allowed = Result(), self.schema.get("enum")
+        if allowed and not _in(value, allowed):
+            result.add(Finding("enum", path, value, tuple(allowed)))
+        return result
+
+    def _object(self, value: dict[str, Any], path: str) -> Result:
+        result, schema = Result(), self.schema
+        fewest, most = schema.get("minProperties"), schema.get("maxProperties")
+        if fewest is not None and len(value) < fewest:
+            result.add(_wrong(path, len(value), f"should have at least {fewest} properties"))
+            return result
+        if most is not None and len(value) > most:
+            result.add(Finding("too_many", path, len(value), most))
+            return result
+        for key in sorted(value):
+            if key not in self.properties and self.additional is not None:
+                result.merge(self.additional.validate(value[key], f"{path}.{key}"))
+        for key, sub in self.properties.items():
+            if key in value:
+                result.merge(sub.validate(value[key], f"{path}.{key}" if path else key))
+        for key in self.required:
+            if key not in value and not self._defaulted(key):
+                result.add(Finding("required", f"{path}.{key}"))
+        return result
+
+    def _defaulted(self, key: str) -> bool:
+        sub = self.properties.get(key)
+        return sub is not None and sub.schema.get("default") is not None
+
+
+def _general(text: str) -> Finding:
+    return Finding("invalid", None, None, None, text)
+
+
+def _wrong(path: str, value: Any, text: str) -> Finding:
+    return Finding("invalid", path, value, None, f"{path} in body {text}")
+
+
+def _wrong_type(path: str, wanted: str, got: str) -> Finding:
+    from knarr.meta.gofmt import quote
+
+    return Finding("type", path, got, None, f"{path} in body must be of type {wanted}: {quote(got)}")
+
+
+def _is_multiple(value: float, of: float) -> bool:
+    if of == 0:
+        return False
+    if isinstance(value, int) and float(of).is_integer():
+        return value % int(of) == 0
+    quotient = value / of
+    return math.isclose(quotient, round(quotient), rel_tol=0, abs_tol=1e-9)
+
+
+def _fits_integer(value: float, format_: str) -> bool:
+    if isinstance(value, float):
+        if not value.is_integer():
+            return False
+        value = int(value)
+    low, high = INTEGER_FORMATS.get(format_, INT64)
+    return low <= value <= high
+
+
+def _in(value: Any, allowed: list[Any]) -> bool:
+    kind = value.__class__
+    for item in allowed:
+        if item == value and (item.__class__ is kind or {item.__class__, kind} <= {int, float}):
+            return True
+    return False
+
+
+def _unique(values: list[Any]) -> bool:
+    shown = [go_json(v) for v in values]
+    return len(set(shown)) == len(shown)
+
+
+# -- the quick test ------------------------------------------------------------------------------------
+
+
+def accepts(validator: Validator) -> Accepts | type | None:
+    """A test whether `validate` would find nothing: a function, a Python type of plain values, or None: anything."""
+    if validator.any_of or validator.one_of or validator.all_of or validator.not_ is not None:
+        return lambda value: validator.validate(value, "x").valid
+    plain = _plain(validator)
+    if plain is not None:
+        return plain
+    if validator.types == ("object",) and not validator.schema.get("enum") and not validator.format:
+        return _accepts_object(validator)
+    if validator.types == ("array",) and not validator.schema.get("enum") and not validator.format:
+        return _accepts_list(validator)
+    if validator.types == ("string",) and not validator.nullable:
+        return _accepts_string(validator)
+    if not _constrains(validator):
+        return None
+    return lambda value: validator.validate(value, "x").valid
+
+
+SCALAR_KEYS = ("enum", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "pattern", "format")
+
+
+def _plain(validator: Validator) -> type | None:
+    if validator.nullable or any(validator.schema.get(key) is not None for key in SCALAR_KEYS):
+        return None
+    # (numbers have to be looked at: an integer must fit 64 bits and may be written 2.0)
+    return {("string",): str, ("boolean",): bool}.get(validator.types)
+
+
+def _constrains(validator: Validator) -> bool:
+    keys = {"description", "title", "default", "nullable", "example", "externalDocs"}
+    return any(key not in keys and not key.startswith("x-kubernetes-") for key in validator.schema) or bool(
+        validator.types
+    )
+
+
+def _accepts_string(validator: Validator) -> Accepts:
+    schema = validator.schema
+    longest = schema.get("maxLength", math.inf)
+    shortest, allowed = schema.get("minLength", 0), schema.get("enum")
+    search = validator.pattern.search if validator.pattern is not None else None
+    formatted = validator.format_check
+    chosen = frozenset(v for v in allowed if isinstance(v, str)) if allowed else None
+
+    def test(value: Any) -> bool:
+        return (
+            value.__class__ is str
+            and shortest <= len(value) <= longest
+            and (chosen is None or value in chosen)
+            and (search is None or search(value) is not None)
+            and (formatted is None or formatted(value))
+        )
+
+    return test
+
+
+def _accepts_list(validator: Validator) -> Accepts:
+    schema, nullable = validator.schema, validator.nullable
+    fewest, most = schema.get("minItems", 0), schema.get("maxItems", math.inf)
+    if schema.get("uniqueItems"):
+        return lambda value: validator.validate(value, "x").valid
+    item = accepts(validator.items) if validator.items is not None else None
+    is_type = isinstance(item, type)
+
+    def test(value: Any) -> bool:
+        if value.__class__ is not list:
+            return value is None and nullable
+        if not fewest <= len(value) <= most:
+            return False
+        if item is None:
+            return True
+        if is_type:
+            return all(element.__class__ is item for element in value)
+        return all(map(item, value))
+
+    return test
+
+
+def _accepts_object(validator: Validator) -> Accepts:
+    schema, nullable = validator.schema, validator.nullable
+    fewest, most = schema.get("minProperties", 0), schema.get("maxProperties", math.inf)
+    tests = {key: accepts(sub) for key, sub in validator.properties.items()}
+    types = {key: test for key, test in tests.items() if isinstance(test, type)}
+    functions = {key: test for key, test in tests.items() if test is not None and key not in types}
+    required = [key for key in validator.required if not validator._defaulted(key)]
+    other = accepts(validator.additional) if validator.additional is not None else None
+    other_type = other if isinstance(other, type) else None
+    known = frozenset(validator.properties)
+
+    def test(value: Any) -> bool:
+        if value.__class__ is not dict:
+            return value is None and nullable
+        if not fewest <= len(value) <= most:
+            return False
+        for key, item in value.items():
+            wanted = types.get(key)
+            if wanted is not None:
+                if item.__class__ is not wanted:
+                    return False
+                continue
+            function = functions.get(key)
+            if function is not None:
+                if not function(item):
+                    return False
+            elif other is not None and key not in known:
+                if other_type is not None:
+                    if item.__class__ is not other_type:
+                        return False
+                elif not other(item):
+                    return False
+        return all(key in value for key in required)
+
+    return test

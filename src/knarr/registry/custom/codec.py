@@ -1,0 +1,95 @@
+"""Bodies of custom resources: JSON of any shape, made to fit the version's schema."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from knarr.api.apiextensions.schema.version import VersionSchema
+from knarr.api.decoding import find_duplicates
+from knarr.meta import errors, gojson
+from knarr.registry.storage import Object
+
+_KEYS = re.compile(rb'"\s*:')
+
+
+class Codec:
+    """Reads bodies of one version. `schemas` are all versions', by name: a body may name another one's."""
+
+    def __init__(self, kind: str, version: str, schemas: dict[str, VersionSchema]) -> None:
+        self._kind, self._version, self._schemas = kind, version, schemas
+        self._unknown = VersionSchema(None)
+
+    def __call__(self, obj: Object) -> tuple[Object, list[str]]:
+        """A patched object and its findings. Raises ValueError for metadata of a wrong shape."""
+        whole_numbers(obj)
+        unknown = self._schemas[self._version].normalize(obj)
+        return obj, [f'unknown field "{path}"' for path in unknown]
+
+    def read(self, body: bytes, strict: bool = True) -> tuple[Object, list[str]]:
+        """The object of a request's body, which is JSON; `strict` looks for duplicate keys. Raises 400."""
+        obj = orjson.loads(body)
+        if not isinstance(obj, dict):
+            raise self._unreadable(body)
+        kind, api_version = obj.get("kind"), obj.get("apiVersion")
+        if kind.__class__ is not str or api_version.__class__ is not str or not kind or not api_version:
+            self._check_type(obj, body)
+        findings = find_duplicates(body) if strict and _may_repeat(obj, body) else []
+        whole_numbers(obj)
+        version = obj["apiVersion"].rpartition("/")[2]
+        try:
+            unknown = self._schemas.get(version, self._unknown).normalize(obj)
+        except ValueError as error:
+            raise errors.bad_request(
+                f'{obj["kind"]} in version "{version}" cannot be handled as a {self._kind}: {error}'
+            ) from None
+        return obj, findings + [f'unknown field "{path}"' for path in unknown]
+
+    def _unreadable(self, body: bytes) -> errors.StatusError:
+        return self._unrecognized(
+            f"couldn't get version/kind; json parse error: {gojson.type_meta_error(body)}", body
+        )
+
+    def _unrecognized(self, why: str, body: bytes) -> errors.StatusError:
+        return errors.bad_request(
+            f"the object provided is unrecognized (must be of type {self._kind}): {why} ({gojson.excerpt(body)})"
+        )
+
+    def _check_type(self, obj: Object, body: bytes) -> None:
+        if gojson.type_meta_error(body):
+            raise self._unreadable(body)
+        text = body.decode("utf-8", "replace")
+        for field, name in (("kind", "Kind"), ("apiVersion", "apiVersion")):
+            if not obj.get(field):
+                raise self._unrecognized(f"Object '{name}' is missing in '{text}'", body)
+
+
+def _may_repeat(obj: Any, body: bytes) -> bool:
+    """Whether the text could hold more keys than the object does; exact counting is slow and rarely needed."""
+    return len(_KEYS.findall(body)) != _count_keys(obj)
+
+
+def _count_keys(value: Any) -> int:
+    if value.__class__ is dict:
+        return len(value) + sum(
+            _count_keys(item)
+            for item in value.values()
+            if item.__class__ is dict or item.__class__ is list
+        )
+    return sum(
+        _count_keys(item) for item in value if item.__class__ is dict or item.__class__ is list
+    )
+
+
+def whole_numbers(value: Any) -> None:
+    """2.0 becomes 2, as Go writes it."""
+    pairs = value.items() if value.__class__ is dict else enumerate(value)
+    for key, item in pairs:
+        kind = item.__class__
+        if kind is float:
+            if item.is_integer() and abs(item) < 1 << 63:
+                value[key] = int(item)
+        elif kind is dict or kind is list:
+            whole_numbers(item)

@@ -1,0 +1,202 @@
+"""Follows CustomResourceDefinitions: accepts their names, serves them, and empties them when they are deleted.
+
+Part of the API server. Each change of a definition is served at once (`_serve` is called by the write itself); what has
+to be written in answer to it (conditions, the cleanup) follows in a task, one definition after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from knarr.meta import times
+from knarr.meta.errors import StatusError
+from knarr.registry.context import LOOPBACK, Request
+from knarr.registry.custom import names, scale, views
+from knarr.registry.custom.views import Definition
+from knarr.registry.delete import delete
+from knarr.registry.operations import Operations
+from knarr.registry.options import DeleteOptions
+
+log = logging.getLogger("knarr.customresources")
+
+Object = dict[str, Any]
+GROUP, RESOURCE = "apiextensions.k8s.io", "customresourcedefinitions"
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+RETRY_SECONDS = 1.0
+DELETION_IN_PROGRESS = names.condition(
+    "Terminating", "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress"
+)
+DELETION_COMPLETED = names.condition(
+    "Terminating", "False", "InstanceDeletionCompleted", "removed all instances"
+)
+NEVER_ESTABLISHED = names.condition(
+    "Terminating", "False", "NeverEstablished", "resource was never established"
+)
+
+
+class CustomResources:
+    """The custom resources of one API server. `changed()` is called after anything that is served changed."""
+
+    def __init__(self, operations: Operations, changed: Callable[[], None] = lambda: None) -> None:
+        self.operations, self.registry = operations, operations.registry
+        self._changed = changed
+        self._crds: dict[str, Object] = {}
+        #: what is served, by name of the definition, with the parts of the definition it was made from
+        self.definitions: dict[str, Definition] = {}
+        self._made_from: dict[str, bytes] = {}
+        #: definitions whose last object is waited for
+        self._emptying: set[str] = set()
+        self._waiting: dict[str, None] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Serve what is established already and follow changes from here on."""
+        self.registry.subscribe(GROUP, RESOURCE, self._event)
+
+    def close(self) -> None:
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+
+    # -- serving ------------------------------------------------------------------------------------------
+
+    def _event(self, type_: str, crd: Object) -> None:
+        name = crd["metadata"]["name"]
+        if type_ == "DELETED":
+            self._crds.pop(name, None)
+            self._stop_serving(name)
+            self._enqueue(*self._group(crd["spec"]["group"]))
+            return
+        self._crds[name] = crd
+        self._serve(name, crd)
+        self._enqueue(name)
+
+    def _group(self, group: str) -> list[str]:
+        return [name for name, crd in self._crds.items() if crd["spec"]["group"] == group]
+
+    def _serve(self, name: str, crd: Object) -> None:
+        if not names.is_true(crd, "Established"):
+            self._stop_serving(name)
+            return
+        terminating = "deletionTimestamp" in crd["metadata"]
+        parts = orjson.dumps([crd["metadata"]["uid"], crd["spec"], crd["status"].get("acceptedNames")])
+        if self._made_from.get(name) != parts:
+            self._stop_serving(name)
+            definition = Definition(crd)
+            key = f"/registry/{GROUP}/{RESOURCE}/{name}".encode()
+            entry = self.registry.storage(GROUP, RESOURCE).cacher.get(key)
+            floor = entry.kv.create_revision if entry is not None else 0
+            views.install(self.registry, definition, floor, terminating)
+            scale.register(self.operations, definition)
+            self.definitions[name], self._made_from[name] = definition, parts
+            self._changed()
+        elif terminating:
+            self._mark_terminating(self.definitions[name])
+
+    def _mark_terminating(self, definition: Definition) -> None:
+        for version in definition.served:
+            view = self.registry.custom[definition.group, version["name"], definition.plural]
+            view.kind.terminating = True  # type: ignore[attr-defined]
+
+    def _stop_serving(self, name: str) -> None:
+        definition = self.definitions.pop(name, None)
+        self._made_from.pop(name, None)
+        if definition is not None:
+            views.remove(self.registry, definition)
+            self.registry.handlers.pop((definition.group, definition.plural, "scale"), None)
+            self._changed()
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    def _enqueue(self, *crds: str) -> None:
+        self._waiting.update(dict.fromkeys(crds))
+        if not self._closed and (self._task is None or self._task.done()):
+            self._task = asyncio.ensure_future(self._work())
+
+    async def _work(self) -> None:
+        while self._waiting:
+            name = next(iter(self._waiting))
+            del self._waiting[name]
+            crd = self._crds.get(name)
+            if crd is None:
+                continue
+            try:
+                await self._sync(crd)
+            except StatusError as error:
+                if error.code not in (404, 409):
+                    log.warning("custom resource definition %s: %s", name, error)
+                    await asyncio.sleep(RETRY_SECONDS)
+                # A conflict means that a newer definition is already waiting, or about to.
+                if error.code != 404 and self._crds.get(name) is not None:
+                    self._waiting[name] = None
+                    await asyncio.sleep(0)
+
+    async def _sync(self, crd: Object) -> None:
+        if "deletionTimestamp" in crd["metadata"]:
+            if CLEANUP in (crd["metadata"].get("finalizers") or ()):
+                await self._empty(crd)
+            return
+        decision = names.decide(crd, [c for n, c in self._crds.items() if n != crd["metadata"]["name"]])
+        await self._write(crd, (decision.names_accepted, decision.established), decision.accepted)
+
+    async def _write(
+        self, crd: Object, conditions: tuple[Object, ...], accepted: Object | None = None, release: bool = False
+    ) -> None:
+        """Update the status, where that changes anything."""
+        new = orjson.loads(orjson.dumps(crd))
+        status = new.setdefault("status", {})
+        now = times.format(self.registry.world.clock.now())
+        for wanted in conditions:
+            status["conditions"] = names.with_condition(status.get("conditions"), wanted, now)
+        if accepted is not None:
+            status["acceptedNames"] = accepted
+        if release:
+            finalizers = [f for f in new["metadata"].get("finalizers") or () if f != CLEANUP]
+            new["metadata"]["finalizers"] = finalizers
+            if not finalizers:
+                del new["metadata"]["finalizers"]
+        if new != crd:
+            await self.registry.update(GROUP, RESOURCE, new, "status")
+
+    # -- the end ------------------------------------------------------------------------------------------
+
+    async def _empty(self, crd: Object) -> None:
+        """Delete all objects; the finalizer goes with the last of them."""
+        name = crd["metadata"]["name"]
+        definition = self.definitions.get(name)
+        if definition is None:
+            await self._write(crd, (NEVER_ESTABLISHED,), release=True)
+            return
+        cacher = self.registry.storage(definition.group, definition.plural).cacher
+        if name not in self._emptying:
+            self._emptying.add(name)
+            cacher.subscribe(lambda batch: None if len(cacher) else self._enqueue(name))
+            await self._write(crd, (DELETION_IN_PROGRESS,))
+            self._enqueue(name)
+        elif len(cacher):
+            await self._delete_all(definition)
+        else:
+            self._emptying.discard(name)
+            await self._write(self._crds[name], (DELETION_COMPLETED,), release=True)
+
+    async def _delete_all(self, definition: Definition) -> None:
+        version = definition.served[0]["name"] if definition.served else ""
+        view = self.registry.custom.get((definition.group, version, definition.plural))
+        if view is None:
+            return
+        for entry in view.storage.cacher.list():
+            request = Request(
+                "delete", "", view.row.group, version, view.row.name, "", entry.namespace, entry.name, LOOPBACK
+            )
+            try:
+                await delete(view, request, DeleteOptions(), self.registry.admission)
+            except StatusError as error:
+                if error.code != 404:
+                    raise
+
