@@ -252,6 +252,4 @@ def _concerns(old: Any, new: Any, worker: PodWorker) -> bool:
         return True
     if new.spec.readinessGates and old.status.conditions != new.status.conditions:
         return True
-    if new.status.phase in TERMINAL and not worker.over:
-        return True
-    return False
+    return bool(new.status.phase in TERMINAL and not worker.over)

@@ -17,14 +17,16 @@ class Timers:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._sequence = 0
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
+        #: for when; uvloop's handles for the next turn do not tell
+        self._armed = 0.0
 
     def after(self, seconds: float, function: Callable[..., None], *args: Any) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time() + max(seconds, 0.0)
         self._sequence += 1
         heapq.heappush(self._heap, (due, self._sequence, function, args))
-        if self._handle is None or due < self._handle.when():
+        if self._handle is None or due < self._armed:
             self._arm(loop)
 
     def stop(self) -> None:
@@ -37,7 +39,8 @@ class Timers:
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._handle is not None:
             self._handle.cancel()
-        self._handle = loop.call_at(self._heap[0][0], self._fire, loop)
+        self._armed = self._heap[0][0]
+        self._handle = loop.call_at(self._armed, self._fire, loop)
 
     def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
         self._handle = None

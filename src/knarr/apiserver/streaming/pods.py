@@ -1,0 +1,81 @@
+"""Finding the pod, its container and its node, with the API server's own refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.nodeapi import NodeAPI, NodeConnections, NodeError
+from knarr.meta import errors
+from knarr.meta.errors import StatusError
+from knarr.registry.registry import Registry
+
+Object = dict[str, Any]
+
+
+def find(registry: Registry, resource: str, namespace: str, name: str) -> Object:
+    """The newest state of a core/v1 object. Raises 404."""
+    storage = registry.storage("", resource)
+    entry = storage.cacher.get(storage.key(namespace, name))
+    if entry is None:
+        raise errors.not_found("", resource, name)
+    return entry.object
+
+
+def names(containers: Any) -> str:
+    """As Go prints a list of strings."""
+    return f"[{' '.join(c['name'] for c in containers)}]"
+
+
+def container_of(pod: Object, wanted: str) -> str:
+    """The container a request is about. Raises 400."""
+    spec, name = pod["spec"], pod["metadata"]["name"]
+    containers, inits = spec.get("containers", ()), spec.get("initContainers", ())
+    if wanted:
+        everything = (*containers, *inits, *spec.get("ephemeralContainers", ()))
+        if not any(c["name"] == wanted for c in everything):
+            raise errors.bad_request(f"container {wanted} is not valid for pod {name}")
+        return wanted
+    if len(containers) == 1:
+        return containers[0]["name"]
+    if not containers:
+        raise errors.bad_request(f"a container name must be specified for pod {name}")
+    message = f"a container name must be specified for pod {name}, choose one of: {names(containers)}"
+    if inits:
+        message += f" or one of the init containers: {names(inits)}"
+    raise errors.bad_request(message)
+
+
+def node_of(pod: Object) -> str:
+    """Raises 400 for a pod that is not assigned."""
+    node = pod["spec"].get("nodeName", "")
+    if not node:
+        raise errors.bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+    return node
+
+
+def connection(registry: Registry, connections: NodeConnections, node: str) -> NodeAPI:
+    """The node's kubelet. Raises 404 for a node that is not there, 500 for one that cannot be reached."""
+    api = connections.get(node)
+    if api is not None:
+        return api
+    storage = registry.storage("", "nodes")
+    if storage.cacher.get(storage.key("", node)) is None:
+        # the API server answers with the resource it was asked for, whatever was missing
+        raise errors.not_found("", "pods", node)
+    raise errors.internal(f"error dialing backend: node {node} is not connected to this API server")
+
+
+def refused(error: NodeError) -> StatusError:
+    """A node's refusal as the API server hands it on."""
+    message = str(error)
+    if error.code == 400:
+        return errors.bad_request(message)
+    if error.code == 404:
+        return StatusError(errors.failure(404, "NotFound", message))
+    return errors.internal(message)
+
+
+def flag(query: dict[str, str], name: str) -> bool:
+    """A boolean parameter as the API server reads it: present means true, except for `false` and `0`."""
+    value = query.get(name)
+    return value is not None and value.lower() not in ("false", "0")
