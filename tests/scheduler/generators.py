@@ -75,7 +75,8 @@ def _company(r: random.Random) -> dict[str, Any]:
             part["requiredDuringSchedulingIgnoredDuringExecution"] = terms
         if r.random() < 0.25:
             part["preferredDuringSchedulingIgnoredDuringExecution"] = [
-                {"weight": r.randrange(1, 100), "podAffinityTerm": _pod_term(r)} for _ in range(r.choice([1, 2]))
+                {"weight": r.randrange(1, 100), "podAffinityTerm": _pod_term(r)}
+                for _ in range(r.choice([1, 2]))
             ]
         if part:
             affinity[which] = part

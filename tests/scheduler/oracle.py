@@ -253,7 +253,9 @@ class Oracle:
 
     # -- scores ------------------------------------------------------------------------------------------
 
-    def scores(self, pod: Any, feasible: list[str], default_spread: Selector | None) -> dict[str, dict[str, int]]:
+    def scores(
+        self, pod: Any, feasible: list[str], default_spread: Selector | None
+    ) -> dict[str, dict[str, int]]:
         """Per plugin, per feasible node: 0..100; a plugin that skips is missing."""
         found: dict[str, dict[str, int]] = {}
         soft = [t for t in pod.spec.tolerations if t.effect in ("", "PreferNoSchedule")]
@@ -273,7 +275,10 @@ class Oracle:
             else ()
         )
         if preferred:
-            raw = {n: sum(p.weight for p in preferred if node_term(p.preference, self.nodes[n])) for n in feasible}
+            raw = {
+                n: sum(p.weight for p in preferred if node_term(p.preference, self.nodes[n]))
+                for n in feasible
+            }
             top = max(raw.values())
             found["NodeAffinity"] = {n: 100 * r // top if top else 0 for n, r in raw.items()}
         found["NodeResourcesFit"] = {n: self.least_allocated(pod, n) for n in feasible}
@@ -314,7 +319,9 @@ class Oracle:
         def sizes(n: str) -> dict[str, int]:
             return {image: i.sizeBytes for i in self.nodes[n].status.images for image in i.names}
 
-        images = [c.image if ":" in c.image.rsplit("/", 1)[-1] else c.image + ":latest" for c in pod.spec.containers]
+        images = [
+            c.image if ":" in c.image.rsplit("/", 1)[-1] else c.image + ":latest" for c in pod.spec.containers
+        ]
         total = 0
         for image in images:
             if image in sizes(name):
@@ -371,7 +378,9 @@ class Oracle:
                 score += float(count) * math.log(float(size + 2)) + float(skew - 1)
             raw[n] = half_up(score)
         low, high = min(raw.values(), default=0), max([0, *raw.values()])
-        return {n: 0 if n in ignored else 100 * (high + low - raw[n]) // high if high else 100 for n in feasible}
+        return {
+            n: 0 if n in ignored else 100 * (high + low - raw[n]) // high if high else 100 for n in feasible
+        }
 
     def company_scores(self, pod: Any, feasible: list[str]) -> dict[str, int]:
         wanted: dict[tuple[str, str], int] = {}
