@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
@@ -16,14 +16,13 @@ import msgspec
 from knarr.api.resources import Resource
 from knarr.client.credentials import Credentials
 from knarr.client.kubeconfig import Access
+from knarr.client.tls import identity, tls_context
 from knarr.client.transport import JSON, NO_QUERY, WatchEvent
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.world import World
 
 if TYPE_CHECKING:
-    import ssl
-
     import aiohttp
 
 METHODS = {
@@ -163,7 +162,7 @@ class HTTP:
 
         access = await self._credentials.current()
         session = await self._open_session(access)
-        headers = [("Accept", JSON), ("User-Agent", self._user_agent), *_identity(access)]
+        headers = [("Accept", JSON), ("User-Agent", self._user_agent), *identity(access)]
         if body is not None:
             headers.append(("Content-Type", content_type))
         try:
@@ -268,59 +267,3 @@ def _client_error() -> type[Exception]:
 
 def _unreachable(server: str, error: Exception) -> StatusError:
     return errors.unavailable(f"{server}: {str(error) or type(error).__name__}")
-
-
-# -- who asks -------------------------------------------------------------------------------------------------
-
-
-def _identity(access: Access) -> list[tuple[str, str]]:
-    headers = []
-    if access.token:
-        headers.append(("Authorization", f"Bearer {access.token}"))
-    elif access.username:
-        import base64
-
-        pair = f"{access.username}:{access.password}".encode()
-        headers.append(("Authorization", f"Basic {base64.b64encode(pair).decode()}"))
-    return headers + _impersonation(access.impersonate)
-
-
-def _impersonation(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    headers = [
-        (header, fields[key])
-        for key, header in (("as", "Impersonate-User"), ("as-uid", "Impersonate-Uid"))
-        if key in fields
-    ]
-    headers += [("Impersonate-Group", group) for group in fields.get("as-groups", ())]
-    for name, values in fields.get("as-user-extra", {}).items():
-        headers += [(f"Impersonate-Extra-{quote(name.lower(), safe='')}", value) for value in values]
-    return headers
-
-
-def tls_context(access: Access) -> ssl.SSLContext | bool:
-    """For this server and client certificate; a plain http:// server needs none."""
-    if not access.server.startswith("https:"):
-        return True
-    import ssl
-
-    context = ssl.create_default_context(cadata=access.ca.decode() if access.ca else None)
-    if access.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if access.client_certificate and access.client_key:
-        _load_pair(context, access.client_certificate, access.client_key)
-    return context
-
-
-def _load_pair(context: Any, certificate: bytes, key: bytes) -> None:
-    """ssl reads from files only: one that nobody else can read, gone at once."""
-    import os
-    import tempfile
-
-    descriptor, path = tempfile.mkstemp()
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(certificate.rstrip() + b"\n" + key)
-        context.load_cert_chain(path)
-    finally:
-        os.unlink(path)
