@@ -11,16 +11,60 @@ if TYPE_CHECKING:
 async def start_controllers(cluster: Cluster) -> Any:
     from knarr import controllers
 
-    return await controllers.start_all(cluster.client, cluster.world)
+    return await controllers.start_all(cluster.client, cluster.world, settings=controller_settings(cluster))
+
+
+def controller_settings(cluster: Cluster) -> dict[str, Any]:
+    """What some controllers must be told."""
+    return {
+        "root_ca": cluster.plane.pki.ca_certificate,
+        "pod_cidrs": (cluster.config.pod_cidr,),
+        "legacy_token": cluster.plane.issuer.legacy,
+    }
+
+
+class SchedulerPart:
+    """The scheduler and the informers it watches through."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        from knarr.client.informer import SharedInformers
+        from knarr.scheduler.scheduler import MANAGER, USER, Scheduler
+
+        client = cluster.client(USER, ("system:authenticated",), MANAGER)
+        self._informers = SharedInformers(client)
+        self._scheduler = Scheduler(client, self._informers, cluster.world)
+
+    async def start(self) -> SchedulerPart:
+        self._scheduler.start()
+        self._informers.start()
+        await self._informers.wait_for_sync()
+        return self
+
+    async def stop(self) -> None:
+        await self._scheduler.stop()
+        await self._informers.stop()
 
 
 async def start_scheduler(cluster: Cluster) -> Any:
-    from knarr import scheduler
-
-    return await scheduler.start(cluster.client, cluster.world)
+    return await SchedulerPart(cluster).start()
 
 
 async def start_kubelets(cluster: Cluster) -> Any:
-    from knarr import kubelet
+    from knarr.kubelet.kubelet import Kubelets
 
-    return await kubelet.start(cluster)
+    runtime, specs = await _runtime(cluster)
+    # One client serves all nodes of this process, so it cannot act as any single one of them.
+    client = cluster.client(manager="kubelet")
+    kubelets = Kubelets(client, runtime, specs, connections=cluster.plane.nodes)
+    await kubelets.start()
+    return kubelets
+
+
+async def _runtime(cluster: Cluster) -> tuple[Any, list[Any]]:
+    from knarr.kubelet.node import NodeSpec
+
+    config = cluster.config
+    names = [f"{config.name}-node-{i}" for i in range(config.nodes)]
+    from knarr.kubelet.simulated.runtime import SimulatedRuntime
+
+    return SimulatedRuntime(cluster.world, pod_cidr=config.pod_cidr), [NodeSpec(name) for name in names]
