@@ -10,8 +10,10 @@ quantities and times are canonical, zero values that Go would omit are absent. M
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
+from knarr.api import schema
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError
 
@@ -19,33 +21,36 @@ Object = dict[str, Any]
 
 
 class Column(NamedTuple):
-    """One column of a server-side Table; priority 0 is always shown, 1 with `-o wide`."""
+    """One column of a server-side Table; priority 0 is always shown, 1 with `-o wide`.
+
+    `description` is the printer's own few words. `doc` names a field instead ("core.v1.PodSpec.nodeName"), whose
+    documentation is the description, without the words of `without` at its end; see `schema.description_of`.
+    """
 
     name: str
     type: str = "string"
     format: str = ""
     description: str = ""
     priority: int = 0
+    doc: str = ""
+    without: str = ""
+
+    def definition(self) -> Object:
+        """The column as a Table's columnDefinitions have it."""
+        description = self.description
+        if self.doc:
+            description = schema.description_of(self.doc).removesuffix(self.without)
+        return {
+            "name": self.name,
+            "type": self.type,
+            "format": self.format,
+            "description": description,
+            "priority": self.priority,
+        }
 
 
-NAME = Column(
-    "Name",
-    "string",
-    "name",
-    "Name must be unique within a namespace. Is required when creating resources, although some resources may"
-    " allow a client to request the generation of an appropriate name automatically. Name is primarily intended"
-    " for creation idempotence and configuration definition. Cannot be updated. More info:"
-    " https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names",
-)
-AGE = Column(
-    "Age",
-    "date",
-    "",
-    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not"
-    " guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is"
-    " represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info:"
-    " https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
-)
+NAME = Column("Name", format="name", doc="^apis.meta.v1.ObjectMeta.name")
+AGE = Column("Age", doc="^apis.meta.v1.ObjectMeta.creationTimestamp")
 
 
 class Kind:
@@ -68,7 +73,7 @@ class Kind:
     #: told with every request to a deprecated resource
     deprecation: ClassVar[str] = ""
     #: the columns of `kubectl get`, in order, Name and Age included
-    columns: ClassVar[Sequence[Column]] = (NAME, Column("Age", "string", "", AGE.description))
+    columns: ClassVar[Sequence[Column]] = (NAME, AGE)
 
     # -- create --------------------------------------------------------------------------------------
 
@@ -135,6 +140,11 @@ class Kind:
 
         return [obj["metadata"]["name"], times.age(obj["metadata"].get("creationTimestamp"), now)]
 
+    @cached_property
+    def column_definitions(self) -> list[Object]:
+        """`columns` as a Table shows them, made once: a kind whose columns change is a new kind."""
+        return [column.definition() for column in self.columns]
+
     def row_conditions(self, obj: Object) -> list[Object]:
         """Conditions of a table row (pods that are finished)."""
         return []
@@ -153,6 +163,10 @@ class Kind:
     def grace_period(self, obj: Object, asked: int | None) -> int:
         """Seconds between deletionTimestamp and removal, for graceful kinds; `asked` is the request's."""
         return asked or 0
+
+    def mark_deletion(self, obj: Object, now: float) -> bool:
+        """A kind that marks the first delete in its own way does so here and returns true; `now` in epoch seconds."""
+        return False
 
     def on_delete(self, obj: Object) -> bool:
         """A first delete: note it on the object; true when the object stays until somebody lets it go."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from knarr.api.kind import AGE, NAME, Column
+from knarr.api.kind import AGE, NAME
 from knarr.meta import times
 
 NONE = "<none>"
 UNSET = "<unset>"
 UNKNOWN = "<unknown>"
 
-AGE_TEXT = Column("Age", "string", "", AGE.description)
 #: the table of kinds that Kubernetes has no printer for: name and the raw creation time
-PLAIN_TABLE = (NAME, Column("Created At", "date", "", AGE.description))
+PLAIN_TABLE = (NAME, AGE._replace(name="Created At", type="date"))
 
 
 def plain_cells(obj: dict[str, Any]) -> list[Any]:

@@ -275,6 +275,14 @@ def descriptions() -> dict[str, dict[str, Any]]:
     return orjson.loads(path.read_bytes())["$defs"] if path.exists() else {}
 
 
+def description_of(field: str) -> str:
+    """The documentation of a field ("core.v1.PodSpec.nodeName", shortened or full), "" when there is none."""
+    name, _, property_ = field.rpartition(".")
+    name = name if name.startswith("io.k8s.") else full_name(name)
+    properties = descriptions().get(name, {}).get("properties", {})
+    return properties.get(property_, {}).get("description", "")
+
+
 # -- for strategic merge patches -----------------------------------------------------------------------------
 
 

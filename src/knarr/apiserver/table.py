@@ -51,7 +51,8 @@ def of(result: Result, include: str, now: float, version: str = "v1") -> bytes:
 
 
 def columns(view: View) -> list[Object]:
-    return [column._asdict() for column in view.kind.columns]
+    """The column definitions, which are shared: never change them."""
+    return view.kind.column_definitions
 
 
 def row_of(view: View, obj: Object, include: str, now: float, version: str = "v1") -> Object:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.core.podspec.columns import AGE
-from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import NONE, age
 from knarr.meta.fielderrors import FieldError, invalid, required
 
@@ -17,10 +16,7 @@ class ControllerRevision(Kind):
             "Controller",
             description="Controller of the object",
         ),
-        Column(
-            "Revision",
-            description="Revision indicates the revision of the state represented by Data.",
-        ),
+        Column("Revision", doc="apps.v1.ControllerRevision.revision"),
         AGE,
     )
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from knarr.api.apps.workload import immutable, non_negative, validate_status_counts
 from knarr.api.core.podspec import warnings
-from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
+from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.core.podspec.defaults import default_template
 from knarr.api.core.podspec.paths import Errors
 from knarr.api.core.podspec.template import matches, mismatch, validate_shared_disks, validate_template
-from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import age, format_labels
 from knarr.meta import intstr
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
@@ -35,52 +35,16 @@ class DaemonSet(Kind):
     tracks_generation = True
     columns = (
         NAME,
-        Column(
-            "Desired",
-            "integer",
-            description="The total number of nodes that should be running the daemon pod (including nodes correctly"
-            " running the daemon pod). More info:"
-            " https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/",
-        ),
-        Column(
-            "Current",
-            "integer",
-            description="The number of nodes that are running at least 1 daemon pod and are supposed to run the"
-            " daemon pod. More info: https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/",
-        ),
-        Column(
-            "Ready",
-            "integer",
-            description="numberReady is the number of nodes that should be running the daemon pod and have one or"
-            " more of the daemon pod running with a Ready Condition.",
-        ),
-        Column(
-            "Up-to-date",
-            "integer",
-            description="The total number of nodes that are running updated daemon pod",
-        ),
-        Column(
-            "Available",
-            "integer",
-            description="The number of nodes that should be running the daemon pod and have one or more of the daemon"
-            " pod running and available (ready for at least spec.minReadySeconds)",
-        ),
-        Column(
-            "Node Selector",
-            description="NodeSelector is a selector which must be true for the pod to fit on a node. Selector which"
-            " must match a node's labels for the pod to be scheduled on that node. More info:"
-            " https://kubernetes.io/docs/concepts/configuration/assign-pod-node/",
-        ),
+        Column("Desired", "integer", doc="apps.v1.DaemonSetStatus.desiredNumberScheduled"),
+        Column("Current", "integer", doc="apps.v1.DaemonSetStatus.currentNumberScheduled"),
+        Column("Ready", "integer", doc="apps.v1.DaemonSetStatus.numberReady"),
+        Column("Up-to-date", "integer", doc="apps.v1.DaemonSetStatus.updatedNumberScheduled"),
+        Column("Available", "integer", doc="apps.v1.DaemonSetStatus.numberAvailable"),
+        Column("Node Selector", doc="core.v1.PodSpec.nodeSelector"),
         AGE,
         CONTAINERS,
         IMAGES,
-        Column(
-            "Selector",
-            description="A label query over pods that are managed by the daemon set. Must match in order to be"
-            " controlled. It must match the pod template's labels. More info:"
-            " https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors",
-            priority=1,
-        ),
+        Column("Selector", doc="apps.v1.DaemonSetSpec.selector", priority=1),
     )
 
     def default(self, obj: Object) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 from knarr.api.apps.workload import at_most, immutable, non_negative, validate_selector
 from knarr.api.core.podspec import warnings
-from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
+from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.core.podspec.defaults import default_template
 from knarr.api.core.podspec.paths import Errors
 from knarr.api.core.podspec.template import validate_for_replicas
-from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import age
 from knarr.meta import intstr
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
@@ -24,25 +24,12 @@ class Deployment(Kind):
             "Ready",
             description="Number of the pod with ready state",
         ),
-        Column(
-            "Up-to-date",
-            description="Total number of non-terminating pods targeted by this deployment that have the desired"
-            " template spec.",
-        ),
-        Column(
-            "Available",
-            description="Total number of available non-terminating pods (ready for at least minReadySeconds) targeted"
-            " by this deployment.",
-        ),
+        Column("Up-to-date", doc="apps.v1.DeploymentStatus.updatedReplicas"),
+        Column("Available", doc="apps.v1.DeploymentStatus.availableReplicas"),
         AGE,
         CONTAINERS,
         IMAGES,
-        Column(
-            "Selector",
-            description="Label selector for pods. Existing ReplicaSets whose pods are selected by this will be the"
-            " ones affected by this deployment. It must match the pod template's labels.",
-            priority=1,
-        ),
+        Column("Selector", doc="apps.v1.DeploymentSpec.selector", priority=1),
     )
 
     def default(self, obj: Object) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 from knarr.api.apps.workload import immutable, non_negative, validate_selector
 from knarr.api.core.podspec import warnings
-from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
+from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.core.podspec.defaults import default_template
 from knarr.api.core.podspec.template import validate_for_replicas
 from knarr.api.core.replicationcontroller import validate_replica_status
-from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import age
 from knarr.meta.fielderrors import FieldError
 
@@ -19,35 +19,13 @@ class ReplicaSet(Kind):
     tracks_generation = True
     columns = (
         NAME,
-        Column(
-            "Desired",
-            "integer",
-            description="Replicas is the number of desired pods. This is a pointer to distinguish between explicit"
-            " zero and unspecified. Defaults to 1. More info:"
-            " https://kubernetes.io/docs/concepts/workloads/controllers/replicaset",
-        ),
-        Column(
-            "Current",
-            "integer",
-            description="Replicas is the most recently observed number of non-terminating pods. More info:"
-            " https://kubernetes.io/docs/concepts/workloads/controllers/replicaset",
-        ),
-        Column(
-            "Ready",
-            "integer",
-            description="The number of non-terminating pods targeted by this ReplicaSet with a Ready Condition.",
-        ),
+        Column("Desired", "integer", doc="apps.v1.ReplicaSetSpec.replicas"),
+        Column("Current", "integer", doc="apps.v1.ReplicaSetStatus.replicas"),
+        Column("Ready", "integer", doc="apps.v1.ReplicaSetStatus.readyReplicas"),
         AGE,
         CONTAINERS,
         IMAGES,
-        Column(
-            "Selector",
-            description="Selector is a label query over pods that should match the replica count. Label keys and"
-            " values that must match in order to be controlled by this replica set. It must match the pod"
-            " template's labels. More info:"
-            " https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors",
-            priority=1,
-        ),
+        Column("Selector", doc="apps.v1.ReplicaSetSpec.selector", priority=1),
     )
 
     def default(self, obj: Object) -> None:

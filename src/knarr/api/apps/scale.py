@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.core.podspec.columns import AGE
-from knarr.api.kind import NAME, Column
+from knarr.api.kind import AGE, NAME, Column
 from knarr.meta import labels
 from knarr.meta.fielderrors import FieldError, invalid
 
@@ -14,14 +13,8 @@ _METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 COLUMNS = (
     NAME._replace(format=""),
-    Column(
-        "Desired", "integer", description="replicas is the desired number of instances for the scaled object."
-    ),
-    Column(
-        "Available",
-        "integer",
-        description="replicas is the actual number of observed instances of the scaled object.",
-    ),
+    Column("Desired", "integer", doc="autoscaling.v1.ScaleSpec.replicas"),
+    Column("Available", "integer", doc="autoscaling.v1.ScaleStatus.replicas"),
     AGE,
 )
 

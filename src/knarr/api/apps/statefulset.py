@@ -6,11 +6,11 @@ from typing import Any
 
 from knarr.api.apps.workload import at_most, non_negative, validate_selector
 from knarr.api.core.podspec import warnings
-from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells
+from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells
 from knarr.api.core.podspec.defaults import default_claim_spec, default_template
 from knarr.api.core.podspec.paths import Errors, add
 from knarr.api.core.podspec.template import matches, mismatch, printed_selector, validate_template
-from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import age
 from knarr.meta import intstr, names
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required

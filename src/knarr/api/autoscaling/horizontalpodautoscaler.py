@@ -6,8 +6,8 @@ from typing import Any
 
 from knarr.api import checks, printing
 from knarr.api.autoscaling import conversion, metrics
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT, UNSET
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
+from knarr.api.printing import UNSET
 from knarr.meta.fielderrors import FieldError, invalid, required
 from knarr.meta.quantity import Quantity
 
@@ -23,49 +23,12 @@ class HorizontalPodAutoscaler(Kind):
 
     columns = (
         NAME,
-        Column(
-            "Reference",
-            "string",
-            "",
-            "scaleTargetRef points to the target resource to scale, and is used to the pods for which"
-            " metrics should be collected, as well as to actually change the replica count.",
-        ),
-        Column(
-            "Targets",
-            "string",
-            "",
-            "metrics contains the specifications for which to use to calculate the desired replica"
-            " count (the maximum replica count across all metrics will be used).  The desired replica"
-            " count is calculated multiplying the ratio between the target value and the current value"
-            " by the current number of pods.  Ergo, metrics used must decrease as the pod count is"
-            " increased, and vice-versa.  See the individual metric source types for more information"
-            " about how each type of metric must respond. If not set, the default metric will be set to"
-            " 80% average CPU utilization.",
-        ),
-        Column(
-            "MinPods",
-            "string",
-            "",
-            "minReplicas is the lower limit for the number of replicas to which the autoscaler can"
-            " scale down.  It defaults to 1 pod.  minReplicas is allowed to be 0 if the alpha feature"
-            " gate HPAScaleToZero is enabled and at least one Object or External metric is configured. "
-            " Scaling is active as long as at least one metric value is available.",
-        ),
-        Column(
-            "MaxPods",
-            "string",
-            "",
-            "maxReplicas is the upper limit for the number of replicas to which the autoscaler can"
-            " scale up. It cannot be less that minReplicas.",
-        ),
-        Column(
-            "Replicas",
-            "string",
-            "",
-            "currentReplicas is current number of replicas of pods managed by this autoscaler, as last"
-            " seen by the autoscaler.",
-        ),
-        AGE_TEXT,
+        Column("Reference", doc="autoscaling.v2.HorizontalPodAutoscalerSpec.scaleTargetRef"),
+        Column("Targets", doc="autoscaling.v2.HorizontalPodAutoscalerSpec.metrics"),
+        Column("MinPods", doc="autoscaling.v2.HorizontalPodAutoscalerSpec.minReplicas"),
+        Column("MaxPods", doc="autoscaling.v2.HorizontalPodAutoscalerSpec.maxReplicas"),
+        Column("Replicas", doc="autoscaling.v2.HorizontalPodAutoscalerStatus.currentReplicas"),
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

@@ -5,27 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, printing
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta.fielderrors import FieldError
 
 
 class Scale(Kind):
     columns = (
         NAME._replace(priority=0, format=""),
-        Column(
-            "Desired",
-            "integer",
-            "",
-            "replicas is the desired number of instances for the scaled object.",
-        ),
-        Column(
-            "Available",
-            "integer",
-            "",
-            "replicas is the actual number of observed instances of the scaled object.",
-        ),
-        AGE_TEXT,
+        Column("Desired", "integer", doc="autoscaling.v1.ScaleSpec.replicas"),
+        Column("Available", "integer", doc="autoscaling.v1.ScaleStatus.replicas"),
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

@@ -13,9 +13,9 @@ from knarr.api.batch.jobvalidation import (
     validate_spec,
 )
 from knarr.api.core.podspec import warnings
-from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells, format_selector
+from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.core.podspec.defaults import default_template
-from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import age
 from knarr.meta import names, times
 from knarr.meta.fielderrors import FieldError, invalid
@@ -43,11 +43,7 @@ class Job(Kind):
             "Status",
             description="Status of the job.",
         ),
-        Column(
-            "Completions",
-            description="The number of pods which reached phase Succeeded. The value increases monotonically for a"
-            " given spec. However, it may decrease in reaction to scale down of elastic indexed jobs.",
-        ),
+        Column("Completions", doc="batch.v1.JobStatus.succeeded"),
         Column(
             "Duration",
             description="Time required to complete the job.",
@@ -55,13 +51,7 @@ class Job(Kind):
         AGE,
         CONTAINERS,
         IMAGES,
-        Column(
-            "Selector",
-            description="A label query over pods that should match the pod count. Normally, the system sets this"
-            " field for you. More info:"
-            " https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors",
-            priority=1,
-        ),
+        Column("Selector", doc="batch.v1.JobSpec.selector", priority=1),
     )
 
     def default(self, obj: Object) -> None:

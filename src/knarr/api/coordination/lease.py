@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, printing
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta.fielderrors import FieldError, invalid
 
 STRATEGIES = ("OldestEmulationVersion",)
@@ -17,15 +16,8 @@ class Lease(Kind):
     allow_unconditional_update = False
     columns = (
         NAME,
-        Column(
-            "Holder",
-            "string",
-            "",
-            "holderIdentity contains the identity of the holder of a current lease. If Coordinated"
-            " Leader Election is used, the holder identity must be equal to the elected"
-            " LeaseCandidate.metadata.name field.",
-        ),
-        AGE_TEXT,
+        Column("Holder", doc="coordination.v1.LeaseSpec.holderIdentity"),
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

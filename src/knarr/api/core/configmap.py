@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, printing
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, too_long
 
@@ -18,16 +17,8 @@ WHEN_IMMUTABLE = "field is immutable when `immutable` is set"
 class ConfigMap(Kind):
     columns = (
         NAME,
-        Column(
-            "Data",
-            "string",
-            "",
-            "Data contains the configuration data. Each key must consist of alphanumeric characters,"
-            " '-', '_' or '.'. Values with non-UTF-8 byte sequences must use the BinaryData field. The"
-            " keys stored in Data must not overlap with the keys in the BinaryData field, this is"
-            " enforced during validation process.",
-        ),
-        AGE_TEXT,
+        Column("Data", doc="core.v1.ConfigMap.data"),
+        AGE,
     )
 
     def validate(self, obj: Object) -> list[FieldError]:

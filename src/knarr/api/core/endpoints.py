@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, printing
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT, NONE
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
+from knarr.api.printing import NONE
 from knarr.meta import addresses
 from knarr.meta.fielderrors import FieldError, required
 
@@ -20,18 +20,8 @@ class Endpoints(Kind):
     allow_create_on_update = True
     columns = (
         NAME,
-        Column(
-            "Endpoints",
-            "string",
-            "",
-            "The set of all endpoints is the union of all subsets. Addresses are placed into subsets"
-            " according to the IPs they share. A single address with multiple ports, some of which are"
-            " ready and some of which are not (because they come from different containers) will result"
-            " in the address being displayed in different subsets for the different ports. No address"
-            " will appear in both Addresses and NotReadyAddresses in the same subset. Sets of addresses"
-            " and ports that comprise a service.",
-        ),
-        AGE_TEXT,
+        Column("Endpoints", doc="core.v1.Endpoints.subsets"),
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

@@ -31,55 +31,15 @@ class Event(Kind):
     validate_name = staticmethod(names.path_segment_name)
     allow_create_on_update = True
     columns = (
-        Column(
-            "Last Seen",
-            "string",
-            "",
-            "The time at which the most recent occurrence of this event was recorded.",
-        ),
-        Column(
-            "Type",
-            "string",
-            "",
-            "Type of this event (Normal, Warning), new types could be added in the future",
-        ),
-        Column(
-            "Reason",
-            "string",
-            "",
-            "This should be a short, machine understandable string that gives the reason for the"
-            " transition into the object's current status.",
-        ),
-        Column("Object", "string", "", "The object that this event is about."),
-        Column(
-            "Subobject",
-            "string",
-            "",
-            "If referring to a piece of an object instead of an entire object, this string should"
-            " contain a valid JSON/Go field access statement, such as"
-            " desiredState.manifest.containers[2]. For example, if the object reference is to a"
-            ' container within a pod, this would take on a value like: "spec.containers{name}" (where'
-            ' "name" refers to the name of the container that triggered the event) or if no container'
-            ' name is specified "spec.containers[2]" (container with index 2 in this pod). This'
-            " syntax is chosen only to have some well-defined way of referencing a part of an object.",
-            1,
-        ),
-        Column(
-            "Source",
-            "string",
-            "",
-            "The component reporting this event. Should be a short machine understandable string.",
-            1,
-        ),
-        Column("Message", "string", "", "A human-readable description of the status of this operation."),
-        Column(
-            "First Seen",
-            "string",
-            "",
-            "The time at which the event was first recorded. (Time of server receipt is in TypeMeta.)",
-            1,
-        ),
-        Column("Count", "string", "", "The number of times this event has occurred.", 1),
+        Column("Last Seen", doc="core.v1.Event.lastTimestamp"),
+        Column("Type", doc="core.v1.Event.type"),
+        Column("Reason", doc="core.v1.Event.reason"),
+        Column("Object", doc="core.v1.Event.involvedObject"),
+        Column("Subobject", doc="core.v1.ObjectReference.fieldPath", priority=1),
+        Column("Source", doc="core.v1.Event.source", priority=1),
+        Column("Message", doc="core.v1.Event.message"),
+        Column("First Seen", doc="core.v1.Event.firstTimestamp", priority=1),
+        Column("Count", doc="core.v1.Event.count", priority=1),
         NAME._replace(priority=1, format="name"),
     )
 

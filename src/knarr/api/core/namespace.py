@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from knarr.api import checks, printing
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, invalid
 
@@ -21,9 +20,11 @@ class Namespace(Kind):
     columns = (
         NAME,
         Column("Status", "string", "", "The status of the namespace"),
-        AGE_TEXT,
+        AGE,
     )
-    subresource_rules: ClassVar[dict[str, tuple[str, str]]] = {"finalize": ("prepare_for_finalize", "validate_finalize")}
+    subresource_rules: ClassVar[dict[str, tuple[str, str]]] = {
+        "finalize": ("prepare_for_finalize", "validate_finalize")
+    }
 
     def default(self, obj: Object) -> None:
         label_with_name(obj)

@@ -6,8 +6,8 @@ from typing import Any
 
 from knarr.api import checks, gostruct, printing
 from knarr.api.core import resourcenames
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT, NONE, UNKNOWN
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
+from knarr.api.printing import NONE, UNKNOWN
 from knarr.meta import addresses, labels, names
 from knarr.meta.fielderrors import FieldError, duplicate, forbidden, invalid, required
 
@@ -36,58 +36,13 @@ class Node(Kind):
         NAME,
         Column("Status", "string", "", "The status of the node"),
         Column("Roles", "string", "", "The roles of the node"),
-        AGE_TEXT,
-        Column("Version", "string", "", "Kubelet Version reported by the node."),
-        Column(
-            "Internal-IP",
-            "string",
-            "",
-            "List of addresses reachable to the node. Queried from cloud provider, if available. More"
-            " info: https://kubernetes.io/docs/reference/node/node-status/#addresses Note: This field"
-            " is declared as mergeable, but the merge key is not sufficiently unique, which can cause"
-            " data corruption when it is merged. Callers should instead use a full-replacement patch."
-            " See https://pr.k8s.io/79391 for an example. Consumers should assume that addresses can"
-            " change during the lifetime of a Node. However, there are some exceptions where this may"
-            " not be possible, such as Pods that inherit a Node's address in its own status or"
-            " consumers of the downward API (status.hostIP).",
-            1,
-        ),
-        Column(
-            "External-IP",
-            "string",
-            "",
-            "List of addresses reachable to the node. Queried from cloud provider, if available. More"
-            " info: https://kubernetes.io/docs/reference/node/node-status/#addresses Note: This field"
-            " is declared as mergeable, but the merge key is not sufficiently unique, which can cause"
-            " data corruption when it is merged. Callers should instead use a full-replacement patch."
-            " See https://pr.k8s.io/79391 for an example. Consumers should assume that addresses can"
-            " change during the lifetime of a Node. However, there are some exceptions where this may"
-            " not be possible, such as Pods that inherit a Node's address in its own status or"
-            " consumers of the downward API (status.hostIP).",
-            1,
-        ),
-        Column(
-            "OS-Image",
-            "string",
-            "",
-            "OS Image reported by the node from /etc/os-release (e.g. Debian GNU/Linux 7 (wheezy)).",
-            1,
-        ),
-        Column(
-            "Kernel-Version",
-            "string",
-            "",
-            "Kernel Version reported by the node from 'uname -r' (e.g. 3.16.0-0.bpo.4-amd64).",
-            1,
-        ),
-        Column(
-            "Container-Runtime",
-            "string",
-            "",
-            "ContainerRuntime Version reported by the node through runtime remote API (e.g."
-            " containerd://1.4.2).",
-            1,
-        ),
+        AGE,
+        Column("Version", doc="core.v1.NodeSystemInfo.kubeletVersion"),
+        Column("Internal-IP", doc="core.v1.NodeStatus.addresses", priority=1),
+        Column("External-IP", doc="core.v1.NodeStatus.addresses", priority=1),
+        Column("OS-Image", doc="core.v1.NodeSystemInfo.osImage", priority=1),
+        Column("Kernel-Version", doc="core.v1.NodeSystemInfo.kernelVersion", priority=1),
+        Column("Container-Runtime", doc="core.v1.NodeSystemInfo.containerRuntimeVersion", priority=1),
     )
 
     def default(self, obj: Object) -> None:

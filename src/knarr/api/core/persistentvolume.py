@@ -10,8 +10,8 @@ from knarr.api.core import persistentvolumesource as sources
 from knarr.api.core import resourcenames
 from knarr.api.core.nodelabels import deprecated_term_warnings
 from knarr.api.core.podspec import nodeselector, volumedefaults
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT, UNSET
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
+from knarr.api.printing import UNSET
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 from knarr.meta.quantity import Quantity
 
@@ -60,65 +60,16 @@ SPEC: gostruct.Shape = (
 class PersistentVolume(Kind):
     columns = (
         NAME,
-        Column(
-            "Capacity",
-            "string",
-            "",
-            "capacity is the description of the persistent volume's resources and capacity. More info:"
-            " https://kubernetes.io/docs/concepts/storage/persistent-volumes#capacity",
-        ),
-        Column(
-            "Access Modes",
-            "string",
-            "",
-            "accessModes contains all ways the volume can be mounted. More info:"
-            " https://kubernetes.io/docs/concepts/storage/persistent-volumes#access-modes",
-        ),
-        Column(
-            "Reclaim Policy",
-            "string",
-            "",
-            "persistentVolumeReclaimPolicy defines what happens to a persistent volume when released"
-            " from its claim. Valid options are Retain (default for manually created"
-            " PersistentVolumes), Delete (default for dynamically provisioned PersistentVolumes), and"
-            " Recycle (deprecated). Recycle must be supported by the volume plugin underlying this"
-            " PersistentVolume. More info:"
-            " https://kubernetes.io/docs/concepts/storage/persistent-volumes#reclaiming",
-        ),
-        Column(
-            "Status",
-            "string",
-            "",
-            "phase indicates if a volume is available, bound to a claim, or released by a claim. More"
-            " info: https://kubernetes.io/docs/concepts/storage/persistent-volumes#phase",
-        ),
-        Column(
-            "Claim",
-            "string",
-            "",
-            "claimRef is part of a bi-directional binding between PersistentVolume and"
-            " PersistentVolumeClaim. Expected to be non-nil when bound. claim.VolumeName is the"
-            " authoritative bind between PV and PVC. More info:"
-            " https://kubernetes.io/docs/concepts/storage/persistent-volumes#binding",
-        ),
+        Column("Capacity", doc="core.v1.PersistentVolumeSpec.capacity"),
+        Column("Access Modes", doc="core.v1.PersistentVolumeSpec.accessModes"),
+        Column("Reclaim Policy", doc="core.v1.PersistentVolumeSpec.persistentVolumeReclaimPolicy"),
+        Column("Status", doc="core.v1.PersistentVolumeStatus.phase"),
+        Column("Claim", doc="core.v1.PersistentVolumeSpec.claimRef"),
         Column("StorageClass", "string", "", "StorageClass of the pv"),
         Column("VolumeAttributesClass", "string", "", "VolumeAttributesClass of the pv"),
-        Column(
-            "Reason",
-            "string",
-            "",
-            "reason is a brief CamelCase string that describes any failure and is meant for machine"
-            " parsing and tidy display in the CLI.",
-        ),
-        AGE_TEXT,
-        Column(
-            "VolumeMode",
-            "string",
-            "",
-            "volumeMode defines if a volume is intended to be used with a formatted filesystem or to"
-            " remain in raw block state. Value of Filesystem is implied when not included in spec.",
-            1,
-        ),
+        Column("Reason", doc="core.v1.PersistentVolumeStatus.reason"),
+        AGE,
+        Column("VolumeMode", doc="core.v1.PersistentVolumeSpec.volumeMode", priority=1),
     )
 
     def default(self, obj: Object) -> None:

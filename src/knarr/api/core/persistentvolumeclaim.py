@@ -9,8 +9,8 @@ from knarr.api import checks, gostruct, printing
 from knarr.api.core import persistentvolume as volume
 from knarr.api.core import resourcenames
 from knarr.api.core.podspec import volumedefaults
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT, UNSET
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
+from knarr.api.printing import UNSET
 from knarr.meta import labels, quantity
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 from knarr.meta.quantity import Quantity
@@ -41,37 +41,14 @@ SPEC: gostruct.Shape = (
 class PersistentVolumeClaim(Kind):
     columns = (
         NAME,
-        Column("Status", "string", "", "phase represents the current phase of PersistentVolumeClaim."),
-        Column(
-            "Volume",
-            "string",
-            "",
-            "volumeName is the binding reference to the PersistentVolume backing this claim.",
-        ),
-        Column(
-            "Capacity",
-            "string",
-            "",
-            "capacity represents the actual resources of the underlying volume.",
-        ),
-        Column(
-            "Access Modes",
-            "string",
-            "",
-            "accessModes contains the actual access modes the volume backing the PVC has. More info:"
-            " https://kubernetes.io/docs/concepts/storage/persistent-volumes#access-modes-1",
-        ),
+        Column("Status", doc="core.v1.PersistentVolumeClaimStatus.phase"),
+        Column("Volume", doc="core.v1.PersistentVolumeClaimSpec.volumeName"),
+        Column("Capacity", doc="core.v1.PersistentVolumeClaimStatus.capacity"),
+        Column("Access Modes", doc="core.v1.PersistentVolumeClaimStatus.accessModes"),
         Column("StorageClass", "string", "", "StorageClass of the pvc"),
         Column("VolumeAttributesClass", "string", "", "VolumeAttributesClass of the pvc"),
-        AGE_TEXT,
-        Column(
-            "VolumeMode",
-            "string",
-            "",
-            "volumeMode defines what type of volume is required by the claim. Value of Filesystem is"
-            " implied when not included in claim spec.",
-            1,
-        ),
+        AGE,
+        Column("VolumeMode", doc="core.v1.PersistentVolumeClaimSpec.volumeMode", priority=1),
     )
 
     def default(self, obj: Object) -> None:

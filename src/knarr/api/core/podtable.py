@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.core.podspec.columns import AGE
 from knarr.api.core.podspec.podlevel import is_sidecar
-from knarr.api.kind import NAME, Column
+from knarr.api.kind import AGE, NAME, Column
 from knarr.api.printing import NONE, age
 from knarr.meta import times
 
@@ -28,40 +27,10 @@ COLUMNS = (
         " container in this pod has restarted.",
     ),
     AGE,
-    Column(
-        "IP",
-        description="podIP address allocated to the pod. Routable at least within the cluster. Empty if not yet"
-        " allocated.",
-        priority=1,
-    ),
-    Column(
-        "Node",
-        description="NodeName indicates in which node this pod is scheduled. If empty, this pod is a candidate"
-        " for scheduling by the scheduler defined in schedulerName. Once this field is set, the"
-        " kubelet for this node becomes responsible for the lifecycle of this pod. This field should"
-        " not be used to express a desire for the pod to be scheduled on a specific node."
-        " https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#nodename",
-        priority=1,
-    ),
-    Column(
-        "Nominated Node",
-        description="nominatedNodeName is set only when this pod preempts other pods on the node, but it cannot"
-        " be scheduled right away as preemption victims receive their graceful termination periods."
-        " This field does not guarantee that the pod will be scheduled on this node. Scheduler may"
-        " decide to place the pod elsewhere if other nodes become available sooner. Scheduler may also"
-        " decide to give the resources on this node to a higher priority pod that is created after"
-        " preemption. As a result, this field may be different than PodSpec.nodeName when the pod is"
-        " scheduled.",
-        priority=1,
-    ),
-    Column(
-        "Readiness Gates",
-        description="If specified, all readiness gates will be evaluated for pod readiness. A pod is ready when"
-        " all its containers are ready AND all conditions specified in the readiness gates have status"
-        ' equal to "True" More info:'
-        " https://git.k8s.io/enhancements/keps/sig-network/580-pod-readiness-gates",
-        priority=1,
-    ),
+    Column("IP", doc="core.v1.PodStatus.podIP", priority=1),
+    Column("Node", doc="core.v1.PodSpec.nodeName", priority=1),
+    Column("Nominated Node", doc="core.v1.PodStatus.nominatedNodeName", priority=1),
+    Column("Readiness Gates", doc="core.v1.PodSpec.readinessGates", priority=1),
 )
 #: what a row of a finished pod carries beside its cells
 CONDITIONS = {

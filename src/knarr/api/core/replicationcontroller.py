@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api.core.podspec import warnings
-from knarr.api.core.podspec.columns import AGE, CONTAINERS, IMAGES, container_cells
+from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells
 from knarr.api.core.podspec.defaults import default_template
 from knarr.api.core.podspec.template import (
     mismatch,
@@ -13,7 +13,7 @@ from knarr.api.core.podspec.template import (
     validate_shared_disks,
     validate_template,
 )
-from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import age, format_labels
 from knarr.meta.fielderrors import FieldError, invalid, required
 
@@ -23,36 +23,13 @@ class ReplicationController(Kind):
     orphans_by_default = True
     columns = (
         NAME,
-        Column(
-            "Desired",
-            "integer",
-            description="Replicas is the number of desired replicas. This is a pointer to distinguish between"
-            " explicit zero and unspecified. Defaults to 1. More info:"
-            " https://kubernetes.io/docs/concepts/workloads/controllers/replicationcontroller#what-is-a-replicationcontroller",
-        ),
-        Column(
-            "Current",
-            "integer",
-            description="Replicas is the most recently observed number of replicas. More info:"
-            " https://kubernetes.io/docs/concepts/workloads/controllers/replicationcontroller#what-is-a-replicationcontroller",
-        ),
-        Column(
-            "Ready",
-            "integer",
-            description="The number of ready replicas for this replication controller.",
-        ),
+        Column("Desired", "integer", doc="core.v1.ReplicationControllerSpec.replicas"),
+        Column("Current", "integer", doc="core.v1.ReplicationControllerStatus.replicas"),
+        Column("Ready", "integer", doc="core.v1.ReplicationControllerStatus.readyReplicas"),
         AGE,
         CONTAINERS,
         IMAGES,
-        Column(
-            "Selector",
-            description="Selector is a label query over pods that should match the Replicas count. If Selector is"
-            " empty, it is defaulted to the labels present on the Pod template. Label keys and values that"
-            " must match in order to be controlled by this replication controller, if empty defaulted to"
-            " labels on Pod template. More info:"
-            " https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors",
-            priority=1,
-        ),
+        Column("Selector", doc="core.v1.ReplicationControllerSpec.selector", priority=1),
     )
 
     def default(self, obj: Object) -> None:

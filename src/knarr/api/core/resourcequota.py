@@ -6,8 +6,7 @@ from typing import Any
 
 from knarr.api import checks, gostruct, printing
 from knarr.api.core import resourcenames
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta.fielderrors import FieldError, invalid, required
 
 COMPUTE = frozenset({"cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"})
@@ -50,7 +49,7 @@ class ResourceQuota(Kind):
             "Limits control the maximum amount of cpu/memory that a container may use independent of"
             " contention on the node.",
         ),
-        AGE_TEXT,
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

@@ -9,8 +9,7 @@ import orjson
 
 from knarr.api import checks, printing
 from knarr.api.core.configmap import DATA_BYTES_MAX, decoded_length, immutable_errors
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import gojson, names
 from knarr.meta.fielderrors import FieldError, invalid, required, too_long
 
@@ -32,23 +31,9 @@ JSON_KEYS = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfi
 class Secret(Kind):
     columns = (
         NAME,
-        Column(
-            "Type",
-            "string",
-            "",
-            "Used to facilitate programmatic handling of secret data. More info:"
-            " https://kubernetes.io/docs/concepts/configuration/secret/#secret-types",
-        ),
-        Column(
-            "Data",
-            "string",
-            "",
-            "Data contains the secret data. Each key must consist of alphanumeric characters, '-', '_'"
-            " or '.'. The serialized form of the secret data is a base64 encoded string, representing"
-            " the arbitrary (possibly non-string) data value here. Described in"
-            " https://tools.ietf.org/html/rfc4648#section-4",
-        ),
-        AGE_TEXT,
+        Column("Type", doc="core.v1.Secret.type"),
+        Column("Data", doc="core.v1.Secret.data"),
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import printing
-from knarr.api.kind import NAME, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Kind, Object
 
 ENFORCE_MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
 
 
 class ServiceAccount(Kind):
-    columns = (NAME, AGE_TEXT)
+    columns = (NAME, AGE)
 
     def prepare_for_create(self, obj: Object) -> None:
         _names_only(obj)

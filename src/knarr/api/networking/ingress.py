@@ -7,8 +7,8 @@ from typing import Any
 from knarr.api import checks, printing
 from knarr.api.core.service import load_balancer_points
 from knarr.api.core.servicevalidation import load_balancer_ingress_errors
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT, NONE
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
+from knarr.api.printing import NONE
 from knarr.meta import addresses, names
 from knarr.meta.fielderrors import FieldError, invalid, not_supported, required
 
@@ -37,7 +37,7 @@ class Ingress(Kind):
         ),
         Column("Address", "string", "", "Address is a list containing ingress points for the load-balancer"),
         Column("Ports", "string", "", "Ports of TLS configurations that open"),
-        AGE_TEXT,
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, printing
-from knarr.api.kind import NAME, Column, Kind, Object
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.networking.ingress import reference_errors
-from knarr.api.printing import AGE_TEXT, NONE
+from knarr.api.printing import NONE
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required, too_long
 
@@ -21,7 +21,7 @@ class IngressClass(Kind):
         NAME,
         Column("Controller", "string", "", "Controller that is responsible for handling this class"),
         Column("Parameters", "string", "", "A reference to a resource with additional parameters"),
-        AGE_TEXT,
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

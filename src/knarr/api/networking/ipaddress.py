@@ -17,13 +17,7 @@ class IPAddress(Kind):
     validate_name = staticmethod(addresses.is_canonical_ip)
     columns = (
         NAME,
-        Column(
-            "ParentRef",
-            "string",
-            "",
-            "ParentRef references the resource that an IPAddress is attached to. An IPAddress must"
-            " reference a parent object.",
-        ),
+        Column("ParentRef", doc="networking.v1.IPAddressSpec.parentRef"),
     )
 
     def default(self, obj: Object) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from knarr.api import checks, printing
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import addresses, labels, names
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 
@@ -21,17 +20,8 @@ class NetworkPolicy(Kind):
     tracks_generation = True
     columns = (
         NAME,
-        Column(
-            "Pod-Selector",
-            "string",
-            "",
-            "podSelector selects the pods to which this NetworkPolicy object applies. The array of"
-            " rules is applied to any pods selected by this field. An empty selector matches all pods"
-            " in the policy's namespace. Multiple network policies can select the same set of pods. In"
-            " this case, the ingress rules for each are combined additively. This field is optional. If"
-            " it is not specified, it defaults to an empty selector.",
-        ),
-        AGE_TEXT,
+        Column("Pod-Selector", doc="networking.v1.NetworkPolicySpec.podSelector"),
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

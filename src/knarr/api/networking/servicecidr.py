@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, gostruct, printing
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import addresses
 from knarr.meta.fielderrors import FieldError, invalid, required
 
@@ -16,15 +15,8 @@ SPEC: gostruct.Shape = (("cidrs", "CIDRs", None),)
 class ServiceCIDR(Kind):
     columns = (
         NAME,
-        Column(
-            "CIDRs",
-            "string",
-            "",
-            'CIDRs defines the IP blocks in CIDR notation (e.g. "192.168.0.0/24" or'
-            ' "2001:db8::/64") from which to assign service cluster IPs. Max of two CIDRs is allowed,'
-            " one of each IP family. This field is immutable.",
-        ),
-        AGE_TEXT,
+        Column("CIDRs", doc="networking.v1.ServiceCIDRSpec.cidrs"),
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

@@ -8,8 +8,7 @@ from knarr.api import checks, printing
 from knarr.api.core import resourcenames
 from knarr.api.core.nodelabels import deprecated_selector_warnings
 from knarr.api.core.podspec import tolerations
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import labels
 from knarr.meta.fielderrors import FieldError, duplicate, required
 
@@ -21,7 +20,7 @@ class RuntimeClass(Kind):
     columns = (
         NAME,
         Column("Handler", "string", "", ""),
-        AGE_TEXT,
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, conditions, gostruct, printing
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import intstr, labels
 from knarr.meta.fielderrors import FieldError, invalid
 
@@ -33,7 +32,7 @@ class PodDisruptionBudget(Kind):
             "",
             "Calculated number of pods that may be disrupted at this time.",
         ),
-        AGE_TEXT,
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

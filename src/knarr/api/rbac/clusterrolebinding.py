@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import printing
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.rbac import policyrules
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError
@@ -19,14 +18,8 @@ class ClusterRoleBinding(Kind):
     allow_create_on_update = True
     columns = (
         NAME,
-        Column(
-            "Role",
-            "string",
-            "",
-            "RoleRef can only reference a ClusterRole in the global namespace. If the RoleRef cannot be"
-            " resolved, the Authorizer must return an error.",
-        ),
-        AGE_TEXT,
+        Column("Role", doc="rbac.v1.ClusterRoleBinding.roleRef", without=" This field is immutable."),
+        AGE,
         Column("Users", "string", "", "Users in the clusterRoleBinding", 1),
         Column("Groups", "string", "", "Groups in the clusterRoleBinding", 1),
         Column("ServiceAccounts", "string", "", "ServiceAccounts in the clusterRoleBinding", 1),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, printing
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta.fielderrors import FieldError, forbidden
 
 POLICIES = ("PreemptLowerPriority", "Never")
@@ -21,31 +20,10 @@ SYSTEM_CLASSES = {
 class PriorityClass(Kind):
     columns = (
         NAME,
-        Column(
-            "Value",
-            "integer",
-            "",
-            "value represents the integer value of this priority class. This is the actual priority"
-            " that pods receive when they have the name of this class in their pod spec.",
-        ),
-        Column(
-            "Global-Default",
-            "boolean",
-            "",
-            "globalDefault specifies whether this PriorityClass should be considered as the default"
-            " priority for pods that do not have any priority class. Only one PriorityClass can be"
-            " marked as `globalDefault`. However, if more than one PriorityClasses exists with their"
-            " `globalDefault` field set to true, the smallest value of such global default"
-            " PriorityClasses will be used as the default priority.",
-        ),
-        AGE_TEXT,
-        Column(
-            "PreemptionPolicy",
-            "string",
-            "",
-            "preemptionPolicy is the Policy for preempting pods with lower priority. One of Never,"
-            " PreemptLowerPriority. Defaults to PreemptLowerPriority if unset.",
-        ),
+        Column("Value", "integer", doc="scheduling.v1.PriorityClass.value"),
+        Column("Global-Default", "boolean", doc="scheduling.v1.PriorityClass.globalDefault"),
+        AGE,
+        Column("PreemptionPolicy", doc="scheduling.v1.PriorityClass.preemptionPolicy"),
     )
 
     def default(self, obj: Object) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 from knarr.api import checks, gostruct, printing
 from knarr.api.core.persistentvolumesource import csi_driver_name_errors
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, duplicate, invalid, required
 
@@ -30,7 +29,7 @@ class CSINode(Kind):
             "",
             "Drivers indicates the number of CSI drivers registered on the node",
         ),
-        AGE_TEXT,
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

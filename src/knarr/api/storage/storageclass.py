@@ -6,8 +6,7 @@ from typing import Any
 
 from knarr.api import checks, printing
 from knarr.api.core.nodelabels import deprecated_label_warning
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.storage import parameters
 from knarr.meta import labels
 from knarr.meta.fielderrors import FieldError, duplicate, required
@@ -23,29 +22,11 @@ BINDING_MODES = ("Immediate", "WaitForFirstConsumer")
 class StorageClass(Kind):
     columns = (
         NAME,
-        Column("Provisioner", "string", "", "provisioner indicates the type of the provisioner."),
-        Column(
-            "ReclaimPolicy",
-            "string",
-            "",
-            "reclaimPolicy controls the reclaimPolicy for dynamically provisioned PersistentVolumes of"
-            " this storage class. Defaults to Delete.",
-        ),
-        Column(
-            "VolumeBindingMode",
-            "string",
-            "",
-            "volumeBindingMode indicates how PersistentVolumeClaims should be provisioned and bound. "
-            " When unset, VolumeBindingImmediate is used. This field is only honored by servers that"
-            " enable the VolumeScheduling feature.",
-        ),
-        Column(
-            "AllowVolumeExpansion",
-            "string",
-            "",
-            "allowVolumeExpansion shows whether the storage class allow volume expand.",
-        ),
-        AGE_TEXT,
+        Column("Provisioner", doc="storage.v1.StorageClass.provisioner"),
+        Column("ReclaimPolicy", doc="storage.v1.StorageClass.reclaimPolicy"),
+        Column("VolumeBindingMode", doc="storage.v1.StorageClass.volumeBindingMode"),
+        Column("AllowVolumeExpansion", doc="storage.v1.StorageClass.allowVolumeExpansion"),
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

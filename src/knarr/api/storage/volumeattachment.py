@@ -7,8 +7,7 @@ from typing import Any
 from knarr.api import checks, gostruct, printing
 from knarr.api.core import persistentvolume
 from knarr.api.core.persistentvolumesource import csi_driver_name_errors
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, required, too_long
 
@@ -40,28 +39,11 @@ class VolumeAttachment(Kind):
     allow_unconditional_update = False
     columns = (
         NAME,
-        Column(
-            "Attacher",
-            "string",
-            "name",
-            "attacher indicates the name of the volume driver that MUST handle this request. This is"
-            " the name returned by GetPluginName().",
-        ),
-        Column(
-            "PV",
-            "string",
-            "",
-            "persistentVolumeName represents the name of the persistent volume to attach.",
-        ),
-        Column("Node", "string", "", "nodeName represents the node that the volume should be attached to."),
-        Column(
-            "Attached",
-            "boolean",
-            "",
-            "attached indicates the volume is successfully attached. This field must only be set by the"
-            " entity completing the attach operation, i.e. the external-attacher.",
-        ),
-        AGE_TEXT,
+        Column("Attacher", format="name", doc="storage.v1.VolumeAttachmentSpec.attacher"),
+        Column("PV", doc="storage.v1.VolumeAttachmentSource.persistentVolumeName"),
+        Column("Node", doc="storage.v1.VolumeAttachmentSpec.nodeName"),
+        Column("Attached", "boolean", doc="storage.v1.VolumeAttachmentStatus.attached"),
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

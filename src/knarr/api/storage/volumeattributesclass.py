@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, printing
-from knarr.api.kind import NAME, Column, Kind, Object
-from knarr.api.printing import AGE_TEXT
+from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.storage import parameters
 from knarr.meta.fielderrors import FieldError
 
@@ -14,8 +13,8 @@ from knarr.meta.fielderrors import FieldError
 class VolumeAttributesClass(Kind):
     columns = (
         NAME,
-        Column("DriverName", "string", "", "Name of the CSI driver This field is immutable."),
-        AGE_TEXT,
+        Column("DriverName", doc="storage.v1.VolumeAttributesClass.driverName"),
+        AGE,
     )
 
     def default(self, obj: Object) -> None:

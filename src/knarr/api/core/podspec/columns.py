@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api.kind import Column
-from knarr.api.printing import AGE_TEXT as AGE
 from knarr.meta.labels import format_label_selector as format_selector
 
-__all__ = ["AGE", "CONTAINERS", "IMAGES", "container_cells", "format_selector"]
+__all__ = ["CONTAINERS", "IMAGES", "container_cells", "format_selector"]
 
 CONTAINERS = Column("Containers", description="Names of each container in the template.", priority=1)
 IMAGES = Column("Images", description="Images referenced by each container in the template.", priority=1)
