@@ -34,6 +34,7 @@ CONTROLLERS: dict[str, str] = {
     "endpoints-controller": "knarr.controllers.endpoints:EndpointsController",
     "endpointslice-controller": "knarr.controllers.endpointslice:EndpointSliceController",
     "endpointslice-mirroring-controller": "knarr.controllers.endpointslicemirroring:EndpointSliceMirroringController",
+    "garbage-collector-controller": "knarr.controllers.garbagecollector:GarbageCollector",
     "namespace-controller": "knarr.controllers.namespace:NamespaceController",
     "root-ca-certificate-publisher-controller": "knarr.controllers.rootca:RootCAPublisher",
     "serviceaccount-controller": "knarr.controllers.serviceaccount:ServiceAccountController",
@@ -41,6 +42,7 @@ CONTROLLERS: dict[str, str] = {
     "job-controller": "knarr.controllers.job:JobController",
     "replicaset-controller": "knarr.controllers.replicaset:ReplicaSetController",
     "replicationcontroller-controller": "knarr.controllers.replicationcontroller:ReplicationControllerController",
+    "statefulset-controller": "knarr.controllers.statefulset:StatefulSetController",
 }
 
 #: makes a client that acts as (user, groups) and signs its writes as a manager

@@ -39,8 +39,9 @@ def pod_prefix(owner_name: str) -> str:
 
 
 def pod_from_template(owner: Any, template: Any, **metadata: Any) -> dict[str, Any]:
-    """A pod in wire form as the template says, controlled by `owner`; more metadata by name (`name`, `labels`...)."""
-    wire = scheme().to_dict(template)
+    """A pod in wire form as the template (a Struct, or in wire form) says, controlled by `owner`; more metadata by
+    name (`name`, `labels`...)."""
+    wire = template if type(template) is dict else scheme().to_dict(template)
     own = wire.get("metadata") or {}
     meta = {"generateName": pod_prefix(meta_of(owner, "name")), "namespace": meta_of(owner, "namespace")}
     meta |= {field: own[field] for field in ("labels", "annotations", "finalizers") if field in own}
