@@ -231,7 +231,7 @@ def _answer(view: View, options: DeleteOptions, obj: Object, removed: bool) -> R
         )
         return Result(encoding.orjson.dumps(success_status(details=details)))
     code = 200
-    if not removed and (options.orphan_dependents is False or options.propagation_policy == "Foreground"):
+    if not removed and options.orphan_dependents is False:
         code = 202
     if view.to_served is not None:
         obj = view.to_served(obj)
