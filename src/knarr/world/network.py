@@ -19,3 +19,15 @@ def advertise_address() -> str:
         except OSError:
             return NO_ADDRESS
     return NO_ADDRESS if address.startswith("127.") else address
+
+
+def can_listen(host: str, port: int) -> bool:
+    """Whether this port is free just now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,5 @@
+"""`python -m knarr.cli`."""
+
+from knarr.cli.main import main
+
+main()
