@@ -13,7 +13,8 @@ from knarr.meta.gofmt import go_plain
 from knarr.registry.custom import jsonpath
 
 Object = dict[str, Any]
-DEFAULT = ({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},)
+AGE_DATE = AGE._replace(type="date")
+DEFAULT = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 INVALID = "<invalid>"
 
 
@@ -21,8 +22,8 @@ class Cells:
     """Rows of one version's table."""
 
     def __init__(self, definitions: Sequence[Object]) -> None:
-        wanted = definitions or DEFAULT
-        shown = [_column(d) for d in definitions] or [AGE._replace(type="date")]
+        wanted = definitions or (DEFAULT,)
+        shown = [_column(d) for d in definitions] or [AGE_DATE]
         self.columns = (NAME, *shown)
         self._finders = [(d["type"], _finder(d["jsonPath"])) for d in wanted]
 
