@@ -155,6 +155,10 @@ class Permit(Protocol):
 
 @runtime_checkable
 class PreBind(Protocol):
+    def waits(self, pod: Any) -> bool:
+        """May `pre_bind` take long for this pod?"""
+        ...
+
     async def pre_bind(self, pod: Any, node: str) -> None:
         """Prepare; an exception puts the pod back into the queue."""
         ...

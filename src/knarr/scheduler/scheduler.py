@@ -52,6 +52,8 @@ USER, MANAGER = "system:kube-scheduler", "kube-scheduler"
 #: how long, and for how many pods, decisions may keep the event loop to themselves
 SLICE_SECONDS, SLICE_PODS = 0.005, 256
 BINDS_PARALLEL, BINDS_WAITING_MAX = 256, 4096
+#: pods that wait for their volumes, or for permission
+WAITING_PARALLEL = 100_000
 #: stands for "no node was there": any new node may help
 ANY_NODE = "*"
 
@@ -93,6 +95,7 @@ class Scheduler:
         self._spread = DefaultSpread(informers)
         self._watching = Watching(self, self.handle, self.queue)
         self._binds = Pipeline("bind", BINDS_PARALLEL, BINDS_WAITING_MAX)
+        self._patient = Pipeline("bind after waiting", WAITING_PARALLEL, WAITING_PARALLEL)
         self._writes = Pipeline("scheduler status", BINDS_PARALLEL)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[Any] | None = None
@@ -118,6 +121,7 @@ class Scheduler:
             await asyncio.gather(self._task, return_exceptions=True)
         self._watching.stop()
         await self._binds.stop()
+        await self._patient.stop()
         await self._writes.stop()
         self._spread.stop()
         for recorder in self.handle.recorders.values():
@@ -291,7 +295,13 @@ class Scheduler:
                 raise
             self._unschedulable(queued, plugins, self._refused(error))
             return
-        self._binds.put(lambda: self._bind(queued, plugins, node))
+        pipeline = self._patient if self._must_wait(pod, plugins) else self._binds
+        pipeline.put(lambda: self._bind(queued, plugins, node))
+
+    @staticmethod
+    def _must_wait(pod: Any, plugins: Framework) -> bool:
+        """For others than the API server: such pods must not stand in the way of the quick ones."""
+        return bool(plugins.permits) or any(p.waits(pod) for p in plugins.pre_binds)
 
     # -- binding -----------------------------------------------------------------------------------------
 

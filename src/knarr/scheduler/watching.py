@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.types import core_v1
+from knarr.api.types import core_v1, storage_v1
 from knarr.client.informer import Handler
 from knarr.scheduler import requests
 from knarr.scheduler.cache.pods import PodRecord
 from knarr.scheduler.handle import Handle
-from knarr.scheduler.queue.events import ASSIGNED_POD, NAMESPACE, NODE, POD, Action, ClusterEvent
+from knarr.scheduler.queue.events import (
+    ASSIGNED_POD,
+    CLAIM,
+    CSI_NODE,
+    NAMESPACE,
+    NODE,
+    POD,
+    STORAGE_CLASS,
+    VOLUME,
+    Action,
+    ClusterEvent,
+)
 from knarr.scheduler.queue.queue import SchedulingQueue
 
 #: pods that have ended hold no resources
@@ -31,8 +42,16 @@ class Watching:
                 self._namespace_added, self._namespace_updated, self._namespace_deleted
             ),
             informers.of(core_v1.Node).add_handler(self._node_added, self._node_updated, self._node_deleted),
+            *(self._watch(kind, resource) for kind, resource in _only_events()),
             informers.of(core_v1.Pod).add_handler(self._pod_added, self._pod_updated, self._pod_deleted),
         ]
+
+    def _watch(self, kind: Any, resource: str) -> Handler:
+        """Objects that plugins read from the informer's store: here they only wake pods."""
+        return self._handle.informers.of(kind).add_handler(
+            lambda new: self._move(ClusterEvent(resource, Action.ADD, None, new)),
+            lambda old, new: self._move(ClusterEvent(resource, Action.UPDATE, old, new)),
+        )
 
     def stop(self) -> None:
         for handler in self._handlers:
@@ -152,6 +171,15 @@ class Watching:
         queued = self._queue.get(pod.metadata.uid)
         if node and queued is not None and not self._handle.nominator.node_of(queued.uid):
             self._handle.nominator.nominate(queued.uid, queued.cls, node)
+
+
+def _only_events() -> tuple[tuple[Any, str], ...]:
+    return (
+        (core_v1.PersistentVolumeClaim, CLAIM),
+        (core_v1.PersistentVolume, VOLUME),
+        (storage_v1.StorageClass, STORAGE_CLASS),
+        (storage_v1.CSINode, CSI_NODE),
+    )
 
 
 def _same_shape(old: Any, new: Any) -> bool:

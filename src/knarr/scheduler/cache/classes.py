@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from knarr.meta.labels import Selector
 from knarr.scheduler import requests, terms
 
-_encode = msgspec.json.encode
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 #: volume sources that plugins look at
 _VOLUMES = ("persistentVolumeClaim", "ephemeral", "gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi")
 
@@ -91,8 +91,8 @@ def class_key(pod: Any, default_spread: Selector | None = None) -> ClassKey:
         # claims of its own, and a node of its own: such pods are few
         (meta.name, spec.resourceClaims) if spec.resourceClaims else None,
         _encode(spec.topologySpreadConstraints) if spec.topologySpreadConstraints else None,
-        # an ephemeral volume's claim bears the pod's name
-        (_encode(volumes), meta.name) if volumes else None,
+        # claims of its own: such a pod is a class of its own
+        (_encode(volumes), meta.uid) if volumes else None,
         default_spread,
     )
 

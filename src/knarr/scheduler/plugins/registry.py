@@ -16,10 +16,14 @@ from knarr.scheduler.plugins.nodename import NodeName
 from knarr.scheduler.plugins.nodeports import NodePorts
 from knarr.scheduler.plugins.noderesources import BalancedAllocation, NodeResourcesFit
 from knarr.scheduler.plugins.nodeunschedulable import NodeUnschedulable
+from knarr.scheduler.plugins.nodevolumelimits import NodeVolumeLimits
 from knarr.scheduler.plugins.podtopologyspread import PodTopologySpread
 from knarr.scheduler.plugins.prioritysort import PrioritySort
 from knarr.scheduler.plugins.schedulinggates import SchedulingGates
 from knarr.scheduler.plugins.tainttoleration import TaintToleration
+from knarr.scheduler.plugins.volumebinding import VolumeBinding
+from knarr.scheduler.plugins.volumerestrictions import VolumeRestrictions
+from knarr.scheduler.plugins.volumezone import VolumeZone
 
 #: makes a plugin from what the scheduler hands to plugins (None for those that need nothing)
 Factory = Callable[[Any], Plugin]
@@ -48,9 +52,38 @@ PURE: dict[str, Factory] = {
     )
 }
 
-DEFAULT: dict[str, Factory] = {
-    **PURE,
+_NEEDING: dict[str, Factory] = {
+    VolumeRestrictions.name: lambda handle: VolumeRestrictions(handle),
+    NodeVolumeLimits.name: lambda handle: NodeVolumeLimits(handle),
+    VolumeBinding.name: lambda handle: VolumeBinding(handle),
+    VolumeZone.name: lambda handle: VolumeZone(handle),
     DynamicResources.name: _plain(DynamicResources),
     DefaultPreemption.name: lambda handle: DefaultPreemption(handle),
     DefaultBinder.name: lambda handle: DefaultBinder(handle.client),
+}
+
+#: by name; the order decides which plugin's reason a node is refused for
+DEFAULT: dict[str, Factory] = {
+    name: {**PURE, **_NEEDING}[name]
+    for name in (
+        "SchedulingGates",
+        "PrioritySort",
+        "NodeUnschedulable",
+        "NodeName",
+        "TaintToleration",
+        "NodeAffinity",
+        "NodePorts",
+        "NodeResourcesFit",
+        "VolumeRestrictions",
+        "NodeVolumeLimits",
+        "VolumeBinding",
+        "VolumeZone",
+        "PodTopologySpread",
+        "InterPodAffinity",
+        "DynamicResources",
+        "DefaultPreemption",
+        "NodeResourcesBalancedAllocation",
+        "ImageLocality",
+        "DefaultBinder",
+    )
 }
