@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from knarr.api.resources import Resource
 from knarr.client.client import Client
 from knarr.client.codec import Partial, Target, codec_of
 from knarr.client.deltafifo import DELETED, REPLACED, SYNC, DeletedFinalStateUnknown, Delta, DeltaFIFO
@@ -74,7 +75,7 @@ class Informer:
         self.indexer = Indexer(indexers)
         self.codec = codec_of(target)
         self._client = client
-        self._target = target
+        self.target = target
         self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
@@ -222,7 +223,7 @@ class Informer:
     def _reflector(self, fifo: DeltaFIFO) -> Reflector:
         return Reflector(
             self._client,
-            self._target,
+            self.target,
             fifo,
             self._namespace,
             self._label_selector,
@@ -320,6 +321,15 @@ class SharedInformers:
             if self._started:
                 informer.start()
         return informer
+
+    def whole(self, resource: Resource) -> list[Target]:
+        """The targets under which all objects of a resource are followed, whatever the version."""
+        return [
+            informer.target
+            for (_, *selection), informer in self._informers.items()
+            if not any(selection)
+            and (informer.codec.resource.group, informer.codec.resource.name) == (resource.group, resource.name)
+        ]
 
     def start(self) -> None:
         self._started = True

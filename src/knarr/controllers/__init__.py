@@ -38,6 +38,7 @@ CONTROLLERS: dict[str, str] = {
     "namespace-controller": "knarr.controllers.namespace:NamespaceController",
     "root-ca-certificate-publisher-controller": "knarr.controllers.rootca:RootCAPublisher",
     "serviceaccount-controller": "knarr.controllers.serviceaccount:ServiceAccountController",
+    "daemonset-controller": "knarr.controllers.daemonset:DaemonSetController",
     "deployment-controller": "knarr.controllers.deployment:DeploymentController",
     "job-controller": "knarr.controllers.job:JobController",
     "replicaset-controller": "knarr.controllers.replicaset:ReplicaSetController",
