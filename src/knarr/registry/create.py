@@ -7,6 +7,7 @@ from typing import Any
 from knarr.meta import errors, objectmeta, times
 from knarr.registry import encoding
 from knarr.registry.context import Request
+from knarr.registry.decode import nullify
 from knarr.registry.hooks import Admission
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View
@@ -28,11 +29,14 @@ async def create(
     storage = view.storage
     place(view, request, obj)
     metadata = obj["metadata"]
+    objectmeta.wipe_system_fields(metadata)
     # The name is drawn before field management and admission see the object, as the API server does.
     generated = objectmeta.ensure_name(metadata, storage.world.chance)
     now = storage.world.clock.now()
     if not applied:
         view.fields.update(None, obj, request.field_manager, request.subresource, times.format(now))
+    if request.empty:
+        nullify(obj, request.empty)
     if view.to_stored is not None:
         obj = view.to_stored(obj)
     kind = storage.kind
@@ -52,7 +56,7 @@ async def create(
                 storage.row.namespaced,
                 view.kind.validate_name,
                 "metadata",
-                kube_finalizers=not view.custom,
+                kube_finalizers=storage.kind.kube_finalizers,
             )
             found += view.kind.validate(obj)
             if found:
@@ -88,6 +92,9 @@ async def _store(view: View, request: Request, obj: Object, generated: bool) -> 
             raise _exists(view, name, metadata, present.kv)
         body = encoding.orjson.dumps(_first_three(view, obj))
         return Result(body, 201, view)
+    if metadata.get("resourceVersion") not in (None, "", "0"):
+        message = "resourceVersion should not be set on objects to be created"
+        raise errors.StatusError(errors.failure(500, "", message))
     value = storage.encode(obj)
     lease = await storage.lease() if storage.lease is not None else 0
     try:

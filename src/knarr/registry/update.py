@@ -13,6 +13,7 @@ from knarr.meta.fielderrors import FieldError
 from knarr.registry import encoding
 from knarr.registry.context import Request
 from knarr.registry.create import create, place
+from knarr.registry.decode import nullify
 from knarr.registry.hooks import Admission
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View
@@ -150,6 +151,8 @@ class _Attempt:
         now = storage.world.clock.now()
         if not self.write.applied:
             view.fields.update(live, new, request.field_manager, request.subresource, times.format(now))
+        if request.empty:
+            nullify(new, request.empty)
         if view.to_stored is not None:
             new = view.to_stored(new)
         self.old, self.new = stored, new
@@ -163,7 +166,7 @@ class _Attempt:
             await self.hook.before_update(request, new, stored)
         self.rules.prepare(new, stored)
         found = objectmeta.validate_update(
-            new["metadata"], stored["metadata"], "metadata", kube_finalizers=not view.custom
+            new["metadata"], stored["metadata"], "metadata", kube_finalizers=storage.kind.kube_finalizers
         )
         found += self.rules.validate(new, stored)
         if found:

@@ -16,6 +16,7 @@ WEBHOOK_PORT = 443
 
 
 class CustomResourceDefinition(Kind):
+    kube_finalizers = False
     tracks_generation = True
     allow_unconditional_update = False
     columns = printing.PLAIN_TABLE

@@ -74,13 +74,9 @@ def _may_repeat(obj: Any, body: bytes) -> bool:
 def _count_keys(value: Any) -> int:
     if value.__class__ is dict:
         return len(value) + sum(
-            _count_keys(item)
-            for item in value.values()
-            if item.__class__ is dict or item.__class__ is list
+            _count_keys(item) for item in value.values() if item.__class__ is dict or item.__class__ is list
         )
-    return sum(
-        _count_keys(item) for item in value if item.__class__ is dict or item.__class__ is list
-    )
+    return sum(_count_keys(item) for item in value if item.__class__ is dict or item.__class__ is list)
 
 
 def whole_numbers(value: Any) -> None:

@@ -146,7 +146,11 @@ class CustomResources:
         await self._write(crd, (decision.names_accepted, decision.established), decision.accepted)
 
     async def _write(
-        self, crd: Object, conditions: tuple[Object, ...], accepted: Object | None = None, release: bool = False
+        self,
+        crd: Object,
+        conditions: tuple[Object, ...],
+        accepted: Object | None = None,
+        release: bool = False,
     ) -> None:
         """Update the status, where that changes anything."""
         new = orjson.loads(orjson.dumps(crd))
@@ -192,11 +196,18 @@ class CustomResources:
             return
         for entry in view.storage.cacher.list():
             request = Request(
-                "delete", "", view.row.group, version, view.row.name, "", entry.namespace, entry.name, LOOPBACK
+                "delete",
+                "",
+                view.row.group,
+                version,
+                view.row.name,
+                "",
+                entry.namespace,
+                entry.name,
+                LOOPBACK,
             )
             try:
                 await delete(view, request, DeleteOptions(), self.registry.admission)
             except StatusError as error:
                 if error.code != 404:
                     raise
-

@@ -19,6 +19,7 @@ class CustomKind(Kind):
     """Made from one version of a definition."""
 
     validate_name = staticmethod(names.is_dns1123_subdomain)
+    kube_finalizers = False
     tracks_generation = True
     allow_unconditional_update = False
 
@@ -146,6 +147,9 @@ class CustomKind(Kind):
 
     def fields(self, obj: Object) -> dict[str, str]:
         return {path: selected(obj, path) for path in self.selectable}
+
+    def unsupported_field(self, field: str) -> str:
+        return f"field label not supported: {field}"
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         return self.table(obj, now)

@@ -32,7 +32,9 @@ def decide(crd: Object, others: Iterable[Object]) -> Decision:
             _set(new, field, wanted.get(field, ""))
     if (wanted.get("shortNames") or []) != (accepted.get("shortNames") or []):
         mine = accepted.get("shortNames") or ()
-        faults = [why for n in wanted.get("shortNames") or () if n not in mine and (why := _taken(n, "", resources))]
+        faults = [
+            why for n in wanted.get("shortNames") or () if n not in mine and (why := _taken(n, "", resources))
+        ]
         if faults:
             reason = "ShortNamesConflict"
             message = faults[0] if len(faults) == 1 else f"[{', '.join(dict.fromkeys(faults))}]"
@@ -72,7 +74,9 @@ def used_names(group: str, others: Iterable[Object]) -> tuple[set[str], set[str]
         if other["spec"]["group"] != group:
             continue
         names = other.get("status", {}).get("acceptedNames") or {}
-        resources.update((names.get("plural", ""), names.get("singular", ""), *(names.get("shortNames") or ())))
+        resources.update(
+            (names.get("plural", ""), names.get("singular", ""), *(names.get("shortNames") or ()))
+        )
         kinds.update((names.get("kind", ""), names.get("listKind", "")))
     return resources - {""}, kinds - {""}
 

@@ -6,20 +6,38 @@ from typing import Any
 
 import orjson
 
+from knarr.api.kind import NAME, Column, Kind
 from knarr.meta import errors, times
 from knarr.meta.managed import ScaleEntries
 from knarr.registry import patch
 from knarr.registry.context import Request
 from knarr.registry.custom import scalepaths
+from knarr.registry.custom.columns import AGE_DATE
 from knarr.registry.custom.views import Definition
 from knarr.registry.operations import Operations, read_write_options
 from knarr.registry.result import Result
 from knarr.registry.storage import View
-from knarr.registry.subresources.scale import SCALE
 from knarr.registry.update import Rules, Write, update
 
 Object = dict[str, Any]
-INT32_MAX = (1 << 31) - 1
+
+
+class _ScaleKind(Kind):
+    """How the Scale of a custom object looks as a table."""
+
+    columns = (
+        NAME,
+        Column("Desired", "integer", "", "Number of desired replicas"),
+        Column("Available", "integer", "", "Number of actual replicas"),
+        AGE_DATE,
+    )
+
+    def cells(self, obj: Object, now: float) -> list[Any]:
+        age = times.age(obj["metadata"].get("creationTimestamp"), now)
+        return [obj["metadata"]["name"], obj["spec"].get("replicas", 0), obj["status"]["replicas"], age]
+
+
+SCALE = _ScaleKind()
 
 
 def register(operations: Operations, definition: Definition) -> None:
@@ -53,7 +71,9 @@ def _scale(obj: Object, paths: Object) -> Object:
     try:
         wanted = scalepaths.integer(obj, paths["specReplicasPath"])
         there = scalepaths.integer(obj, paths["statusReplicasPath"])
-        selector = scalepaths.text(obj, paths["labelSelectorPath"]) if paths.get("labelSelectorPath") else None
+        selector = (
+            scalepaths.text(obj, paths["labelSelectorPath"]) if paths.get("labelSelectorPath") else None
+        )
     except ValueError as error:
         raise errors.internal(str(error)) from None
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -114,7 +134,9 @@ class _Scaling:
     async def _scaled(self, live: Object, make: Any, is_apply: bool) -> Object:
         """The live object with the new number of replicas, and with the owners of that field moved along."""
         api_version = self.view.row.api_version
-        places = {v: tuple(scalepaths.parts_of(p["specReplicasPath"])) for v, p in self.all_paths.items() if p}
+        places = {
+            v: tuple(scalepaths.parts_of(p["specReplicasPath"])) for v, p in self.all_paths.items() if p
+        }
         entries = ScaleEntries(live["metadata"].get("managedFields"), api_version, places)
         before = to_scale(live, self.paths) if self.request.verb != "update" else _scale(live, self.paths)
         if owned := entries.to_scale():

@@ -7,7 +7,14 @@ from typing import Any
 from knarr.meta.gofmt import go_plain
 
 Object = dict[str, Any]
-GO_TYPES = {str: "string", bool: "bool", float: "float64", int: "int64", list: "[]interface {}", dict: "map[string]interface {}"}
+GO_TYPES = {
+    str: "string",
+    bool: "bool",
+    float: "float64",
+    int: "int64",
+    list: "[]interface {}",
+    dict: "map[string]interface {}",
+}
 
 
 def parts_of(path: str) -> list[str]:

@@ -81,7 +81,9 @@ def schema_of(version: Object) -> Object | None:
     return (version.get("schema") or {}).get("openAPIV3Schema")
 
 
-def install(registry: Registry, definition: Definition, created_revision: int, terminating: bool) -> list[View]:
+def install(
+    registry: Registry, definition: Definition, created_revision: int, terminating: bool
+) -> list[View]:
     """Serve all served versions. A watch from before `created_revision` is too old."""
     d = definition
     storage_row = d.row(next(v for v in d.versions if v["name"] == d.storage_version))
