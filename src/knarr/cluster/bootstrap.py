@@ -88,19 +88,38 @@ def _kubernetes_service(address: str, port: int, first_ip: str) -> Iterator[tupl
 
 
 async def write(registry: Registry, wanted: Iterable[tuple[str, str, Object]]) -> None:
-    """Create what is not there yet, all at once: the store commits them together."""
+    """Create what is not there yet, all at once: the store commits them together.
 
-    async def one(group: str, resource: str, obj: Object) -> None:
+    Where this API server listens is brought up to date too: a cluster may go on under another port.
+    """
+
+    async def create(group: str, resource: str, obj: Object) -> None:
         try:
             await registry.create(group, resource, obj)
         except errors.StatusError as error:
             if error.reason != "AlreadyExists":
                 raise
 
-    missing = [
-        one(group, resource, obj)
-        for group, resource, obj in wanted
-        if registry.get(group, resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
-        is None
-    ]
-    await asyncio.gather(*missing)
+    work = []
+    for group, resource, obj in wanted:
+        metadata = obj["metadata"]
+        found = registry.get(group, resource, metadata.get("namespace", ""), metadata["name"])
+        if found is None:
+            work.append(create(group, resource, obj))
+        elif metadata["name"] == "kubernetes" and (group, resource) in WHERE:
+            fields = WHERE[group, resource]
+            if any(found.get(field) != obj.get(field) for field in fields):
+                work.append(registry.update(group, resource, _moved(found, obj, fields)))
+    await asyncio.gather(*work)
+
+
+#: the parts of the `kubernetes` service that say where the API server is
+WHERE: dict[tuple[str, str], tuple[str, ...]] = {
+    ("", "endpoints"): ("subsets",),
+    ("discovery.k8s.io", "endpointslices"): ("endpoints", "ports"),
+}
+
+
+def _moved(found: Object, wanted: Object, fields: tuple[str, ...]) -> Object:
+    """The stored object with the new address and port."""
+    return {**found, **{field: wanted[field] for field in fields}}
