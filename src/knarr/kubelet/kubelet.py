@@ -78,11 +78,11 @@ class Kubelets:
 
     async def start(self) -> None:
         """Register the nodes and begin; returns when all are registered. Raises StatusError."""
-        await self.runtime.start()
         self._pods = self._informers.of(core_v1.Pod)
         if self._own_informers:
             self._informers.start()
         await self._pods.wait_for_sync()
+        await self.runtime.start(pod.metadata.uid for pod in self._pods.indexer.list())
         await asyncio.gather(*(self.add_node(spec) for spec in self._wanted))
         self._handlers.append(
             self._informers.of(core_v1.Node).add_handler(self._network, lambda old, new: self._network(new))
@@ -238,7 +238,8 @@ class Kubelets:
         if worker.finished or worker.status != worker.reported:
             self._statuses.put(worker)
         if wake is not None:
-            self._queue.add_after(uid, wake)
+            # not in this very turn: uvloop's timers for that cannot be compared
+            self._queue.add_after(uid, max(wake, 0.001))
 
 
 def _concerns(old: Any, new: Any, worker: PodWorker) -> bool:

@@ -113,6 +113,7 @@ def plan(
     begun = any(record.last(c.name) is not None for c in spec.containers)
     todo.initialized = begun or _initialized(pod, record, health)
     _plan_init(todo, pod, record, backoffs, health, now)
+    todo.start += [Start(c, 0) for c in spec.ephemeralContainers if record.last(c.name) is None]
     if not todo.initialized:
         return todo
     for container in spec.containers:

@@ -7,7 +7,7 @@ the listener's `changed(uid)`. So one worker, with no task of its own, drives po
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -107,8 +107,8 @@ class Runtime(Protocol):
 
     def listen(self, listener: Listener) -> None: ...
 
-    async def start(self) -> None:
-        """Before the first pod: clear away what an earlier life left behind."""
+    async def start(self, pods: Iterable[str] = ()) -> None:
+        """Before the first pod: clear away what an earlier life left behind. `pods`: uids that still exist."""
         ...
 
     async def stop(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from knarr.api.nodeapi import Exit, LogOptions, NodeError, Terminal
@@ -53,7 +53,7 @@ class SimulatedRuntime:
     def listen(self, listener: Listener) -> None:
         self._listener = listener
 
-    async def start(self) -> None:
+    async def start(self, pods: Iterable[str] = ()) -> None:
         """Nothing was left behind."""
 
     async def stop(self) -> None:
@@ -253,7 +253,7 @@ class SimulatedRuntime:
 
 
 def _containers(pod: Any) -> tuple[Any, ...]:
-    return (*pod.spec.initContainers, *pod.spec.containers)
+    return (*pod.spec.initContainers, *pod.spec.containers, *pod.spec.ephemeralContainers)
 
 
 def _user(pod: Any, container: Any) -> tuple[int, int, tuple[int, ...]]:

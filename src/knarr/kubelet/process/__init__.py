@@ -1,0 +1,1 @@
+"""The process runtime: a pod's containers are processes of this machine."""
