@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from clusters import HOST, ZONE, node, pod
+from .clusters import HOST, ZONE, node, pod
 
 NAMESPACES = {"d": {"team": "a"}, "e": {"team": "b"}}
 RACK = "rack"

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from clusters import HOST, ZONE, SchedulingCluster, scheduling
+from .clusters import HOST, ZONE, SchedulingCluster, scheduling
 
 from knarr.api.types import core_v1
 from knarr.meta import errors

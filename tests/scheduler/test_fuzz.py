@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clusters import node_dict
-from generators import NAMESPACES, make_pod, random_node, template
-from oracle import Oracle
+from .clusters import node_dict
+from .generators import NAMESPACES, make_pod, random_node, template
+from .oracle import Oracle
 
 from knarr.meta.labels import Selector, from_set
 from knarr.scheduler import decide, ranking

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from clusters import HOST, SchedulingCluster, scheduling
+from .clusters import HOST, SchedulingCluster, scheduling
 
 from knarr.api.types import core_v1
 

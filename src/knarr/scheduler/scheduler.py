@@ -169,7 +169,7 @@ class Scheduler:
             self.attempt(queued)
             pods += 1
             if pods >= SLICE_PODS or self.now() - started > SLICE_SECONDS:
-                self.handle.cluster.sweep(len(self.handle.pods))
+                self.handle.cluster.sweep(self.handle.pods.records)
                 await asyncio.sleep(0)
                 await self._binds.room()
                 started, pods = self.now(), 0

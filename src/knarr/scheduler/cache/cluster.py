@@ -110,11 +110,13 @@ class Cluster:
         yield found.namespace, None, None
         yield "", None, None
 
-    def sweep(self, pods: int) -> None:
-        """Drop the classes of which no pod runs, if there are many. `pods`: how many the cluster has."""
-        if len(self._classes) < CLASSES_SPARE_MAX + 2 * pods:
+    def sweep(self, running: Mapping[Any, Any]) -> None:
+        """Drop the classes of which no pod runs, if there are many. `running`: records with `cls`; some may be on
+        nodes that are not here yet."""
+        if len(self._classes) < CLASSES_SPARE_MAX + 2 * len(running):
             return
-        self._classes = {key: c for key, c in self._classes.items() if c.rows}
+        used = {record.cls.id for record in running.values()}
+        self._classes = {key: c for key, c in self._classes.items() if c.id in used}
         self._by_label.clear()
         self._terms_by_label.clear()
         self._drop_counters()

@@ -187,9 +187,10 @@ class SchedulingQueue:
         for group, pods in list(self._groups.items()):
             some = next(iter(pods.values()))
             if self._hint(group[0], group[1], some.cls, event):
-                for queued in list(pods.values()):
+                waking = list(pods.values())
+                for queued in waking:
                     self._wake(queued, now)
-                woken += len(pods) or 1
+                woken += len(waking)
         return woken
 
     def activate(self, uid: str, now: float) -> None:
