@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-from memory_reader import refusal, run
 
 from knarr.admission.attributes import Attributes, Target
 from knarr.admission.bootstrap import bootstrap_objects
@@ -34,6 +33,8 @@ from knarr.admission.storage import (
 from knarr.registry.context import Request, UserInfo
 from knarr.world import World
 from knarr.world.chance import chance
+
+from ..auth.memory_reader import refusal, run
 
 PARITY = Path(__file__).parents[3] / "shared/parity/docs/bootstrap"
 

@@ -1,13 +1,14 @@
 """The pod security standards: every check, labels, warnings. The messages are recorded ones or Kubernetes' own."""
 
 import pytest
-from memory_reader import refusal, run
-from test_admission_plugins import admit, attributes, pod, refused
 
 from knarr.admission.chain import Chain
 from knarr.admission.podsecurity.checks import BASELINE, RESTRICTED, evaluate
 from knarr.admission.podsecurity.plugin import PodSecurity
 from knarr.admission.podsecurity.policy import LATEST, PREFIX, Standard, policy_of
+
+from ..auth.memory_reader import refusal, run
+from .test_admission_plugins import admit, attributes, pod, refused
 
 GOOD = {
     "containers": [

@@ -5,13 +5,14 @@ import asyncio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_reader import HandClock, MemoryReader, refusal, run
-from test_admission_plugins import attributes, claim, container, pod
 
 from knarr.admission.chain import Chain
 from knarr.admission.quota import scopes, usage
 from knarr.admission.quota.plugin import ResourceQuota
 from knarr.meta import errors
+
+from ..auth.memory_reader import HandClock, MemoryReader, refusal, run
+from .test_admission_plugins import attributes, claim, container, pod
 
 CPU_POD = [container("c", {"cpu": "600m"}, {"memory": "500Mi"})]
 

@@ -5,10 +5,11 @@ import copy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kindcases import NOW, Resource
 
 from knarr.api.batch import schedule
 from knarr.api.batch.successpolicy import count_indexes
+
+from .kindcases import NOW, Resource
 
 JOBS = Resource("jobs", "batch")
 CRON = Resource("cronjobs", "batch")

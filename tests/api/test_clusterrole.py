@@ -1,7 +1,8 @@
 """ClusterRole of rbac.authorization.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 CLUSTERROLES = Resource("clusterroles", "rbac.authorization.k8s.io")
 

@@ -1,7 +1,8 @@
 """ClusterRoleBinding of rbac.authorization.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 CLUSTERROLEBINDINGS = Resource("clusterrolebindings", "rbac.authorization.k8s.io")
 

@@ -1,7 +1,8 @@
 """ConfigMap: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import CONFIG_KEY, Resource, without_metadata
+
+from .kindcases import CONFIG_KEY, Resource, without_metadata
 
 CONFIGMAPS = Resource("configmaps")
 

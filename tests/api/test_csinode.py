@@ -1,7 +1,8 @@
 """CSINode of storage.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 CSINODES = Resource("csinodes", "storage.k8s.io")
 

@@ -1,7 +1,8 @@
 """CSIStorageCapacity of storage.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import SUBDOMAIN, Resource, without_metadata
+
+from .kindcases import SUBDOMAIN, Resource, without_metadata
 
 CSISTORAGECAPACITIES = Resource("csistoragecapacities", "storage.k8s.io")
 

@@ -1,7 +1,8 @@
 """Endpoints: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import BAD_IP, LABEL, Resource, without_metadata
+
+from .kindcases import BAD_IP, LABEL, Resource, without_metadata
 
 ENDPOINTS = Resource("endpoints")
 

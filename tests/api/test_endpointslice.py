@@ -1,7 +1,8 @@
 """EndpointSlice of discovery.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import BAD_IP, Resource, without_metadata
+
+from .kindcases import BAD_IP, Resource, without_metadata
 
 ENDPOINTSLICES = Resource("endpointslices", "discovery.k8s.io")
 

@@ -1,7 +1,8 @@
 """Event: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import QUALIFIED, Resource, without_metadata
+
+from .kindcases import QUALIFIED, Resource, without_metadata
 
 EVENTS = Resource("events")
 

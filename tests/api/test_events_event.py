@@ -2,12 +2,13 @@
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from kindcases import Resource, without_metadata
-from strategies import objects
 
 from knarr.api import schema
 from knarr.api.events import event
 from knarr.api.scheme import scheme
+
+from .kindcases import Resource, without_metadata
+from .strategies import objects
 
 EVENTS_V1 = Resource("events", "events.k8s.io")
 

@@ -1,7 +1,8 @@
 """HorizontalPodAutoscaler of autoscaling/v2: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 AUTOSCALERS = Resource("horizontalpodautoscalers", "autoscaling", "v2")
 

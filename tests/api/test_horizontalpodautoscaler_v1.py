@@ -4,9 +4,10 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kindcases import Resource, without_metadata
 
 from knarr.api.autoscaling import conversion
+
+from .kindcases import Resource, without_metadata
 
 AUTOSCALERS = Resource("horizontalpodautoscalers", "autoscaling", "v2")
 AUTOSCALERS_V1 = Resource("horizontalpodautoscalers", "autoscaling")

@@ -1,7 +1,8 @@
 """Ingress of networking.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import BAD_IP, SUBDOMAIN, WILDCARD, Resource, without_metadata
+
+from .kindcases import BAD_IP, SUBDOMAIN, WILDCARD, Resource, without_metadata
 
 INGRESSES = Resource("ingresses", "networking.k8s.io")
 

@@ -1,7 +1,8 @@
 """IngressClass of networking.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 INGRESSCLASSES = Resource("ingressclasses", "networking.k8s.io")
 

@@ -1,7 +1,8 @@
 """IPAddress of networking.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import BAD_IP, SUBDOMAIN, Resource, without_metadata
+
+from .kindcases import BAD_IP, SUBDOMAIN, Resource, without_metadata
 
 IPADDRESSES = Resource("ipaddresses", "networking.k8s.io")
 

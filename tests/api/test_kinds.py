@@ -5,12 +5,13 @@ import copy
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kindcases import CREATED_AT, NOW, Resource
-from strategies import objects
 
 from knarr.api import schema
 from knarr.api.decoding import DecodeError
 from knarr.api.scheme import scheme
+
+from .kindcases import CREATED_AT, NOW, Resource
+from .strategies import objects
 
 RESOURCES = [
     ("services", "", "v1"),

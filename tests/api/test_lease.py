@@ -1,7 +1,8 @@
 """Lease of coordination.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 LEASES = Resource("leases", "coordination.k8s.io")
 

@@ -1,7 +1,8 @@
 """LimitRange: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import QUALIFIED, Resource, without_metadata
+
+from .kindcases import QUALIFIED, Resource, without_metadata
 
 LIMITRANGES = Resource("limitranges")
 

@@ -1,7 +1,8 @@
 """Namespace: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 NAMESPACES = Resource("namespaces")
 

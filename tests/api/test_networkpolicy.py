@@ -1,7 +1,8 @@
 """NetworkPolicy of networking.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import BAD_CIDR, Resource, without_metadata
+
+from .kindcases import BAD_CIDR, Resource, without_metadata
 
 NETWORKPOLICIES = Resource("networkpolicies", "networking.k8s.io")
 

@@ -1,7 +1,8 @@
 """Node: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import BAD_CIDR, LABEL_VALUE, Resource, without_metadata
+
+from .kindcases import BAD_CIDR, LABEL_VALUE, Resource, without_metadata
 
 NODES = Resource("nodes")
 

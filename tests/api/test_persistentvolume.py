@@ -3,7 +3,8 @@
 import copy
 
 import pytest
-from kindcases import CREATED_AT, SUBDOMAIN, Resource, without_metadata
+
+from .kindcases import CREATED_AT, SUBDOMAIN, Resource, without_metadata
 
 PERSISTENTVOLUMES = Resource("persistentvolumes")
 

@@ -1,7 +1,8 @@
 """PersistentVolumeClaim: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import SUBDOMAIN, Resource, without_metadata
+
+from .kindcases import SUBDOMAIN, Resource, without_metadata
 
 CLAIMS = Resource("persistentvolumeclaims")
 

@@ -1,10 +1,11 @@
 """What a pod holds that its author did not say, and what is decided when it is created."""
 
 import pytest
-from kindcases import CREATED_AT, Resource
 
 from knarr.api.core.podspec.images import default_pull_policy
 from knarr.api.core.podspec.qos import qos_class
+
+from .kindcases import CREATED_AT, Resource
 
 PODS = Resource("pods")
 

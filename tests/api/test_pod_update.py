@@ -3,7 +3,8 @@
 import copy
 
 import pytest
-from kindcases import CREATED_AT, NOW, Resource
+
+from .kindcases import CREATED_AT, NOW, Resource
 
 PODS = Resource("pods")
 BODY = {

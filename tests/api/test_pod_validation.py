@@ -1,7 +1,8 @@
 """What pods may not say, and the words for it."""
 
 import pytest
-from kindcases import Resource
+
+from .kindcases import Resource
 
 PODS = Resource("pods")
 LABEL = (

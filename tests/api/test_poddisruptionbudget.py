@@ -1,7 +1,8 @@
 """PodDisruptionBudget of policy/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import LABEL_VALUE, PERCENT, QUALIFIED, Resource, without_metadata
+
+from .kindcases import LABEL_VALUE, PERCENT, QUALIFIED, Resource, without_metadata
 
 PODDISRUPTIONBUDGETS = Resource("poddisruptionbudgets", "policy")
 

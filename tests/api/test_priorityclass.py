@@ -1,7 +1,8 @@
 """PriorityClass of scheduling.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 PRIORITYCLASSES = Resource("priorityclasses", "scheduling.k8s.io")
 

@@ -1,7 +1,8 @@
 """ResourceQuota: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 RESOURCEQUOTAS = Resource("resourcequotas")
 

@@ -1,7 +1,8 @@
 """Role of rbac.authorization.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 ROLES = Resource("roles", "rbac.authorization.k8s.io")
 

@@ -1,7 +1,8 @@
 """RoleBinding of rbac.authorization.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import SUBDOMAIN, Resource, without_metadata
+
+from .kindcases import SUBDOMAIN, Resource, without_metadata
 
 ROLEBINDINGS = Resource("rolebindings", "rbac.authorization.k8s.io")
 

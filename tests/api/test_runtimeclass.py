@@ -1,7 +1,8 @@
 """RuntimeClass of node.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import LABEL, Resource, without_metadata
+
+from .kindcases import LABEL, Resource, without_metadata
 
 RUNTIMECLASSES = Resource("runtimeclasses", "node.k8s.io")
 

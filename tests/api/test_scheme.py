@@ -6,12 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import ValidationError
-from strategies import objects
 
 from knarr.api import schema
 from knarr.api.scheme import CustomObject, KubeObject, Strictness, evolve, scheme
 from knarr.api.types import apps_v1, autoscaling_v2, core_v1, meta_v1, rbac_v1
 from knarr.meta.quantity import Quantity
+
+from .strategies import objects
 
 POD = "io.k8s.api.core.v1.Pod"
 CRD = schema.EXT + "CustomResourceDefinition"

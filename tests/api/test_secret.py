@@ -1,7 +1,8 @@
 """Secret: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import CONFIG_KEY, Resource, without_metadata
+
+from .kindcases import CONFIG_KEY, Resource, without_metadata
 
 SECRETS = Resource("secrets")
 

@@ -3,9 +3,10 @@
 import copy
 
 import pytest
-from kindcases import BAD_CIDR, BAD_IP, LABEL, QUALIFIED, SUBDOMAIN, Resource, without_metadata
 
 from knarr.api.core import serviceaddresses
+
+from .kindcases import BAD_CIDR, BAD_IP, LABEL, QUALIFIED, SUBDOMAIN, Resource, without_metadata
 
 SERVICES = Resource("services")
 

@@ -1,7 +1,8 @@
 """ServiceAccount: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 SERVICEACCOUNTS = Resource("serviceaccounts")
 

@@ -1,7 +1,8 @@
 """ServiceCIDR of networking.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import Resource, without_metadata
+
+from .kindcases import Resource, without_metadata
 
 SERVICECIDRS = Resource("servicecidrs", "networking.k8s.io")
 

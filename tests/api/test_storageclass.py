@@ -1,7 +1,8 @@
 """StorageClass of storage.k8s.io/v1: defaults, rules, updates, table."""
 
 import pytest
-from kindcases import QUALIFIED, Resource, without_metadata
+
+from .kindcases import QUALIFIED, Resource, without_metadata
 
 STORAGECLASSES = Resource("storageclasses", "storage.k8s.io")
 

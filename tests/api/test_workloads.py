@@ -3,9 +3,10 @@
 import copy
 
 import pytest
-from kindcases import NOW, Resource
 
 from knarr.api.apps import scale
+
+from .kindcases import NOW, Resource
 
 TEMPLATE = {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}}
 SELECTOR = {"matchLabels": {"app": "x"}}

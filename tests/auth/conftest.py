@@ -1,5 +1,6 @@
 import pytest
-from memory_reader import HandClock, MemoryReader
+
+from .memory_reader import HandClock, MemoryReader
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Nobody grants what he does not hold; the messages are recorded ones."""
 
 import pytest
-from memory_reader import refusal, run
-from test_auth_rbac import binding, put, role, rule
 
 from knarr.admission.attributes import Attributes, Target
 from knarr.auth import bootstrap
@@ -10,6 +8,9 @@ from knarr.auth.authorize import Authorizers
 from knarr.auth.escalation import EscalationGuard
 from knarr.auth.rbac import GROUP, RBAC
 from knarr.registry.context import Request, UserInfo
+
+from .memory_reader import refusal, run
+from .test_auth_rbac import binding, put, role, rule
 
 JANE = UserInfo("jane", groups=("system:authenticated",))
 START = 'user "jane" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n'

@@ -4,8 +4,6 @@ import base64
 
 import orjson
 import pytest
-from memory_reader import refusal, run
-from test_auth_rbac import binding, put, role, rule
 
 from knarr.auth import discovery, jwt
 from knarr.auth.authenticate import CACHE_SECONDS, Authenticator, bearer_token, websocket_token
@@ -24,6 +22,9 @@ from knarr.auth.tokens import ISSUER, TokenIssuer
 from knarr.meta.errors import StatusError
 from knarr.registry.context import ANONYMOUS, Request, UserInfo
 from knarr.world.chance import chance
+
+from .memory_reader import refusal, run
+from .test_auth_rbac import binding, put, role, rule
 
 SIGNER = jwt.Signer.of(Key.draw(chance(1)))
 POD = {

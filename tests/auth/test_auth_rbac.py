@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_reader import MemoryReader, refusal, run
 
 from knarr.auth import bootstrap
 from knarr.auth.aggregation import reconcile
 from knarr.auth.authorize import Authorizers, Decision
 from knarr.auth.rbac import GROUP, RBAC
 from knarr.registry.context import Request, UserInfo
+
+from .memory_reader import MemoryReader, refusal, run
 
 PARITY = Path(__file__).parents[3] / "shared/parity/docs/bootstrap"
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
-from fakeapi import FakeAPI
 
 from knarr.client.client import Client
 from knarr.client.inprocess import InProcess
 from knarr.world import LoopClock, World, chance
 from knarr.world.loop import VirtualLoop
+
+from .fakeapi import FakeAPI
 
 EPOCH = 1_800_000_000.0
 

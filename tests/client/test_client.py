@@ -6,7 +6,6 @@ import asyncio
 import json
 
 import pytest
-from fakeapi import PODS, pod
 
 from knarr.client.client import Client, is_conflict, is_not_found, namespace_terminating
 from knarr.client.codec import Partial, resource_of
@@ -14,6 +13,8 @@ from knarr.client.http import path_of
 from knarr.client.inprocess import InProcess
 from knarr.client.ratelimit import TokenBucket
 from knarr.meta.errors import StatusError, failure
+
+from .fakeapi import PODS, pod
 
 APPLY = "application/apply-patch+yaml"
 DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "n"}}

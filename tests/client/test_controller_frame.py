@@ -7,7 +7,6 @@ import json
 import logging
 
 import pytest
-from fakeapi import PODS, pod
 
 from knarr.api.scheme import evolve
 from knarr.api.types import apps_v1, core_v1, meta_v1
@@ -18,6 +17,8 @@ from knarr.client.expectations import Expectations
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key, controller_ref
 from knarr.meta import errors
+
+from .fakeapi import PODS, pod
 
 
 class Scripted(Controller):

@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from fakeapi import PODS
 
 from knarr.client.client import Client
 from knarr.client.http import HTTP, _split
 from knarr.client.informer import Informer
 from knarr.client.kubeconfig import Access
 from knarr.meta.errors import StatusError, failure, too_many_requests
+
+from .fakeapi import PODS
 
 
 class Server:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 
 import pytest
-from fakeapi import EVENTS, PODS, FakeAPI, FakeEntry, OnlyWatches, pod
 
 from knarr.api.types import core_v1
 from knarr.client.client import Client
@@ -15,6 +14,8 @@ from knarr.client.indexer import BY_CONTROLLER, controller_index
 from knarr.client.informer import Informer, SharedInformers
 from knarr.client.inprocess import InProcess
 from knarr.meta import errors
+
+from .fakeapi import EVENTS, PODS, FakeAPI, FakeEntry, OnlyWatches, pod
 
 
 class Told:

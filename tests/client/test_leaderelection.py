@@ -6,13 +6,14 @@ import asyncio
 import json
 
 import pytest
-from fakeapi import LEASES
 
 from knarr.client.client import Client
 from knarr.client.inprocess import InProcess
 from knarr.client.leaderelection import LeaderElector
 from knarr.meta import errors
 from knarr.world import World, chance
+
+from .fakeapi import LEASES
 
 
 class Stage:

@@ -6,12 +6,13 @@ import asyncio
 import json
 
 import pytest
-from fakeapi import EVENTS, pod
 
 from knarr.client.client import Client
 from knarr.client.events import COMBINED, QUEUE_EVENTS_MAX, EventCorrelator, EventRecorder, SeriesRecorder
 from knarr.client.inprocess import InProcess
 from knarr.meta import errors
+
+from .fakeapi import EVENTS, pod
 
 
 @pytest.fixture

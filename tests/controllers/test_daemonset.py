@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cluster, image, workload
 
 from knarr.api.scheme import scheme
 from knarr.api.types import apps_v1, core_v1
 from knarr.controllers.daemonset.eligibility import Verdict, compiled
 from knarr.controllers.daemonset.newpods import for_node, target_node
 from knarr.controllers.daemonset.planning import Look, keep, status_of, update
+
+from .conftest import Cluster, image, workload
 
 DS = "daemonset-controller"
 NOW = 1_000_000.0

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cluster, image, workload
 
 from knarr.api.scheme import scheme
 from knarr.api.types import apps_v1, core_v1
 from knarr.controllers.conditions import find
 from knarr.controllers.deployment import revisions, sizes, status
 from knarr.controllers.hashing import fnv1a32, safe_encode, template_hash
+
+from .conftest import Cluster, image, workload
 
 NAMES = ("deployment-controller", "replicaset-controller")
 NOW = 1_000_000.0

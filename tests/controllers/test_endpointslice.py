@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,8 @@ from knarr.controllers.endpointslice.desired import hints, identity
 from knarr.controllers.endpointslice.reconcile import Plan, plan
 from knarr.controllers.endpointslice.tracker import SliceTracker
 from knarr.controllers.servicepods import TriggerTimes, facts
+
+from .conftest import Cluster
 
 SLICES, ENDPOINTS = "endpointslice-controller", "endpoints-controller"
 MIRROR = "endpointslice-mirroring-controller"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cluster, workload
 
 from knarr.api.types import apps_v1, core_v1
 from knarr.client.client import is_not_found
@@ -21,6 +20,8 @@ from knarr.controllers.garbagecollector.decide import (
 )
 from knarr.controllers.garbagecollector.graph import Graph, Item, unblocked
 from knarr.meta.errors import StatusError
+
+from .conftest import Cluster, workload
 
 GC = "garbage-collector-controller"
 SOLID, DANGLING, WAITING = Owner.SOLID, Owner.DANGLING, Owner.WAITING

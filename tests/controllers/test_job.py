@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cluster, workload
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,8 @@ from knarr.controllers.conditions import find
 from knarr.controllers.job import indexes
 from knarr.controllers.job.failures import Record, delay
 from knarr.controllers.job.policies import match_failure, match_success
+
+from .conftest import Cluster, workload
 
 JOB = "job-controller"
 NEVER = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "registry.example/app:1"}]}}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cluster
 
 from knarr.api.scheme import scheme
 from knarr.api.types import core_v1
@@ -13,6 +12,8 @@ from knarr.client.client import is_not_found
 from knarr.controllers.namespace import GOOD, Sweep, conditions_after, grace_left, problems
 from knarr.controllers.rootca import DESCRIPTION, DESCRIPTION_KEY
 from knarr.meta.errors import StatusError
+
+from .conftest import Cluster
 
 NAMESPACES = "namespace-controller"
 ACCOUNTS = "serviceaccount-controller"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import TEMPLATE, Cluster, workload
 
 from knarr.api.scheme import scheme
 from knarr.api.types import apps_v1, core_v1
 from knarr.controllers.pods import deletion_cost, worth_keeping
+
+from .conftest import TEMPLATE, Cluster, workload
 
 RS = "replicaset-controller"
 RC = "replicationcontroller-controller"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Cluster, image, workload
 
 from knarr.api.scheme import scheme
 from knarr.api.types import apps_v1, core_v1
 from knarr.controllers.statefulset import retention
 from knarr.controllers.statefulset.planning import Revisions, plan, revision_for
+
+from .conftest import Cluster, image, workload
 
 SS = "statefulset-controller"
 NOW = 1_000_000.0

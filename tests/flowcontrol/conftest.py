@@ -1,11 +1,7 @@
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "auth"))
-
-from memory_reader import HandClock, MemoryReader
+from ..auth.memory_reader import HandClock, MemoryReader
 
 
 @pytest.fixture

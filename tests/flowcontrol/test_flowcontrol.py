@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_reader import LoopClock, MemoryReader, run
 
 from knarr.flowcontrol.bootstrap import bootstrap_objects, dangling
 from knarr.flowcontrol.borrowing import Claim, current_limits, nominal_limits
@@ -16,6 +15,8 @@ from knarr.flowcontrol.controller import GROUP, PATIENCE_SECONDS, FlowController
 from knarr.flowcontrol.fairqueue import FairQueues, Rejected, Shape, deal
 from knarr.meta.errors import StatusError
 from knarr.registry.context import Request, UserInfo
+
+from ..auth.memory_reader import LoopClock, MemoryReader, run
 
 PARITY = Path(__file__).parents[3] / "shared/parity/docs/bootstrap"
 

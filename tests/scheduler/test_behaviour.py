@@ -6,11 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from .clusters import HOST, ZONE, SchedulingCluster, scheduling
 
 from knarr.api.types import core_v1
 from knarr.meta import errors
 from knarr.scheduler.profiles import Profile
+
+from .clusters import HOST, ZONE, SchedulingCluster, scheduling
 
 TAIL = "no new claims to deallocate, preemption: 0/{n} nodes are available: {n} {why}."
 HOPELESS = "Preemption is not helpful for scheduling"

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from test_fuzz import World
+
+from .test_fuzz import World
 
 HERE = Path(__file__).parent
 

@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from .clusters import node_dict
-from .generators import NAMESPACES, make_pod, random_node, template
-from .oracle import Oracle
 
 from knarr.meta.labels import Selector, from_set
 from knarr.scheduler import decide, ranking
@@ -20,6 +17,10 @@ from knarr.scheduler.decide import NO_NODE, Decider
 from knarr.scheduler.diagnosis import diagnose
 from knarr.scheduler.framework import Framework
 from knarr.scheduler.plugins.registry import PURE
+
+from .clusters import node_dict
+from .generators import NAMESPACES, make_pod, random_node, template
+from .oracle import Oracle
 
 STEPS = 60
 

@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from .clusters import HOST, ZONE, node, pod
-from .generators import NAMESPACES, make_pod, random_node, template
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from .oracle import Oracle
 
 from knarr.meta.labels import from_set
 from knarr.scheduler import requests
@@ -23,6 +20,10 @@ from knarr.scheduler.plugins.noderesources import BalancedAllocation, NodeResour
 from knarr.scheduler.plugins.registry import PURE
 from knarr.scheduler.plugins.tainttoleration import tolerates
 from knarr.scheduler.queue.events import ASSIGNED_POD, NODE, Action, ClusterEvent
+
+from .clusters import HOST, ZONE, node, pod
+from .generators import NAMESPACES, make_pod, random_node, template
+from .oracle import Oracle
 
 seeds = st.randoms(use_true_random=False)
 few = settings(max_examples=60, deadline=None)

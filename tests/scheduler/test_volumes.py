@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from .clusters import HOST, SchedulingCluster, scheduling
 
 from knarr.api.types import core_v1
+
+from .clusters import HOST, SchedulingCluster, scheduling
 
 TAIL = "no new claims to deallocate, preemption: 0/{n} nodes are available: {n} Preemption is not helpful for scheduling."
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from managed_shapes import DEFINITIONS, flatten, specs, steady, thing
 
 from knarr.meta.errors import StatusError
 from knarr.meta.managed import (
@@ -20,6 +19,8 @@ from knarr.meta.managed import (
     schema_of,
     schema_of_crd,
 )
+
+from .managed_shapes import DEFINITIONS, flatten, specs, steady, thing
 
 EARLY, NOW, LATE = "2020-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"
 MANAGER = FieldManager(

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from managed_shapes import DEFINITIONS, flatten, specs, steady
 
 from knarr.meta.managed import UNTYPED, elements, fieldset, schema_of, schema_of_crd
 from knarr.meta.managed.node import Findings, ItemError
+
+from .managed_shapes import DEFINITIONS, flatten, specs, steady
 
 SPEC = schema_of(DEFINITIONS, "Spec").root
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from managed_shapes import steady
 
 from knarr.meta.managed import elements, fieldset
+
+from .managed_shapes import steady
 
 path_elements = st.sampled_from(["f:a", "f:b", 'k:{"n":1}', 'k:{"n":10}', 'v:"x"', "i:0"])
 path_sets = st.frozensets(st.lists(path_elements, min_size=1, max_size=3).map(tuple), max_size=8)

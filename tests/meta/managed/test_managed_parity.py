@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from managed_replay import SCENARIOS, Replay, Step, owners, run
 
 from knarr.meta.managed import elements, fieldset
+
+from .managed_replay import SCENARIOS, Replay, Step, owners, run
 
 pytestmark = pytest.mark.skipif(
     not SCENARIOS.is_dir(), reason="the recordings (../shared/parity) are not here"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from managed_shapes import DEFINITIONS
 
 from knarr.api.schema import definition_of, definitions
 from knarr.meta.managed import schema_of, schema_of_crd
 from knarr.meta.managed.maps import MapNode
 from knarr.meta.managed.node import Leaf
 from knarr.meta.managed.schema import zero_of
+
+from .managed_shapes import DEFINITIONS
 
 
 def node_at(name: str, *path: str):

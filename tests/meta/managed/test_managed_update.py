@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from managed_shapes import DEFINITIONS, specs, steady, thing
 
 from knarr.meta.managed import (
     UNTYPED,
@@ -20,6 +19,8 @@ from knarr.meta.managed import (
     schema_of_crd,
     validate_manager,
 )
+
+from .managed_shapes import DEFINITIONS, specs, steady, thing
 
 EARLY, NOW, LATE = "2020-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"
 THING = schema_of(DEFINITIONS, "Thing")
