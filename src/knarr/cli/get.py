@@ -134,9 +134,10 @@ class _Asking:
 
     def pages(self, target: Target, accept: str, more: dict[str, str]) -> Any:
         """The answers that together are the target: one object, or the pages of a list."""
-        path = target.type.path(self.namespace, target.name)
+        namespace = target.namespace or self.namespace
+        path = target.type.path(namespace, target.name)
         if target.name:
-            if target.type.namespaced and not self.namespace:
+            if target.type.namespaced and not namespace:
                 raise say.Failure("a resource cannot be retrieved by name across all namespaces", 2)
             yield self.server.get(path, more, accept)
             return

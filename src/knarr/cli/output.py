@@ -83,18 +83,10 @@ def name_of(type_: Type | None, obj: dict[str, Any]) -> str:
 
 
 def to_yaml(document: Any) -> str:
-    """With sorted keys and text of several lines as a block, as kubectl writes it."""
-    import yaml
+    """As kubectl writes it."""
+    from knarr.apiserver.yamltext import dump
 
-    class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-        pass
-
-    def text(dumper: Any, value: str) -> Any:
-        block = "\n" in value and not any(line.endswith(" ") for line in value.split("\n"))
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if block else None)
-
-    Dumper.add_representer(str, text)
-    return yaml.dump(document, Dumper=Dumper, default_flow_style=False, width=2**20, allow_unicode=True)
+    return dump(document).decode()
 
 
 def errors_of(errors: Sequence[Exception]) -> int:

@@ -55,6 +55,8 @@ class Target:
 
     type: Type
     name: str = ""
+    #: of a manifest that names its own
+    namespace: str = ""
 
 
 class Types:
@@ -69,6 +71,10 @@ class Types:
             for path in ("/api", "/apis"):
                 self._all += _types(self._server.get(path, accept=AGGREGATED))
         return self._all
+
+    def forget(self) -> None:
+        """Ask again: something new was defined."""
+        self._all = []
 
     def find(self, text: str) -> Type:
         """By plural, singular, short name or kind, with or without `.group` or `.version.group`."""
