@@ -132,17 +132,36 @@ def facts_of(how, schema, required, default):
         yield "default=" + json.dumps(default)
 
 
-def declared_order(name, properties, messages):
-    """Field names by their protobuf numbers (nearly Go's order), embedded structs opened; kind and apiVersion first."""
-    order = ["kind", "apiVersion"]
-    package = name.rpartition(".")[0]
-    for _, field, type_, _ in messages.get(name.replace("io.k8s.", "k8s.io.", 1), ()):
+#: what Go declares in another order than the numbers of its protobuf messages
+NUMBERED_OTHERWISE = ("OwnerReference", "ListOptions", "AdmissionRequest", "APIResource")
+TYPE_META = ["kind", "apiVersion"]
+
+
+def declared_order(name, properties, messages, within=()):
+    """Field names by their protobuf numbers (nearly Go's order), embedded structs opened; kind and apiVersion first
+    where they are not numbered themselves."""
+    package, _, kind = name.rpartition(".")
+    order = []
+    # Go's packages have an underscore for the hyphen.
+    for _, field, type_, _ in messages.get(name.replace("io.k8s.", "k8s.io.", 1).replace("-", "_"), ()):
         field = field[:1].lower() + field[1:]
         if field in properties:
             order.append(field)
-        elif type_[:1].isupper():
-            order += declared_order(f"{package}.{type_}", properties, messages)[2:]
-    return order
+        elif f"${field}" in properties:
+            order.append(f"${field}")
+        elif f"x-{field[2:].replace('_', '-')}" in properties:
+            order.append(f"x-{field[2:].replace('_', '-')}")
+        elif type_[:1].isupper() and type_ not in (*within, kind):
+            order += [
+                f
+                for f in declared_order(f"{package}.{type_}", properties, messages, (*within, kind))
+                if f not in TYPE_META
+            ]
+    if kind == "OwnerReference":
+        return ["apiVersion", *(field for field in order if field != "apiVersion")]
+    if kind in NUMBERED_OTHERWISE:
+        return [*TYPE_META, *(field for field in order if field not in TYPE_META)]
+    return [*(field for field in TYPE_META if field not in order), *order]
 
 
 def sort_fields(name, properties, messages):

@@ -8,7 +8,7 @@ import orjson
 
 from knarr.api.catalog import BY_GVK
 from knarr.api.decoding import DecodeError
-from knarr.api.scheme import Strictness, scheme
+from knarr.api.scheme import Strictness, has_duplicates, scheme
 from knarr.meta import errors, gojson
 from knarr.registry.context import Request
 from knarr.registry.storage import Object, View
@@ -19,6 +19,9 @@ ACCEPTED = ("application/json", YAML, PROTOBUF)
 STILL_READ = {"Eviction": (("policy/v1beta1", "Eviction"),)}
 #: where the API server's own scheme lives, as its messages name it
 SCHEME = 'scheme "pkg/api/legacyscheme/scheme.go:30"'
+
+#: versions that are not served any more, but that the API server can still read
+STILL_KNOWN = frozenset({("apiextensions.k8s.io", "v1beta1", "CustomResourceDefinition")})
 
 
 def unsupported(custom: bool = False) -> errors.StatusError:
@@ -35,12 +38,13 @@ class Decoder:
         """The object of a POST or PUT, defaulted. Raises 400, 415."""
         if content_type == PROTOBUF and not view.custom:
             return self._protobuf(view, body)
+        found: list[str] = []
         if content_type == YAML:
-            body = from_yaml(view, body)
+            body, found = from_yaml(view, body)
         elif content_type != "application/json":
             raise unsupported(view.custom)
         if view.normalize is not None:
-            return self._custom(view, request, body)
+            return self._custom(view, request, body, found)
         try:
             obj, findings = scheme().decode_object(
                 view.definition, body, Strictness(request.field_validation)
@@ -57,7 +61,8 @@ class Decoder:
             or obj.get("apiVersion", view.row.api_version) != view.row.api_version
         ):
             check_type(view, (obj.get("apiVersion", ""), obj.get("kind", "")), body)
-        self._report(view, request, findings, obj)
+        self._report(view, request, found + findings, obj)
+        request.empty = empty_lists(body, obj)
         return self._finish(view, obj)
 
     def _protobuf(self, view: View, body: bytes) -> Object:
@@ -72,15 +77,14 @@ class Decoder:
         obj, _ = scheme().normalize(view.definition, raw, Strictness.IGNORE)
         return self._finish(view, obj)
 
-    def normalize(self, view: View, request: Request, new: Any, quietly: bool = False) -> Object:
-        """An object that a patch made of a live one. Raises ValueError with Go's words for a wrong type."""
+    def patched(self, view: View, request: Request, new: Any) -> tuple[Object, list[str]]:
+        """(an object that a patch made of a live one, what strict decoding finds). Raises ValueError with Go's words
+        for a wrong type."""
         if view.normalize is not None:
             obj, findings = view.normalize(new)
         else:
             obj, findings = scheme().normalize(view.definition, new)
-        if not quietly:
-            self._report(view, request, findings, obj)
-        return self._finish(view, obj)
+        return self._finish(view, obj), findings
 
     def check_patched_type(self, view: View, new: Any) -> None:
         """A patch may not make another kind of an object. Raises ValueError with the decoder's words."""
@@ -98,10 +102,7 @@ class Decoder:
 
     def applied(self, view: View, request: Request, body: bytes) -> Object:
         """The configuration of a server-side apply: checked, but neither defaulted nor normalised."""
-        try:
-            config = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            config = _load_yaml_patch(body)
+        config = self._loaded(request, body)
         if config is None:
             return {}
         if not isinstance(config, dict):
@@ -111,7 +112,23 @@ class Decoder:
             )
         return config
 
-    def _custom(self, view: View, request: Request, body: bytes) -> Object:
+    def _loaded(self, request: Request, body: bytes) -> Any:
+        """An apply's body: YAML, of which JSON is a part. Repeated keys are warned of, or refused under Strict."""
+        try:
+            config = orjson.loads(body)
+            if request.field_validation == "Ignore" or not has_duplicates(body):
+                return config
+        except orjson.JSONDecodeError:
+            pass
+        document = _load_yaml_patch(body)
+        if document.duplicates and request.field_validation == "Strict":
+            raise errors.bad_request(
+                f"error strict decoding YAML: error converting YAML to JSON: {document.complaint}"
+            )
+        warn_of(request, [document.complaint] if document.duplicates else [])
+        return document.value
+
+    def _custom(self, view: View, request: Request, body: bytes, found: list[str]) -> Object:
         assert view.normalize is not None
         check_syntax(view, body)
         obj, findings = view.normalize.read(body, request.field_validation != "Ignore")
@@ -134,27 +151,76 @@ class Decoder:
                 f'{kind} in version "{view.row.version}" cannot be handled as a {view.row.kind}:'
                 f" strict decoding error: {', '.join(findings)}"
             )
-        for text in findings:
+        warn_of(request, findings)
+
+
+def warn_of(request: Request, findings: list[str]) -> None:
+    """What the strict decoder found as warnings; the YAML reader's lines one by one."""
+    if request.field_validation != "Warn":
+        return
+    for text in findings:
+        if text.startswith("yaml: unmarshal errors:"):
+            for line in text.splitlines()[1:]:
+                request.warn(line.strip())
+        else:
             request.warn(text)
 
 
-def from_yaml(view: View, body: bytes) -> bytes:
-    """The first document as JSON. Raises 400."""
+def empty_lists(body: bytes, obj: Object) -> list[tuple[str | int, ...]]:
+    """Where a body has `[]` for a list that Go writes as null when it is absent. In `obj` they become `[]` again: who
+    sent one owns it (managedFields), though it is stored as null."""
+    if b"[]" not in body:
+        return []
+    found: list[tuple[str | int, ...]] = []
+    _restore_empty(orjson.loads(body), obj, (), found)
+    return found
+
+
+def _restore_empty(
+    raw: Any, obj: Any, path: tuple[str | int, ...], found: list[tuple[str | int, ...]]
+) -> None:
+    if isinstance(raw, dict) and isinstance(obj, dict):
+        for key, value in raw.items():
+            if value == [] and key in obj and obj[key] is None:
+                obj[key] = []
+                found.append((*path, key))
+            elif value and key in obj:
+                _restore_empty(value, obj[key], (*path, key), found)
+    elif isinstance(raw, list) and isinstance(obj, list) and len(raw) == len(obj):
+        for index, value in enumerate(raw):
+            _restore_empty(value, obj[index], (*path, index), found)
+
+
+def nullify(obj: Object, paths: list[tuple[str | int, ...]]) -> None:
+    """The reverse of `empty_lists`, once field management has seen the object."""
+    for *parents, last in paths:
+        here: Any = obj
+        for part in parents:
+            here = here[part]
+        if here.get(last) == []:
+            here[last] = None
+
+
+def from_yaml(view: View, body: bytes) -> tuple[bytes, list[str]]:
+    """The first document as JSON, and what the strict decoder finds. Raises 400."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    from knarr.meta import goyaml
+
     try:
-        document = next(iter(yaml.load_all(body, Loader=loader)), None)
-        return orjson.dumps(document)
-    except (yaml.YAMLError, TypeError, StopIteration) as error:
+        document = goyaml.load(body)
+        return orjson.dumps(document.value), [document.complaint] if document.duplicates else []
+    except (yaml.YAMLError, TypeError) as error:
         raise unrecognized(view, gojson.yaml_error(error), body) from None
 
 
 def _load_yaml_patch(body: bytes) -> Any:
     import yaml
 
+    from knarr.meta import goyaml
+
     try:
-        return yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return goyaml.load(body)
     except yaml.YAMLError as error:
         raise errors.bad_request(
             f"error decoding YAML: error converting YAML to JSON: {gojson.yaml_error(error)}"
@@ -210,6 +276,11 @@ def check_type(view: View, type_: tuple[str, str], body: bytes) -> None:
     known = (group, version, kind) in BY_GVK or (
         kind.endswith("List") and (group, version, kind.removesuffix("List")) in BY_GVK
     )
+    if (group, version, kind) in STILL_KNOWN:
+        raise errors.bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version"
+            f" ({view.row.api_version})"
+        )
     if known:
         ours = f"{folder(view.row.group)}.{view.row.kind}"
         why = f"converting ({version}.{kind}) to ({ours}): unknown conversion"

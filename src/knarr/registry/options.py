@@ -12,7 +12,7 @@ from knarr.meta.fielderrors import FieldError
 TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False", ""})
 DRY_RUN = ("All",)
-FIELD_VALIDATION = ("Ignore", "Strict", "Warn")
+FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
 
 
 @dataclass(slots=True)

@@ -7,12 +7,14 @@ from typing import Any
 
 import orjson
 
-from knarr.api import schema
+from knarr.api import schema, unstructured
+from knarr.api.decoding import find_duplicates
+from knarr.api.scheme import has_duplicates, scheme
 from knarr.meta import errors, fielderrors, times
 from knarr.meta.managed import invalid_type
 from knarr.meta.patch import json_patch, merge_patch, strategic
 from knarr.registry.context import Request
-from knarr.registry.decode import Decoder
+from knarr.registry.decode import Decoder, warn_of
 from knarr.registry.storage import Object, View
 from knarr.registry.update import Transform
 
@@ -46,22 +48,71 @@ def transform(view: View, request: Request, content_type: str, body: bytes, deco
     if content_type == APPLY:
         return _apply(view, request, body, decoder)
     patch = _parse(body, "" if content_type == STRATEGIC else "error decoding patch: ")
-    apply: Callable[[Object], Any]
-    if content_type == JSON:
-        apply = lambda live: json_patch.apply(live, patch)  # noqa: E731
-    elif content_type == MERGE:
-        apply = lambda live: merge_patch.apply(live, patch)  # noqa: E731
+    found = _strict_findings(request, content_type, patch, body)
+    if content_type == STRATEGIC:
+        change: _Change = _Strategic(view, patch)
     else:
-        apply = lambda live: strategic.apply(live, patch, view.definition, schema)  # noqa: E731
-
-    shown = strategic.patch_text(patch) if content_type == STRATEGIC else ""
+        change = _Change(view, json_patch.apply if content_type == JSON else merge_patch.apply, patch)
 
     async def patched(live: Object | None) -> Object:
         assert live is not None
-        new = apply(live)
-        return _decode_patched(view, request, new, decoder, shown)
+        return _decode_patched(view, request, change, live, decoder, found)
 
     return patched
+
+
+class _Change:
+    """A JSON or merge patch: what it makes of a live object, and how a message shows that."""
+
+    def __init__(self, view: View, apply: Callable[[Object, Any], Any], patch: Any) -> None:
+        self.view, self.patch, self._apply = view, patch, apply
+
+    def of(self, live: Object) -> Any:
+        return self._apply(live, self.patch)
+
+    def shown(self, live: Object) -> str:
+        """The patched object as JSON in the order of Go's encoder, but for the maps on the patch's way: those are
+        sorted."""
+        if self.view.custom:
+            return _as_go(orjson.dumps(self.of(live), option=orjson.OPT_SORT_KEYS))
+        new = self.of(scheme().normalize(self.view.definition, live)[0])
+        return _as_go(orjson.dumps(dict(sorted(new.items())) if isinstance(new, dict) else new))
+
+    def complaint(self, new: Any, error: ValueError) -> str:
+        """What is wrong with a result that has not the type's shape."""
+        return str(error)
+
+
+class _Strategic(_Change):
+    """A strategic merge patch; its result never is JSON, and messages show the patch itself."""
+
+    def __init__(self, view: View, patch: Any) -> None:
+        self.view, self.patch = view, patch
+
+    def of(self, live: Object) -> Any:
+        return strategic.apply(live, self.patch, self.view.definition, schema)
+
+    def shown(self, live: Object) -> str:
+        return strategic.patch_text(self.patch)
+
+    def complaint(self, new: Any, error: ValueError) -> str:
+        return unstructured.fault(self.view.definition, new) or str(error)
+
+
+def _as_go(text: bytes) -> str:
+    """Go's encoder escapes what HTML would take for markup."""
+    return text.decode().replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _strict_findings(request: Request, content_type: str, patch: Any, body: bytes) -> list[str]:
+    """What strict decoding says of the patch itself: repeated keys, unknown fields of operations."""
+    if request.field_validation == "Ignore":
+        return []
+    repeated = find_duplicates(body) if has_duplicates(body) else []
+    if content_type != JSON:
+        return repeated
+    unknown = json_patch.unknown_fields(patch) if isinstance(patch, list) else []
+    return [*(f"json patch {text}" for text in repeated), *unknown]
 
 
 def _parse(body: bytes, prefix: str) -> Any:
@@ -73,19 +124,24 @@ def _parse(body: bytes, prefix: str) -> Any:
         raise errors.bad_request(f"{prefix}{gojson.syntax_error(body)}") from None
 
 
-def _decode_patched(view: View, request: Request, new: Any, decoder: Decoder, shown: str) -> Object:
+def _decode_patched(
+    view: View, request: Request, change: _Change, live: Object, decoder: Decoder, found: list[str]
+) -> Object:
     """Check the result against the schema and default it; it must still be the object the URL names.
 
-    `shown` is what a message about a result of the wrong shape shows; "" shows the result itself.
+    `found` is what strict decoding says of the patch.
     """
+    new = change.of(live)
     try:
         decoder.check_patched_type(view, new)
-        obj = decoder.normalize(view, request, new)
+        obj, findings = decoder.patched(view, request, new)
+        found = found + findings
+        if found and request.field_validation == "Strict":
+            raise ValueError(f"strict decoding error: {', '.join(found)}")
     except ValueError as error:
-        # The maps that the server sorts come sorted from the patch; metadata keeps its own order.
-        text = shown if shown else orjson.dumps(new).decode()
-        found = [fielderrors.invalid("patch", text, str(error))]
-        raise errors.invalid("", "", "", found) from None
+        problem = [fielderrors.invalid("patch", change.shown(live), change.complaint(new, error))]
+        raise errors.invalid("", "", "", problem) from None
+    warn_of(request, found)
     check_name(request, obj)
     return obj
 
@@ -115,7 +171,7 @@ def _apply(view: View, request: Request, body: bytes, decoder: Decoder) -> Trans
             live or {}, config, request.field_manager, request.force, request.subresource, now
         )
         managed = new["metadata"].pop("managedFields", None)
-        obj = decoder.normalize(view, request, new, quietly=True)
+        obj, _ = decoder.patched(view, request, new)
         if managed:
             obj["metadata"]["managedFields"] = managed
         check_name(request, obj)
