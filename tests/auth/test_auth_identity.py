@@ -758,7 +758,7 @@ BOUND = {
     ],
 )
 def test_a_node_sees_what_its_pods_need(desk, what, reason):
-    from test_auth_rbac import ask
+    from .test_auth_rbac import ask
 
     node = NodeAuthorizer(desk.reader, cluster_role_rules("system:node"))
     desk.reader.put("", "pods", BOUND)

@@ -11,12 +11,12 @@ import numpy as np
 
 from .test_fuzz import World
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent.parent.parent
 
 STORY = """
 import asyncio, sys
 sys.path.insert(0, {here!r})
-from .clusters import ZONE, scheduling
+from tests.scheduler.clusters import ZONE, scheduling
 from knarr.api.types import core_v1
 from knarr.world.loop import VirtualLoop
 
