@@ -47,14 +47,19 @@ def inlined(messages, message, wanted, depth=3):
 
 
 def main(path):
-    messages = json.loads(gzip.open(path).read())
+    with gzip.open(path) as file:
+        messages = json.loads(file.read())
     rows = {}
     for name, definition in schema.load().items():
         fields = messages.get(message_of(name))
         if fields is None or not definition.fields:
             continue
         numbers = {plain(field): number for number, field, _, _ in fields}
-        row = {json_name: numbers[plain(json_name)] for json_name in definition.fields if plain(json_name) in numbers}
+        row = {
+            json_name: numbers[plain(json_name)]
+            for json_name in definition.fields
+            if plain(json_name) in numbers
+        }
         for json_name in definition.fields:
             if json_name in row or json_name in ("kind", "apiVersion"):
                 continue
@@ -64,7 +69,9 @@ def main(path):
         if missing:
             print(name, "has no number for", missing, file=sys.stderr)
         rows[name] = row
-    lines = [f"{json.dumps(name)}:{json.dumps(row, separators=(',', ':'))}" for name, row in sorted(rows.items())]
+    lines = [
+        f"{json.dumps(name)}:{json.dumps(row, separators=(',', ':'))}" for name, row in sorted(rows.items())
+    ]
     Path("src/knarr/api/data/protobuf.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 

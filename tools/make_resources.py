@@ -67,8 +67,19 @@ def main(folder):
             name, _, sub = item["name"].partition("/")
             if sub:
                 of = "/".join(filter(None, (item.get("group", ""), item.get("version", ""))))
-                tops.setdefault(name, ({"name": name, "kind": item["kind"], "singularName": "",
-                                        "namespaced": item["namespaced"], "verbs": []}, {}))
+                tops.setdefault(
+                    name,
+                    (
+                        {
+                            "name": name,
+                            "kind": item["kind"],
+                            "singularName": "",
+                            "namespaced": item["namespaced"],
+                            "verbs": [],
+                        },
+                        {},
+                    ),
+                )
                 tops[name][1][sub] = (item["kind"], of, item["verbs"])
         for name in sorted(tops):
             item, subs = tops[name]
@@ -79,14 +90,23 @@ def main(folder):
         out.append(f"{name} = {verbs!r}\n")
     out.append("\nRESOURCES: tuple[Resource, ...] = (\n")
     for group, version, item, subs in rows:
-        parts = [repr(group), repr(version), repr(item["name"]), repr(item["kind"]),
-                 repr(item.get("singularName", "")), repr(item["namespaced"]), verbs_name(item["verbs"])]
+        parts = [
+            repr(group),
+            repr(version),
+            repr(item["name"]),
+            repr(item["kind"]),
+            repr(item.get("singularName", "")),
+            repr(item["namespaced"]),
+            verbs_name(item["verbs"]),
+        ]
         if item.get("shortNames"):
             parts.append(f"short_names={tuple(item['shortNames'])!r}")
         if item.get("categories"):
             parts.append(f"categories={tuple(item['categories'])!r}")
         if subs:
-            inner = ", ".join(f"{s!r}: ({k!r}, {of!r}, {verbs_name(v)})" for s, (k, of, v) in sorted(subs.items()))
+            inner = ", ".join(
+                f"{s!r}: ({k!r}, {of!r}, {verbs_name(v)})" for s, (k, of, v) in sorted(subs.items())
+            )
             parts.append(f"subresources={{{inner}}}")
         out.append(f"    Resource({', '.join(parts)}),\n")
     out.append(")\n")
