@@ -38,12 +38,17 @@ CONTROLLERS: dict[str, str] = {
     "namespace-controller": "knarr.controllers.namespace:NamespaceController",
     "root-ca-certificate-publisher-controller": "knarr.controllers.rootca:RootCAPublisher",
     "serviceaccount-controller": "knarr.controllers.serviceaccount:ServiceAccountController",
+    "cronjob-controller": "knarr.controllers.cronjob:CronJobController",
     "daemonset-controller": "knarr.controllers.daemonset:DaemonSetController",
     "deployment-controller": "knarr.controllers.deployment:DeploymentController",
     "job-controller": "knarr.controllers.job:JobController",
+    "node-lifecycle-controller": "knarr.controllers.nodelifecycle:NodeLifecycleController",
+    "pod-garbage-collector-controller": "knarr.controllers.podgc:PodGarbageCollector",
+    "taint-eviction-controller": "knarr.controllers.tainteviction:TaintEvictionController",
     "replicaset-controller": "knarr.controllers.replicaset:ReplicaSetController",
     "replicationcontroller-controller": "knarr.controllers.replicationcontroller:ReplicationControllerController",
     "statefulset-controller": "knarr.controllers.statefulset:StatefulSetController",
+    "ttl-after-finished-controller": "knarr.controllers.ttlafterfinished:TTLAfterFinishedController",
 }
 
 #: makes a client that acts as (user, groups) and signs its writes as a manager
