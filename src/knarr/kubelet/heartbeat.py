@@ -46,6 +46,8 @@ class Heartbeats:
         self._hearts: dict[str, Heart] = {}
         #: the nodes of each tick
         self._ring: list[dict[str, Heart]] = [{} for _ in range(TICKS)]
+        #: the tick of the next node; many register at once
+        self._place = 0
         self._task: asyncio.Task[None] | None = None
         self._gate = asyncio.Semaphore(CONCURRENCY)
 
@@ -66,7 +68,8 @@ class Heartbeats:
         async with self._gate:
             now = self._clock.now()
             node = await self._register(spec, now)
-            tick = min(range(TICKS), key=lambda place: len(self._ring[place]))
+            tick = self._place
+            self._place = (tick + 1) % TICKS
             due = now + self._settings.node_status_seconds * (0.5 + self._chance.random())
             heart = Heart(spec, node.metadata.uid, now, tick, due)
             await self._renew(heart)

@@ -274,11 +274,19 @@ class PodWorker:
                 gates=gates,
                 over=self.over,
                 failed=self._failed,
+                shown=_container_statuses(self.status),
                 phase_before=self.status["phase"] if self.status else self.pod.status.phase or "Pending",
             )
         )
         self._conditions = {c["type"]: c for c in status["conditions"]}
         self.status = status
+
+
+def _container_statuses(status: Status | None) -> dict[str, Status]:
+    if status is None:
+        return {}
+    fields = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    return {shown["name"]: shown for field in fields for shown in status.get(field, ())}
 
 
 def _has_shown(record: PodRecord | None) -> bool:

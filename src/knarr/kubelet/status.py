@@ -9,7 +9,7 @@ from typing import Any
 from knarr.kubelet import conditions
 from knarr.kubelet.phase import TERMINAL, phase_of
 from knarr.kubelet.plan import HEALTHY, Health, is_sidecar
-from knarr.kubelet.runtime import EXITED, FAILED, RUNNING, ContainerRecord, PodRecord
+from knarr.kubelet.runtime import CREATED, EXITED, FAILED, RUNNING, ContainerRecord, PodRecord
 from knarr.meta import times
 
 Status = dict[str, Any]
@@ -36,8 +36,9 @@ class Inputs:
     over: bool = False
     #: it is ended as failed, whatever its containers say: (reason, message)
     failed: tuple[str, str] | None = None
-    #: what was last reported
+    #: what was last shown
     phase_before: str = "Pending"
+    shown: Mapping[str, Status] = field(default_factory=dict)
 
 
 def pod_status(i: Inputs) -> Status:
@@ -110,6 +111,9 @@ def _container_status(i: Inputs, container: Any, default: str, init: bool) -> St
     name = container.name
     runs = i.record.containers.get(name, ()) if i.record is not None else ()
     run = runs[-1] if runs else None
+    if run is not None and run.state == CREATED and run.attempt and name in i.shown:
+        # the next run is being made: until it is there, the last one is what there is to see
+        return dict(i.shown[name])
     status: Status = {
         "name": name,
         "state": {},
