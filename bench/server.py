@@ -27,7 +27,7 @@ class Server:
         command = [
             sys.executable,
             "-m",
-            "knarr.cli.main",
+            "knarr.cli",
             "up",
             "--name=bench",
             f"--port={self.port}",

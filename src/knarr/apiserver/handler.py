@@ -18,7 +18,7 @@ from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.registry.context import Request, UserInfo
 from knarr.registry.operations import Operations
-from knarr.registry.result import Result
+from knarr.registry.result import Pieces, Result
 from knarr.world import World
 
 log = logging.getLogger("knarr.apiserver")
@@ -33,6 +33,9 @@ class Authenticates(Protocol):
 class Authorizes(Protocol):
     async def require(self, request: Request) -> None: ...
 
+
+#: a list of more pieces than this (two to an object) is worth sending in parts
+LARGE_PIECES = 200
 
 #: serves what is no resource: (exchange) -> None, after answering
 PathHandler = Callable[[Exchange], Awaitable[None]]
@@ -140,7 +143,19 @@ class APIHandler:
             raise self._unacceptable(x)
         x.representation = accepted
         result = await self.operations.serve(request, x.http.body, media_type(x.http.headers))
-        self.responder.result(x, result)
+        if result.pieces is not None and self._streams_plainly(x, result.pieces):
+            await self.responder.stream(x, result)
+        else:
+            self.responder.result(x, result)
+
+    @staticmethod
+    def _streams_plainly(x: Exchange, pieces: Pieces) -> bool:
+        """Large lists that nobody wants compressed or in another form are sent without being put together."""
+        return (
+            len(pieces) > LARGE_PIECES
+            and x.representation == negotiate.PLAIN
+            and "gzip" not in x.http.headers.get("accept-encoding", "")
+        )
 
     def _unacceptable(self, x: Exchange) -> StatusError:
         header = x.http.headers.get("accept", "")

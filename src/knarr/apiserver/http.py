@@ -30,6 +30,8 @@ BODY_BYTES_MAX = 3 * 1024 * 1024
 PIPELINED_MAX = 16
 #: an idle connection is closed after this
 IDLE_SECONDS = 600.0
+#: a large answer is written in parts of about this size
+PART_BYTES = 256 * 1024
 #: unsent bytes above which a writer that waits (logs, proxies) waits
 HIGH_WATER_BYTES = 1 << 20
 
@@ -117,6 +119,25 @@ class HTTPRequest:
             self._connection.write(head + b"content-length: %d\r\n\r\n" % len(body))
         else:
             self._connection.write_answer(head + b"content-length: %d\r\n\r\n" % len(body), body)
+
+    async def respond_pieces(
+        self, code: int, headers: list[tuple[str, str]], pieces: list[bytes | memoryview]
+    ) -> None:
+        """A large answer, joined and sent a part at a time: memory stays small and the client reads meanwhile."""
+        self.answered = True
+        size = sum(map(len, pieces))
+        connection = self._connection
+        connection.write(_head(code, headers, self.keep_alive) + b"content-length: %d\r\n\r\n" % size)
+        part: list[bytes | memoryview] = []
+        waiting = 0
+        for piece in pieces:
+            part.append(piece)
+            waiting += len(piece)
+            if waiting >= PART_BYTES:
+                connection.write(b"".join(part))
+                part, waiting = [], 0
+                await connection.drain()
+        connection.write(b"".join(part))
 
     def stream(self, code: int, headers: list[tuple[str, str]]) -> Stream:
         """Begin an answer whose length is unknown."""

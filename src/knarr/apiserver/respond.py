@@ -43,6 +43,13 @@ class Responder:
             body = result.body
         self.send(x, result.code, representation.media_type, encode(body, representation))
 
+    async def stream(self, x: Exchange, result: Result) -> None:
+        """A large list as it is, piece by piece."""
+        assert result.pieces is not None
+        x.code = result.code
+        headers = [("content-type", JSON), NO_CACHE, *x.headers, *warning_headers(x.request.warnings)]
+        await x.http.respond_pieces(result.code, headers, result.pieces)
+
     def _transformed(self, x: Exchange, result: Result, representation: Representation) -> bytes:
         """The Table or PartialObjectMetadata of an object; a Status stays one."""
         if result.view is None:

@@ -6,7 +6,7 @@ write and is spliced in on the way out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -69,7 +69,3 @@ def join_items(items: Iterable[tuple[bytes, int]], skip: int) -> list[bytes | me
 def item_skip(kind: str, api_version: str) -> int:
     """How many bytes of a stored object come before the first field of its metadata."""
     return len(orjson.dumps({"kind": kind, "apiVersion": api_version})) - 1 + 1 + len(METADATA)
-
-
-def join(pieces: Sequence[bytes | memoryview]) -> bytes:
-    return b"".join(pieces)

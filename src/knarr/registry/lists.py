@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import base64
+import posixpath
+import string
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
 
-from knarr.meta import errors, fields
+from knarr.meta import errors, fields, gojson
 from knarr.registry import encoding
 from knarr.registry.context import Request
 from knarr.registry.options import ListOptions
-from knarr.registry.result import Result
+from knarr.registry.result import Pieces, Result
 from knarr.registry.storage import Object, View
 from knarr.store.base import Compacted, FutureRevision
+from knarr.watchcache import Entry
 
 #: how long a list or get waits for a revision the cache has not seen
 REVISION_WAIT_SECONDS = 3.0
+URL_SAFE = frozenset(string.ascii_letters + string.digits + "-_")
 TOO_LARGE_CAUSES = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
 CONTINUE_EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list"
@@ -35,13 +39,23 @@ def too_large(asked: int, current: int) -> errors.StatusError:
 
 
 def parse_revision(text: str) -> int:
-    """Raises 400 in ParseUint's words."""
-    if text in ("", "0"):
-        return 0
-    if not text.isascii() or not text.isdigit():
-        why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+    """A list's resourceVersion. Raises 400 in ParseUint's words."""
+    if why := _not_a_revision(text):
         raise errors.bad_request(f"invalid resource version: {why}")
-    return int(text)
+    return int(text or 0)
+
+
+def parse_bare_revision(text: str) -> int:
+    """A get's or watch's resourceVersion, which Kubernetes checks elsewhere. Raises 500 without a reason."""
+    if why := _not_a_revision(text):
+        raise errors.StatusError(errors.failure(500, "", why))
+    return int(text or 0)
+
+
+def _not_a_revision(text: str) -> str:
+    if not text or (text.isascii() and text.isdigit()):
+        return ""
+    return f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
 
 
 def encode_continue(revision: int, start: str) -> str:
@@ -51,50 +65,79 @@ def encode_continue(revision: int, start: str) -> str:
 
 def decode_continue(text: str) -> tuple[int, str]:
     """(revision, or -1 for the newest; key below the prefix). Raises 400."""
-    try:
-        token = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        version, revision, start = token.get("v"), token.get("rv", 0), token.get("start", "")
-    except Exception as error:
-        raise errors.bad_request(f"continue key is not valid: {error}") from None
-    if version != "meta.k8s.io/v1":
-        raise errors.bad_request(
-            f'continue key is not valid: server does not recognize this encoded version "{version}"'
-        )
-    if revision == 0:
-        raise errors.bad_request(
-            "continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)"
-        )
-    if not start or start.startswith("/") or ".." in start.split("/"):
-        raise errors.bad_request(
-            "continue key is not valid: encoded start key empty or malformed (version meta.k8s.io/v1)"
-        )
+    revision, start, why = _read_continue(text)
+    if why:
+        raise errors.bad_request(f"invalid continue token: continue key is not valid: {why}")
     return revision, start
+
+
+def _read_continue(text: str) -> tuple[int, str, str]:
+    """(revision, start, what is wrong)."""
+    if (fault := _not_base64(text)) is not None:
+        return 0, "", f"illegal base64 data at input byte {fault}"
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    try:
+        token = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return 0, "", gojson.syntax_error(data)
+    if not isinstance(token, dict):
+        name = gojson.GO_NAMES.get(type(token), "null")
+        return 0, "", f"json: cannot unmarshal {name} into Go value of type storage.continueToken"
+    version, revision, start = token.get("v", ""), token.get("rv", 0), token.get("start", "")
+    if version != "meta.k8s.io/v1":
+        return 0, "", f"server does not recognize this encoded version {version}"
+    if type(revision) is not int or type(start) is not str:
+        return 0, "", "json: cannot unmarshal into Go struct field continueToken"
+    if revision == 0:
+        return 0, "", "incorrect encoded start resourceVersion (version meta.k8s.io/v1)"
+    if not start:
+        return 0, "", "encoded start key empty (version meta.k8s.io/v1)"
+    # A key may not lead out of the resource's folder.
+    rooted = "/" + start.removeprefix("/")
+    if posixpath.normpath(rooted) != rooted:
+        return 0, "", start
+    return revision, rooted[1:], ""
+
+
+def _not_base64(text: str) -> int | None:
+    """Where Go's decoder of unpadded URL-safe base64 stops; None when all is well."""
+    for at, char in enumerate(text):
+        if char not in URL_SAFE:
+            return at
+    return len(text) - 1 if len(text) % 4 == 1 else None
 
 
 async def list_(view: View, request: Request, options: ListOptions) -> Result:
     """A list's body in the view's kind, as JSON."""
-    chosen = await select(view, request, options)
+    return answer(view, await select(view, request, options))
+
+
+def answer(view: View, chosen: Chosen) -> Result:
+    """A list of the chosen entries, in pieces: no item is copied."""
     row = view.row
     if view.custom:
-        return Result(_custom_body(view, chosen), 200, view, is_list=True)
-    head = encoding.list_header(
-        row.kind + "List", row.api_version, chosen.revision, chosen.next, chosen.remaining
-    )
-    if view.to_served is None:
+        head = _custom_head(view, chosen)
+    else:
+        head = encoding.list_header(
+            row.kind + "List", row.api_version, chosen.revision, chosen.next, chosen.remaining
+        )
+    if view.custom:
+        items: Pieces = [b",".join(view.served(e.value, e.mod_revision) for e in chosen.entries)]
+    elif view.to_served is None:
         stored = view.storage.row
         skip = encoding.item_skip(stored.kind, stored.api_version)
-        pieces = encoding.join_items(((v, r) for v, r in chosen.items), skip)
+        items = encoding.join_items(((e.value, e.mod_revision) for e in chosen.entries), skip)
     else:
-        bare = (view.served_object(v, r) for v, r in chosen.items)
-        pieces = [b",".join(orjson.dumps(without_type(o)) for o in bare)]
-    return Result(encoding.join([head, *pieces, b"]}"]), 200, view, is_list=True)
+        bare = (view.served_object(e.value, e.mod_revision) for e in chosen.entries)
+        items = [b",".join(orjson.dumps(without_type(o)) for o in bare)]
+    return Result(b"", 200, view, is_list=True, pieces=[head, *items, b"]}"])
 
 
 def without_type(obj: Object) -> Object:
     return {k: v for k, v in obj.items() if k not in ("kind", "apiVersion")}
 
 
-def _custom_body(view: View, chosen: Chosen) -> bytes:
+def _custom_head(view: View, chosen: Chosen) -> bytes:
     """Lists of custom resources name their items' kinds and always carry `continue`."""
     metadata: Object = {"continue": chosen.next, "resourceVersion": str(chosen.revision)}
     if chosen.remaining is not None:
@@ -102,19 +145,16 @@ def _custom_body(view: View, chosen: Chosen) -> bytes:
     row = view.row
     kind = view.extra.get("listKind", row.kind + "List")
     head = orjson.dumps({"apiVersion": row.api_version, "kind": kind, "metadata": metadata})
-    items = b",".join(view.served(v, r) for v, r in chosen.items)
-    return head[:-1] + b',"items":[' + items + b"]}"
+    return head[:-1] + b',"items":['
 
 
 class Chosen:
-    """The items of one page and where the next begins."""
+    """The entries of one page and where the next begins."""
 
-    __slots__ = ("items", "next", "remaining", "revision")
+    __slots__ = ("entries", "next", "remaining", "revision")
 
-    def __init__(
-        self, items: list[tuple[bytes, int]], revision: int, next_: str = "", remaining: int | None = None
-    ):
-        self.items, self.revision, self.next, self.remaining = items, revision, next_, remaining
+    def __init__(self, entries: list[Entry], revision: int, next_: str = "", remaining: int | None = None):
+        self.entries, self.revision, self.next, self.remaining = entries, revision, next_, remaining
 
 
 Predicate = Callable[[Any], bool]
@@ -175,6 +215,9 @@ async def select(view: View, request: Request, options: ListOptions) -> Chosen:
         if options.resource_version not in ("", "0"):
             raise errors.bad_request("specifying resource version is not allowed when using continue")
         revision, start = decode_continue(options.continue_)
+        if options.resource_version == "0":
+            # Served from the cache, which knows no pages.
+            options.limit = 0
         return await _page(view, request, options, wanted, max(revision, 0), start)
     revision = parse_revision(options.resource_version)
     if options.resource_version_match == "Exact" or (
@@ -186,7 +229,7 @@ async def select(view: View, request: Request, options: ListOptions) -> Chosen:
     if options.limit and options.resource_version != "0":
         return await _page(view, request, options, wanted, 0, "")
     entries = cacher.list(request.namespace, wanted)
-    return Chosen([(e.value, e.mod_revision) for e in entries], cacher.revision)
+    return Chosen(entries, cacher.revision)
 
 
 async def _page(
@@ -210,13 +253,13 @@ async def _page(
         if await cacher.wait_until(at, REVISION_WAIT_SECONDS):
             return await _page(view, request, options, wanted, revision, start)
         raise too_large(at, cacher.revision) from None
-    items: list[tuple[bytes, int]] = []
+    page: list[Entry] = []
     limit, count = options.limit, len(entries)
     for index, entry in enumerate(entries):
         if wanted is None or wanted(entry):
-            items.append((entry.value, entry.mod_revision))
-            if limit and len(items) == limit and index + 1 < count:
+            page.append(entry)
+            if limit and len(page) == limit and index + 1 < count:
                 after = entry.key[len(prefix) :].decode() + "\0"
                 remaining = count - index - 1 if wanted is None else None
-                return Chosen(items, at, encode_continue(at, after), remaining)
-    return Chosen(items, at)
+                return Chosen(page, at, encode_continue(at, after), remaining)
+    return Chosen(page, at)

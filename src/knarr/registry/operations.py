@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import orjson
 
 from knarr.api import catalog
 from knarr.meta import errors, fielderrors
 from knarr.meta.managed import default_manager
-from knarr.registry import encoding, patch
+from knarr.registry import patch
 from knarr.registry.context import Request
 from knarr.registry.create import create
 from knarr.registry.decode import Decoder
 from knarr.registry.delete import delete
-from knarr.registry.lists import REVISION_WAIT_SECONDS, list_, select, too_large, without_type
+from knarr.registry.lists import (
+    REVISION_WAIT_SECONDS,
+    answer,
+    list_,
+    parse_bare_revision,
+    select,
+    too_large,
+)
 from knarr.registry.options import (
     check_write,
     delete_options,
@@ -30,6 +38,7 @@ from knarr.registry.result import Result
 from knarr.registry.storage import Object, View
 from knarr.registry.update import Write, update
 from knarr.store.base import NoSpace, RequestTooLarge, StoreFailed
+from knarr.watchcache import Entry
 
 #: `DeleteCollectionWorkers`: how many deletes of a collection are under way at once
 COLLECTION_WORKERS = 256
@@ -118,10 +127,7 @@ class Operations:
         return Result(view.served(entry.value, entry.mod_revision), 200, view)
 
     async def _wait_for(self, cacher: object, version: str) -> None:
-        if not (version.isascii() and version.isdigit()):
-            why = f'resourceVersion: Invalid value: "{version}": strconv.ParseUint: parsing "{version}": invalid syntax'
-            raise errors.StatusError(errors.failure(500, "", why))
-        revision = int(version)
+        revision = parse_bare_revision(version)
         if revision > cacher.revision and not await cacher.wait_until(revision, REVISION_WAIT_SECONDS):  # type: ignore[attr-defined]
             raise too_large(revision, cacher.revision)  # type: ignore[attr-defined]
 
@@ -172,28 +178,20 @@ class Operations:
             # The API server hands the list's resourceVersion on to each delete as a precondition.
             deletion.resource_version = deletion.resource_version or options.resource_version
         chosen = await select(view, request, options)
-        items = [encoding.decode_stored(value, revision) for value, revision in chosen.items]
         admission, hook = self.registry.admission, self._hook(view)
 
-        async def one(obj: Object) -> None:
-            single = Request(**{name: getattr(request, name) for name in Request.__slots__})
-            single.namespace, single.name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+        async def one(entry: Entry) -> None:
+            single = replace(request, namespace=entry.namespace, name=entry.name)
             try:
                 await delete(view, single, deletion, admission, hook)
             except errors.StatusError as error:
                 if error.code != 404:
                     raise
 
-        for at in range(0, len(items), COLLECTION_WORKERS):
-            await asyncio.gather(*(one(obj) for obj in items[at : at + COLLECTION_WORKERS]))
-        served = items if view.to_served is None else [view.to_served(obj) for obj in items]
-        row = view.row
-        if not view.custom:
-            served = [without_type(obj) for obj in served]
-        head = encoding.list_header(
-            row.kind + "List", row.api_version, chosen.revision, chosen.next, chosen.remaining
-        )
-        return Result(head + b",".join(map(orjson.dumps, served)) + b"]}", 200, view, is_list=True)
+        entries = chosen.entries
+        for at in range(0, len(entries), COLLECTION_WORKERS):
+            await asyncio.gather(*map(one, entries[at : at + COLLECTION_WORKERS]))
+        return answer(view, chosen)
 
     def _delete_options(self, request: Request, body: bytes, content_type: str):
         from knarr.registry import deletebody

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from knarr.registry.storage import View
 
 
-@dataclass(slots=True)
-class Result:
-    """A success: an object's JSON (`body`), ready to be sent or turned into a Table.
+Pieces = list["bytes | memoryview"]
 
-    `view` names the kind of the body; None for a Status and other bare answers.
+
+class Result:
+    """A success: an object's JSON, ready to be sent or turned into a Table.
+
+    `view` names the kind of the body; None for a Status and other bare answers. A large list comes in `pieces`, which
+    are only joined when somebody asks for `body`: a plain JSON answer is sent piece by piece.
     """
 
-    body: bytes
-    code: int = 200
-    view: View | None = None
-    is_list: bool = False
-    headers: dict[str, str] | None = None
+    __slots__ = ("_body", "code", "is_list", "pieces", "view")
+
+    def __init__(
+        self,
+        body: bytes,
+        code: int = 200,
+        view: View | None = None,
+        is_list: bool = False,
+        pieces: Pieces | None = None,
+    ) -> None:
+        self._body = body
+        self.code, self.view, self.is_list, self.pieces = code, view, is_list, pieces
+
+    @property
+    def body(self) -> bytes:
+        if self.pieces is not None:
+            self._body, self.pieces = b"".join(self.pieces), None
+        return self._body
 
 
 def success_status(code: int = 200, details: dict[str, Any] | None = None) -> dict[str, Any]:
