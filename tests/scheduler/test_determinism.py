@@ -11,11 +11,11 @@ import numpy as np
 
 from .test_fuzz import World
 
-HERE = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 
 STORY = """
 import asyncio, sys
-sys.path.insert(0, {here!r})
+sys.path.insert(0, {root!r})
 from tests.scheduler.clusters import ZONE, scheduling
 from knarr.api.types import core_v1
 from knarr.world.loop import VirtualLoop
@@ -42,7 +42,7 @@ VirtualLoop().run_until_complete(main())
 def story(hash_seed: str) -> str:
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     return subprocess.run(
-        [sys.executable, "-c", STORY.format(here=str(HERE))],
+        [sys.executable, "-c", STORY.format(root=str(ROOT))],
         env=environment,
         capture_output=True,
         text=True,

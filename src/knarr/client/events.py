@@ -170,22 +170,24 @@ def _similarity(event: Event) -> tuple[str, ...]:
 
 
 class _Outbox(Generic[V]):
-    """A bounded queue and the task that empties it; the task lives only while there is something to send."""
+    """A bounded queue and the tasks that empty it; they live only while there is something to send."""
 
-    def __init__(self, send: Any, name: str) -> None:
+    def __init__(self, send: Any, name: str, events_max: int = QUEUE_EVENTS_MAX, parallel: int = 1) -> None:
         self._send = send
         self._name = name
+        self._events_max = events_max
+        self._parallel = parallel
         self._queue: deque[V] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self.dropped = 0
 
     def put(self, item: V) -> None:
-        if len(self._queue) >= QUEUE_EVENTS_MAX:
+        if len(self._queue) >= self._events_max:
             self.dropped += 1
             return
         self._queue.append(item)
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name=self._name)
+        if len(self._tasks) < self._parallel:
+            self._tasks.add(asyncio.get_running_loop().create_task(self._run(), name=self._name))
 
     async def _run(self) -> None:
         try:
@@ -195,21 +197,22 @@ class _Outbox(Generic[V]):
                 except Exception:
                     log.exception("%s: an event was lost", self._name)
         finally:
-            self._task = (
-                None  # between the last look at the queue and here nothing awaits, so nothing is stranded
-            )
+            # between the last look at the queue and here nothing awaits, so nothing is stranded
+            self._tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
 
     async def flush(self) -> None:
         """Until everything put so far was sent or given up."""
-        while self._task is not None:
-            await asyncio.wait((self._task,))
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def stop(self) -> None:
         """Drop what waits."""
         self._queue.clear()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()  # a task that is cancelled before its first step never comes to clean up
 
 
 class EventRecorder:
@@ -312,15 +315,26 @@ class SeriesRecorder:
 
     The second alike event turns the first into a series; further ones are only counted here, and written when
     the series ends (6 minutes of silence) or every 30 minutes.
+
+    `parallel` events are written at a time and up to `events_max` wait; more are dropped.
     """
 
-    def __init__(self, client: Client, controller: str, instance: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        controller: str,
+        instance: str,
+        events_max: int = QUEUE_EVENTS_MAX,
+        parallel: int = 1,
+    ) -> None:
         self._client = client
         self._controller = controller
         self._instance = instance
         self._resource = built_in("events.k8s.io/v1", "Event")
         self._known: LRU[Event] = LRU()
-        self._outbox: _Outbox[tuple[Hashable, Event]] = _Outbox(self._write, f"events of {controller}")
+        self._outbox: _Outbox[tuple[Hashable, Event]] = _Outbox(
+            self._write, f"events of {controller}", events_max, parallel
+        )
         self._sweeper: asyncio.Task[None] | None = None
 
     @property

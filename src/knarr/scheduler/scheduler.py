@@ -52,6 +52,9 @@ USER, MANAGER = "system:kube-scheduler", "kube-scheduler"
 #: how long, and for how many pods, decisions may keep the event loop to themselves
 SLICE_SECONDS, SLICE_PODS = 0.005, 256
 BINDS_PARALLEL, BINDS_WAITING_MAX = 256, 4096
+#: a burst of pods is a burst of Scheduled events
+EVENTS_PARALLEL, EVENTS_WAITING_MAX = 32, 50_000
+FAILURES_MAX = 1024
 #: pods that wait for their volumes, or for permission
 WAITING_PARALLEL = 100_000
 #: stands for "no node was there": any new node may help
@@ -88,7 +91,8 @@ class Scheduler:
         }
         self._deciders = {name: Decider(f, cluster, self.handle.seed) for name, f in self.frameworks.items()}
         self.handle.recorders = {
-            name: SeriesRecorder(client, name, f"{name}-{instance}") for name in self.frameworks
+            name: SeriesRecorder(client, name, f"{name}-{instance}", EVENTS_WAITING_MAX, EVENTS_PARALLEL)
+            for name in self.frameworks
         }
         self._instance = instance
         self.queue = SchedulingQueue(self._sort_key, self._hint, self._gate)
@@ -99,6 +103,8 @@ class Scheduler:
         self._writes = Pipeline("scheduler status", BINDS_PARALLEL)
         self._wake = asyncio.Event()
         self._task: asyncio.Task[Any] | None = None
+        #: the last failure of a class and preemption policy, and the state of the cluster that it holds for
+        self._failures: dict[tuple[int, Any], tuple[Any, Diagnosis, PostFilterResult]] = {}
         #: by uid of an unschedulable pod: its last attempt
         self._explanations: dict[str, tuple[Diagnosis, str]] = {}
 
@@ -108,6 +114,8 @@ class Scheduler:
         """Begin on the running loop, as soon as the informers have synced."""
         if self._task is None:
             self._watching.start()  # also while another instance leads, so that this one can take over at once
+            for recorder in self.handle.recorders.values():
+                recorder.start()
             main: Any = self._run
             if self._lease:
                 elector = LeaderElector(self._client, MANAGER, f"{self._instance}_{MANAGER}", self._run)
@@ -223,7 +231,7 @@ class Scheduler:
             queued.cls = self.classify(queued.pod)
             row = self._decide(queued, plugins)
             if row == NO_NODE:
-                self._unschedulable(queued, plugins, self._diagnose(queued, plugins))
+                self._fits_nowhere(queued, plugins)
             else:
                 self._schedule(queued, plugins, row)
         except Unschedulable as refused:
@@ -383,8 +391,37 @@ class Scheduler:
         found.pre_filter, found.plugins = refused.message, (refused.plugin,)
         return found
 
+    def _fits_nowhere(self, queued: QueuedPod, plugins: Framework) -> None:
+        """A pod equal to one that has just failed fails for the same reasons: many replicas that find no room are
+        diagnosed once, as long as nothing changes."""
+        cls, policy = queued.cls, queued.pod.spec.preemptionPolicy
+        alone = cls.volumes or pinned_to(queued.pod) or self.handle.nominator.node_of(queued.uid)
+        if alone:
+            self._unschedulable(queued, plugins, self._diagnose(queued, plugins))
+            return
+        known = self._failures.get((cls.id, policy))
+        if known is None or known[0] != self._state():
+            diagnosis = self._diagnose(queued, plugins)
+            result = (
+                self._post_filter(queued, plugins, diagnosis) if diagnosis.nodes else PostFilterResult("")
+            )
+            known = (self._state(), diagnosis, result)
+            if not result.nominated:
+                if len(self._failures) >= FAILURES_MAX:
+                    self._failures.clear()
+                self._failures[cls.id, policy] = known
+        self._reject(queued, known[1], known[2])
+
+    def _state(self) -> tuple[int, int, int, int]:
+        """Moves with everything that a failure can depend on, but for volumes."""
+        cluster = self.handle.cluster
+        return cluster.position, cluster.nodes.epoch, cluster.terms_epoch, self.handle.nominator.epoch
+
     def _unschedulable(self, queued: QueuedPod, plugins: Framework, diagnosis: Diagnosis) -> None:
         result = self._post_filter(queued, plugins, diagnosis) if diagnosis.nodes else PostFilterResult("")
+        self._reject(queued, diagnosis, result)
+
+    def _reject(self, queued: QueuedPod, diagnosis: Diagnosis, result: PostFilterResult) -> None:
         message = diagnosis.message(result.message)
         if result.nominated is not None:
             self.handle.nominator.nominate(queued.uid, queued.cls, result.nominated)

@@ -161,15 +161,15 @@ class Watching:
         cls = queued.cls if queued is not None and _same_shape(old, new) else self._scheduler.classify(new)
         event = ClusterEvent(POD, action, old, new) if action else None
         self._queue.update(new, cls, event, self._scheduler.now())
-        self._nominated(new)
+        self._nominated(new, old.status.nominatedNodeName or "")
         if self._queue.ready:
             self._scheduler.wake()
 
-    def _nominated(self, pod: Any) -> None:
-        """Heed what the API says, unless we know better already."""
-        node = pod.status.nominatedNodeName
+    def _nominated(self, pod: Any, before: str = "") -> None:
+        """Heed what the API says anew; between two changes we may know better."""
+        node = pod.status.nominatedNodeName or ""
         queued = self._queue.get(pod.metadata.uid)
-        if node and queued is not None and not self._handle.nominator.node_of(queued.uid):
+        if queued is not None and node != before:
             self._handle.nominator.nominate(queued.uid, queued.cls, node)
 
 

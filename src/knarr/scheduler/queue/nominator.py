@@ -18,6 +18,8 @@ class Nominator:
 
     def __init__(self) -> None:
         self._by_uid: dict[str, Nominee] = {}
+        #: moves with every change
+        self.epoch = 0
 
     def __bool__(self) -> bool:
         return bool(self._by_uid)
@@ -26,10 +28,12 @@ class Nominator:
         """An empty node withdraws."""
         self.withdraw(uid)
         if node:
+            self.epoch += 1
             self._by_uid[uid] = Nominee(uid, cls, node)
 
     def withdraw(self, uid: str) -> None:
-        self._by_uid.pop(uid, None)
+        if self._by_uid.pop(uid, None) is not None:
+            self.epoch += 1
 
     def node_of(self, uid: str) -> str:
         found = self._by_uid.get(uid)
