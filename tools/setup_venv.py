@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import urllib.parse
 import urllib.request
 import venv
 from pathlib import Path
@@ -26,7 +27,9 @@ STAMP = VENV / "knarr-setup.json"
 DOWNLOAD_SECONDS = 60
 #: where a requirement's name ends
 NAME_END = re.compile(r"[<>=!~;(\[]")
-SIMPLE = "application/vnd.pypi.simple.v1+json"
+#: links of the index's page (PEP 503), and those among them that are releases of pip
+LINK = re.compile(r'href="([^"]+)"')
+WHEEL = re.compile(r"(?P<file>pip-(?P<version>[0-9.]+)-py3-none-any\.whl)#sha256=(?P<sha256>[0-9a-f]{64})$")
 
 
 class SetupError(Exception):
@@ -108,31 +111,26 @@ def _fetch_pip() -> Path:
     """The newest released wheel of pip, in a temporary directory."""
     index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
     try:
-        page = json.loads(_get(f"{index}/pip/", {"Accept": SIMPLE}))
-        files = [
-            file for file in page["files"] if re.fullmatch(r"pip-[0-9.]+-py3-none-any\.whl", file["filename"])
-        ]
-        newest = max(
-            files, key=lambda file: [int(part) for part in file["filename"].split("-")[1].split(".")]
-        )
-        content = _get(newest["url"], {})
-    except (OSError, ValueError, KeyError) as error:
+        page = _get(f"{index}/pip/").decode()
+        links = [link for href in LINK.findall(page) if (link := WHEEL.search(href))]
+        newest = max(links, key=lambda link: [int(part) for part in link["version"].split(".")])
+        address = urllib.parse.urljoin(f"{index}/pip/", newest.string)
+        content = _get(address.partition("#")[0])
+    except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise SetupError(
             f"the package index {index} cannot be reached ({reason}); check the network (and that ca-certificates is"
             " installed), or install pip yourself: apt install python3-venv"
         ) from None
-    if hashlib.sha256(content).hexdigest() != newest["hashes"]["sha256"]:
-        raise SetupError(f"{newest['url']} is damaged: its hash is not the one of the index; try again")
-    path = Path(tempfile.mkdtemp(prefix="knarr-pip-")) / newest["filename"]
+    if hashlib.sha256(content).hexdigest() != newest["sha256"]:
+        raise SetupError(f"{address} is damaged: its hash is not the one of the index; try again")
+    path = Path(tempfile.mkdtemp(prefix="knarr-pip-")) / newest["file"]
     path.write_bytes(content)
     return path
 
 
-def _get(url: str, headers: dict[str, str]) -> bytes:
-    with urllib.request.urlopen(
-        urllib.request.Request(url, headers=headers), timeout=DOWNLOAD_SECONDS
-    ) as answer:
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=DOWNLOAD_SECONDS) as answer:
         return answer.read()
 
 

@@ -52,13 +52,14 @@ def start_detached(order: Order) -> int:
 
 
 def _introduce(order: Order, answer: dict[str, Any]) -> int:
-    lines = answer["lines"][1:]
+    if answer["warning"]:
+        say.warning(answer["warning"])
     took = f"ready in {RealClock.monotonic() - STARTED:.2f} s"
     kept = order.place.read()
     say.step("API server", kept.get("server", ""))
     say.step("log", home.short(order.place.log))
     say.out(f"{say.paint(took, say.GREEN)}\n")
-    say.out("\n".join(lines))
+    say.out("\n".join(answer["lines"]))
     return 0
 
 

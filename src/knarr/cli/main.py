@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -69,4 +70,26 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        sys.exit(_unexpected(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unexpected(error: Exception) -> int:
+    """What no command foresaw: the server's refusal, or a fault of ours."""
+    from knarr.meta.errors import StatusError
+
+    if isinstance(error, StatusError):
+        from knarr.cli.output import refusal
+
+        say.error(refusal(error))
+        return 1
+    if os.environ.get("KNARR_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    say.error(
+        f"{type(error).__name__}: {error}; this is a fault of knarr itself: please report it with what"
+        " KNARR_DEBUG=1 shows"
+    )
+    return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import json
 import logging
@@ -20,6 +21,7 @@ from knarr.world.clock import RealClock
 
 if TYPE_CHECKING:
     from knarr.cluster.cluster import Cluster
+    from knarr.cluster.config import Config
 
 #: kubectl users know it; taken when it is free
 USUAL_PORT = 6443
@@ -68,9 +70,9 @@ async def _live(order: Order, tell: Any) -> int:
     cluster = await _start(order)
     code = 0
     try:
-        lines = await _introduce(order, cluster, ending)
-        if lines is not None:
-            tell({"ready": RealClock.monotonic() - STARTED, "lines": lines})
+        answer = await _introduce(order, cluster, ending)
+        if answer is not None:
+            tell(answer)
             _settle_memory()
             code = await _until_the_end(cluster, ending)
         if code == 0:
@@ -101,16 +103,27 @@ async def _start(order: Order) -> Cluster:
         with contextlib.suppress(Exception):
             await cluster.stop()
         if isinstance(error, PortInUse):
-            raise say.Failure(
-                f"{error}; choose another port with --port, or leave the option out and a free one is taken"
-            ) from None
+            raise _cannot_listen(error, config) from None
         if isinstance(error, OpenError | PKIError):
             raise say.Failure(str(error)) from None
         raise
     return cluster
 
 
-def _config(order: Order) -> Any:
+def _cannot_listen(error: OSError, config: Config) -> say.Failure:
+    if error.errno == errno.EADDRINUSE:
+        return say.Failure(
+            f"port {config.port} of {config.host} is taken by another program; choose another one with --port, or"
+            " leave the option out and a free one is taken"
+        )
+    if error.errno == errno.EACCES:
+        return say.Failure(f"you may not listen on port {config.port}; choose one above 1023 with --port")
+    return say.Failure(
+        f"cannot listen on {config.host}; give --host an address of this machine, or leave it out"
+    )
+
+
+def _config(order: Order) -> Config:
     from knarr.cli.up import compaction_of, quota_of
     from knarr.cluster.config import Config
 
@@ -145,7 +158,7 @@ def _port(order: Order) -> int:
     return wanted if can_listen(order.settings["host"], wanted) else 0
 
 
-async def _introduce(order: Order, cluster: Cluster, ending: asyncio.Event) -> list[str] | None:
+async def _introduce(order: Order, cluster: Cluster, ending: asyncio.Event) -> dict[str, Any] | None:
     """Write the kubeconfig, wait for the parts, print what there is; None where the end came first."""
     from knarr.client.kubeconfig import KubeconfigError, default_path, merge
     from knarr.cluster.access import entries_of
@@ -175,10 +188,10 @@ async def _introduce(order: Order, cluster: Cluster, ending: asyncio.Event) -> l
         await merge(path, entries, make_current=order.switch_context)
         current = "the current context" if order.switch_context else "context"
         say.step("kubeconfig", f'{home.short(path)}, {current} "{order.place.name}"')
-        usable = True
+        usable, warning = True, ""
     except KubeconfigError as error:
-        say.warning(f"{error}; use --kubeconfig={home.short(order.place.kubeconfig)} instead")
-        usable = False
+        usable, warning = False, f"{error}; use --kubeconfig={home.short(order.place.kubeconfig)} instead"
+        say.warning(warning)
     if not await _first_of(cluster.complete, ending, COMPLETE_SECONDS):
         return None
     if parts := _parts(settings):
@@ -187,7 +200,7 @@ async def _introduce(order: Order, cluster: Cluster, ending: asyncio.Event) -> l
     say.out(f"{say.paint(took, say.GREEN)}\n")
     lines = next_steps(order, path if usable else order.place.kubeconfig)
     say.out("\n".join(lines))
-    return [took, *lines]
+    return {"ready": took, "lines": lines, "warning": warning}
 
 
 def _parts(settings: dict[str, Any]) -> str:
