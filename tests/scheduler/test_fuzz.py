@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from knarr.api.scheme import evolve, scheme
+from knarr.api.types import core_v1
 from knarr.meta.labels import Selector, from_set
 from knarr.scheduler import decide, ranking
 from knarr.scheduler.cache import counters
@@ -32,7 +34,7 @@ class World:
         self.seed = seed
         r = self.r = random.Random(seed)
         nodes = [random_node(r, i) for i in range(r.choice([3, 12, 30]))]
-        self.oracle = Oracle(nodes, NAMESPACES)
+        self.oracle = Oracle(nodes, dict(NAMESPACES))
         self.cluster = Cluster()
         self.pods = PodCache(self.cluster)
         for name, labels in NAMESPACES.items():
@@ -86,6 +88,22 @@ class World:
         elif chance < 0.1:
             name = self.r.choice(list(self.oracle.nodes))
             self._put(random_node(self.r, int(name[1:])))
+
+        elif chance < 0.13:
+            name, labels = self.r.choice(list(NAMESPACES)), {"team": self.r.choice("ab")}
+            self.oracle.namespaces[name] = labels
+            self.cluster.set_namespace(name, labels)
+        elif chance < 0.18 and self.running:
+            self._terminate(self.r.randrange(len(self.running)))
+
+    def _terminate(self, index: int) -> None:
+        """A pod that is being deleted still takes its room, but is no longer counted when others are spread."""
+        pod, name = self.running[index]
+        leaving = evolve(pod, spec={"nodeName": name}, metadata={"deletionTimestamp": "2027-01-01T00:00:00Z"})
+        on_node = self.oracle.pods[name]
+        on_node[on_node.index(pod)] = leaving
+        self.running[index] = (leaving, name)
+        self.pods.put(leaving, self.cluster.class_of(leaving))
 
     def _put(self, node: Any) -> None:
         self.oracle.nodes[node.metadata.name] = node
@@ -145,11 +163,8 @@ def test_pods_of_a_node_that_comes_later_count_from_then_on() -> None:
     world = World(1)
     pod = make_pod({"namespace": "d", "labels": {"app": "x"}, "cpu": "1"}, 999)
     world.pods.assume(pod, world.cluster.class_of(pod), "later")
-    added = random_node(random.Random(3), 77)
     later = node_dict("later")
     assert world.pods.on("later")
-    from knarr.api.scheme import scheme
-
-    world.pods.put_node(scheme().from_dict(type(added), later))
+    world.pods.put_node(scheme().from_dict(core_v1.Node, later))
     row = world.cluster.nodes.row_of["later"]
     assert world.cluster.nodes.requested_at[0][row] == 1000

@@ -15,6 +15,8 @@ from knarr.scheduler.ranking import GROUPS_MAX, Ranking, rankable
 
 #: rankings kept; each holds about 50 bytes per node
 RANKINGS_MAX = 256
+#: classes whose last decision is remembered
+CLASSES_SEEN_MAX = 10_000
 NO_NODE = -1
 MIN_NODES_TO_SCORE, MIN_PERCENTAGE = 100, 5
 
@@ -79,6 +81,8 @@ class Decider:
         position = self.cluster.position
         near = 40 + self.cluster.nodes.size // 120
         last = self._last_seen.get(pod.id)
+        if len(self._last_seen) >= CLASSES_SEEN_MAX:
+            self._last_seen.clear()
         self._last_seen[pod.id] = position
         burst = last is not None and position - last <= near
         ranking = self._rankings.get(pod.id)

@@ -177,10 +177,10 @@ class Scheduler:
             self.attempt(queued)
             pods += 1
             if pods >= SLICE_PODS or self.now() - started > SLICE_SECONDS:
-                self.handle.cluster.sweep(self.handle.pods.records)
                 await asyncio.sleep(0)
                 await self._binds.room()
                 started, pods = self.now(), 0
+        self.handle.cluster.sweep(self.handle.pods.records)
 
     # -- what plugins of the queue's pods say ----------------------------------------------------------------
 
@@ -427,6 +427,7 @@ class Scheduler:
             self.handle.nominator.nominate(queued.uid, queued.cls, result.nominated)
         self._explanations[queued.uid] = (diagnosis, message)
         self.queue.reject(queued, diagnosis.plugins, self.now())
+        self.wake()  # the loop may be waiting for less: five minutes from now it must look again
         if result.work is not None:
             self._writes.put(result.work)
         self._report(queued, conditions.UNSCHEDULABLE, message, result.nominated)

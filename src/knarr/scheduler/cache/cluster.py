@@ -60,6 +60,8 @@ class Cluster:
         self._counters_by_label: dict[Anchor, list[Counter]] = {}
         self._counters_epoch = 0
         self._terms_by_label: dict[Anchor, list[LiveTerm]] = {}
+        #: some class has had a term with a namespace selector
+        self._by_namespace_labels = False
         #: (address, protocol, port) -> pods per row
         self.ports: dict[tuple[str, str, int], dict[int, int]] = {}
 
@@ -90,6 +92,9 @@ class Cluster:
             )
             self._numbers += 1
             self._enter(found)
+            if not self._by_namespace_labels and found.has_terms:
+                terms = (term for kind in _TERM_KINDS for term in getattr(found, kind))
+                self._by_namespace_labels = any(term.namespace_selector is not None for term in terms)
         return found
 
     def classes(self) -> list[PodClass]:
@@ -215,13 +220,10 @@ class Cluster:
             self.namespace_labels.pop(name, None)
         else:
             self.namespace_labels[name] = labels
-        self.terms_epoch += 1
-        if any(self._terms_by_label.get(("", key, value)) for key, value in self._label_anchors()):
+        if self._by_namespace_labels:
+            self.terms_epoch += 1
             self._drop_counters()
         return True
-
-    def _label_anchors(self) -> Iterator[tuple[str | None, str | None]]:
-        return ((key, value) for namespace, key, value in list(self._terms_by_label) if namespace == "")
 
     # -- binding -----------------------------------------------------------------------------------------
 
