@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from knarr.api import schema
 from knarr.api.scheme import scheme
 from knarr.api.types import apps_v1, core_v1
+from knarr.controllers import gotemplate
 from knarr.controllers.conditions import find
 from knarr.controllers.deployment import revisions, sizes, status
+from knarr.controllers.gotemplate import spew
 from knarr.controllers.hashing import fnv1a32, safe_encode, template_hash
 
 from .conftest import Cluster, image, workload
@@ -174,9 +177,73 @@ def test_hashes() -> None:
     assert fnv1a32(b"") == 0x811C9DC5
     assert fnv1a32(b"foobar") == 0xBF9CF968
     assert safe_encode("0123456789") == "456789bcdf"
-    template = {"spec": {"a": 1, "b": 2}}
-    assert template_hash(template, None) == template_hash({"spec": {"b": 2, "a": 1}}, None)
-    assert len({template_hash(template, collisions) for collisions in (None, 0, 1, 2)}) == 4
+
+
+RECORDED = {
+    "metadata": {"labels": {"app": "paused"}},
+    "spec": {
+        "containers": [
+            {
+                "name": "c",
+                "image": "registry.example/app:1",
+                "resources": {},
+                "terminationMessagePath": "/dev/termination-log",
+                "terminationMessagePolicy": "File",
+                "imagePullPolicy": "IfNotPresent",
+            }
+        ],
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": 30,
+        "dnsPolicy": "ClusterFirst",
+        "securityContext": {},
+        "schedulerName": "nobody",
+    },
+}
+
+
+def test_a_template_has_the_hash_that_kubernetes_gave_it() -> None:
+    assert template_hash(RECORDED, None) == "7bf75f6877"
+    assert len({template_hash(RECORDED, collisions) for collisions in (None, 0, 1, 2)}) == 4
+
+
+def wire_names(struct: str) -> set[str]:
+    fields = gotemplate._structs()[struct]
+    return set().union(*({wire} if wire else wire_names(name) for name, _, wire in fields))
+
+
+def test_every_field_of_a_template_is_part_of_its_hash() -> None:
+    """A field that is missing would let two templates share a name."""
+    known = schema.load()
+    for struct in gotemplate._structs():
+        definition = known.get(f"io.k8s.api.core.v1.{struct}") or known.get(schema.META + struct)
+        if definition is not None:  # embedded ones have none
+            assert wire_names(struct) == {name.lower() for name in definition.fields}, struct
+
+
+def test_how_go_prints_the_less_simple_types() -> None:
+    container = {
+        "name": "c",
+        "ports": [{"containerPort": 80}],
+        "resources": {"limits": {"memory": "64Mi", "cpu": "1500m"}},
+        "livenessProbe": {"httpGet": {"port": "web"}, "periodSeconds": 5},
+        "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "k"}}}],
+    }
+    volumes = [{"name": "v", "emptyDir": {}}, {"name": "w", "iscsi": {"lun": 1, "iqn": "q"}}]
+    text = spew({"spec": {"containers": [container], "volumes": volumes, "hostNetwork": True}})
+    for part in (
+        "Ports:([]v1.ContainerPort)[{Name:(string) HostPort:(int32)0 ContainerPort:(int32)80 Protocol:(v1.Protocol) ",
+        "Limits:(v1.ResourceList)map[cpu:{i:(resource.int64Amount){value:(int64)1500 scale:(resource.Scale)-3}"
+        " d:(resource.infDecAmount){Dec:(*inf.Dec)<nil>} s:(string)1500m Format:(resource.Format)DecimalSI} memory:{i:"
+        "(resource.int64Amount){value:(int64)67108864 scale:(resource.Scale)0}",
+        "LivenessProbe:(*v1.Probe){ProbeHandler:(v1.ProbeHandler){Exec:(*v1.ExecAction)<nil> HTTPGet:(*v1.HTTPGetAction)"
+        "{Path:(string) Port:(intstr.IntOrString){Type:(intstr.Type)1 IntVal:(int32)0 StrVal:(string)web} ",
+        "ConfigMapKeyRef:(*v1.ConfigMapKeySelector){LocalObjectReference:(v1.LocalObjectReference){Name:(string)m} Key:(string)k ",
+        "{Name:(string)v VolumeSource:(v1.VolumeSource){HostPath:(*v1.HostPathVolumeSource)<nil> "
+        "EmptyDir:(*v1.EmptyDirVolumeSource){Medium:(v1.StorageMedium) SizeLimit:(*resource.Quantity)<nil>} ",
+        'ISCSI:(*v1.ISCSIVolumeSource){"iqn":"q","lun":1} ',
+        "HostNetwork:(bool)true ",
+    ):
+        assert part in text
 
 
 def rollout_status(**numbers: int) -> Any:

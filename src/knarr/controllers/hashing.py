@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
+from knarr.controllers.gotemplate import spew
 from knarr.world.chance import SUFFIX_ALPHABET
 
 
@@ -30,9 +30,10 @@ def safe_encode(text: str) -> str:
     return "".join(SUFFIX_ALPHABET[byte % len(SUFFIX_ALPHABET)] for byte in text.encode())
 
 
-def template_hash(template: Any, collisions: int | None) -> str:
-    """Of a template in wire form. `collisions`, once there were any, makes another name for the same template."""
-    data = orjson.dumps(template, option=orjson.OPT_SORT_KEYS)
+def template_hash(template: Mapping[str, Any], collisions: int | None) -> str:
+    """Of a pod template in wire form, as Kubernetes computes it. `collisions`, once there were any, makes another
+    name for the same template."""
+    data = spew(template).encode()
     if collisions is not None:
         data += collisions.to_bytes(8, "little")
     return safe_encode(str(fnv1a32(data)))
