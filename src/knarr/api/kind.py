@@ -58,6 +58,8 @@ class Kind:
 
     #: metadata.name (and generateName with a suffix) must pass this; returns messages
     validate_name: ClassVar[Callable[[str], list[str]]] = staticmethod(names.is_dns1123_subdomain)
+    #: finalizers without a domain must be Kubernetes' own
+    kube_finalizers: ClassVar[bool] = True
     #: metadata.generation counts changes of everything outside metadata and status
     tracks_generation: ClassVar[bool] = False
     #: PUT to a name that does not exist creates it
@@ -72,6 +74,8 @@ class Kind:
     orphan_warning: ClassVar[str] = ""
     #: told with every request to a deprecated resource
     deprecation: ClassVar[str] = ""
+    #: selectable fields that the stored version (`catalog`) knows by another name
+    field_aliases: ClassVar[dict[str, str]] = {}
     #: the columns of `kubectl get`, in order, Name and Age included
     columns: ClassVar[Sequence[Column]] = (NAME, AGE)
 

@@ -84,6 +84,9 @@ class Discovery:
         core = parts[0] == "api"
         group = "" if core else parts[1]
         versions = self._versions(group)
+        if not versions and not core:
+            self._handler.responder.text(x, 404, "404 page not found\n")
+            return
         if not versions or len(parts) > (2 if core else 3):
             raise nothing_there(group)
         only_reads(x)

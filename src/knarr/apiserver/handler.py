@@ -17,7 +17,7 @@ from knarr.apiserver.respond import Responder
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.registry.context import Request, UserInfo
-from knarr.registry.operations import Operations
+from knarr.registry.operations import Operations, method_not_allowed
 from knarr.registry.result import Pieces, Result
 from knarr.world import World
 
@@ -36,6 +36,9 @@ class Authorizes(Protocol):
 
 #: a list of more pieces than this (two to an object) is worth sending in parts
 LARGE_PIECES = 200
+
+#: methods that resources have routes for
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 #: serves what is no resource: (exchange) -> None, after answering
 PathHandler = Callable[[Exchange], Awaitable[None]]
@@ -129,6 +132,9 @@ class APIHandler:
 
     async def _resource(self, x: Exchange) -> None:
         request = x.request
+        if not self.operations.registry.serves(request.group):
+            self._no_such_page(x)
+            return
         stream = self.streams.get((request.group, request.resource, request.subresource))
         if stream is None and request.verb == "watch":
             stream = self.streams["watch"]
@@ -136,6 +142,9 @@ class APIHandler:
             self.operations.find(request)
             await stream(x)
             return
+        if x.http.method not in METHODS:
+            self.operations.find(request)
+            raise method_not_allowed()
         custom = (request.group, request.version, request.resource) in self.operations.registry.custom
         accepted = negotiate.accept(x.http.headers.get("accept", ""), protobuf=not custom)
         if accepted is None:
@@ -176,9 +185,13 @@ class APIHandler:
         if handler is None:
             if path.startswith(("/api/", "/apis/")):
                 raise errors.page_not_found()
-            self.responder.text(x, 404, "404 page not found\n")
+            self._no_such_page(x)
             return
         await handler(x)
+
+    def _no_such_page(self, x: Exchange) -> None:
+        """What the outermost router says of paths it knows nothing of."""
+        self.responder.text(x, 404, "404 page not found\n")
 
 
 def media_type(headers: dict[str, str]) -> str:

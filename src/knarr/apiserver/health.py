@@ -57,6 +57,9 @@ HOOKS = (
 TAIL = ("autoregister-completion",)
 LAST_HOOKS = ("apiservice-openapi-controller", "apiservice-openapiv3-controller")
 
+#: checks of /readyz that `/` does not list
+UNLISTED = frozenset({"etcd", "etcd-readiness", "loopback-serving-certificate"})
+
 Check = Callable[[], str | None]
 
 
@@ -97,6 +100,19 @@ class Health:
             handler.paths[f"/{name}/*"] = self.serve
         handler.paths["/version"] = self.version
 
+    def paths(self) -> list[str]:
+        """What `/` lists of them; checks that /readyz shares with /livez are listed there only."""
+        found = [f"/{which}" for which in self._checks]
+        for which, checks in self._checks.items():
+            found += [f"/{which}/{name}" for name in checks if which != "readyz" or name not in UNLISTED]
+        return found
+
+    def results(self) -> dict[str, dict[str, str | None]]:
+        """Every check of every endpoint: None, or why it fails."""
+        return {
+            which: {name: check() for name, check in checks.items()} for which, checks in self._checks.items()
+        }
+
     def _not_stopping(self) -> str | None:
         return "process is shutting down" if self._handler.stop.is_set() else None
 
@@ -135,10 +151,14 @@ class Health:
             self._handler.responder.text(x, 200, "ok")
 
     async def version(self, x: Exchange) -> None:
+        import orjson
+
+        from knarr.apiserver import negotiate
         from knarr.apiserver.discovery import only_reads
         from knarr.apiserver.respond import indent
 
         only_reads(x)
-        import orjson
-
+        accepted = negotiate.accept(x.http.headers.get("accept", ""), transformable=False)
+        if accepted is None or accepted.media_type != negotiate.JSON:
+            raise negotiate.not_acceptable((negotiate.JSON,))
         self._handler.responder.send(x, 200, "application/json", indent(orjson.dumps(VERSION)))

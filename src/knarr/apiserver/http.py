@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from http import HTTPStatus
@@ -34,6 +35,13 @@ IDLE_SECONDS = 600.0
 PART_BYTES = 256 * 1024
 #: unsent bytes above which a writer that waits (logs, proxies) waits
 HIGH_WATER_BYTES = 1 << 20
+
+#: methods that are no reason for a parser to stop
+KNOWN_METHODS = frozenset(
+    {b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE"}
+)
+#: whether a token can be a method
+METHOD = re.compile(rb"[A-Z]{1,20}").fullmatch
 
 Handler = Callable[["HTTPRequest"], Awaitable[None]]
 
@@ -231,6 +239,8 @@ class Connection(asyncio.Protocol):
         self.cancellable = False
         self.peer_certificate: bytes | None = None
         self._url = b""
+        #: of the request being read, where the parser does not know it
+        self._method = ""
         self._headers: dict[str, str] = {}
         self._raw_headers: list[tuple[str, str]] = []
         self._head_bytes = 0
@@ -284,10 +294,23 @@ class Connection(asyncio.Protocol):
             self._idle = None
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserInvalidMethodError as error:
+            self._unknown_method(data, str(error))
         except httptools.HttpParserUpgrade as upgrade:
             self._tail += data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             self._malformed(str(error))
+
+    def _unknown_method(self, data: bytes, why: str) -> None:
+        """A method the parser has not heard of, as the first thing of what came in: read as another, and named as
+        sent. So its sender is told that the resource does not have it."""
+        method, space, rest = data.partition(b" ")
+        if not space or self._method or not METHOD(method) or method in KNOWN_METHODS:
+            self._malformed(why)
+            return
+        self._method = method.decode()
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(b"POST " + rest)
 
     # -- the parser's side --------------------------------------------------------------------------------
 
@@ -331,7 +354,7 @@ class Connection(asyncio.Protocol):
         except UnicodeDecodeError:
             url = self._url.decode("latin-1")
         path, _, query = url.partition("?")
-        method = self._parser.get_method().decode()
+        method, self._method = self._method or self._parser.get_method().decode(), ""
         request = HTTPRequest(self, method, path, query, self._headers, self._raw_headers)
         request.keep_alive = self._parser.should_keep_alive() and not self._closing
         if self._too_large:
@@ -411,6 +434,11 @@ class Connection(asyncio.Protocol):
         else:
             self._rest()
 
+    @property
+    def method_served(self) -> str:
+        """The method of the request under way; "" between two."""
+        return self._request.method if self._request is not None else ""
+
     def _rest(self) -> None:
         """Nothing to do: close after a while."""
         if self._idle is None and self.transport is not None:
@@ -485,6 +513,10 @@ class Listener:
             **({"ssl_handshake_timeout": 20.0} if ssl_context is not None else {}),
         )
         return self._server.sockets[0].getsockname()[1]
+
+    def methods(self) -> list[str]:
+        """Of the requests under way."""
+        return [c.method_served for c in self._connections if c.method_served]
 
     async def close(self, grace_seconds: float) -> None:
         """Stop accepting, let answers finish for `grace_seconds`, then cut."""

@@ -83,7 +83,9 @@ class Responder:
 
     def send(self, x: Exchange, code: int, content_type: str, body: bytes) -> None:
         x.code = code
-        headers = [("content-type", content_type), NO_CACHE, *x.headers]
+        headers = (
+            [("content-type", content_type), NO_CACHE, *x.headers] if content_type else [NO_CACHE, *x.headers]
+        )
         if x.request.warnings:
             headers += warning_headers(x.request.warnings)
         if len(body) >= GZIP_BYTES_MIN and "gzip" in x.http.headers.get("accept-encoding", ""):

@@ -45,7 +45,7 @@ def partial(result: Result, representation: Representation) -> bytes:
             "kind": "PartialObjectMetadataList",
             "apiVersion": version,
             "metadata": obj["metadata"],
-            "items": items,
+            "items": items or None,
         }
     )
 

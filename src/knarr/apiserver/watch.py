@@ -15,7 +15,7 @@ from knarr.apiserver.respond import NO_CACHE, warning_headers
 from knarr.apiserver.transform import metadata_of
 from knarr.meta.errors import StatusError
 from knarr.registry.context import Request
-from knarr.registry.lists import REVISION_WAIT_SECONDS, check_fields, parse_revision, too_large
+from knarr.registry.lists import REVISION_WAIT_SECONDS, parse_bare_revision, stored_fields, too_large
 from knarr.registry.options import ListOptions, list_options
 from knarr.registry.registry import Registry
 from knarr.registry.storage import View
@@ -51,7 +51,7 @@ class Watches:
 
     async def _since(self, view: View, options: ListOptions) -> int | None:
         """After which revision events are sent; None begins with the present state. Raises 400, 504."""
-        revision = parse_revision(options.resource_version)
+        revision = parse_bare_revision(options.resource_version)
         cacher = view.storage.cacher
         if options.send_initial_events or (revision == 0 and options.send_initial_events is None):
             if revision > cacher.revision and not await cacher.wait_until(revision, REVISION_WAIT_SECONDS):
@@ -64,9 +64,10 @@ class Watches:
 
 def selection_of(view: View, request: Request, options: ListOptions) -> Selection:
     """Raises 400 for fields that cannot be selected by."""
-    if options.field_selector is not None:
-        check_fields(view, options.field_selector)
-    return Selection(request.namespace, request.name, options.label_selector, options.field_selector)
+    fields = options.field_selector
+    if fields is not None:
+        fields = stored_fields(view, fields)
+    return Selection(request.namespace, request.name, options.label_selector, fields)
 
 
 class _Session:

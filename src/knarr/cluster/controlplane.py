@@ -13,7 +13,9 @@ from knarr.apiserver import streaming
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import Health
+from knarr.apiserver.metrics import Metrics
 from knarr.apiserver.openapi.serve import OpenAPI
+from knarr.apiserver.paths import Pages
 from knarr.apiserver.server import Server
 from knarr.apiserver.watch import Watches
 from knarr.auth.authenticate import Authenticator
@@ -39,7 +41,7 @@ from knarr.registry.context import Request, UserInfo
 from knarr.registry.custom.establish import CustomResources
 from knarr.registry.local import LocalAPI
 from knarr.registry.operations import Operations
-from knarr.registry.registry import Registry
+from knarr.registry.registry import EVENT_TTL_SECONDS, Registry
 from knarr.registry.services import ServiceHook
 from knarr.store.base import Store
 from knarr.world import World
@@ -93,7 +95,31 @@ class ControlPlane:
         streaming.register(self.handler, self.registry, self.nodes)
         self.openapi = OpenAPI(self.registry, self.handler)
         self.custom_resources = CustomResources(self.operations, self.openapi.forget)
-        Health(self.handler, lambda: None, lambda: None if self.ready else "not ready")
+        health = Health(self.handler, self._store_check, lambda: None if self.ready else "not ready")
+        self.metrics = Metrics(
+            self.registry, self.handler, health, lambda: getattr(self.store, "bytes_in_use", 0)
+        )
+        Pages(self.registry, self.handler, health, self._flags)
+
+    def _store_check(self) -> str | None:
+        failure = getattr(self.store, "failure", None)
+        return None if failure is None else f"the store cannot write: {failure}"
+
+    def _flags(self) -> dict[str, str]:
+        """The settings of this cluster by the names of kube-apiserver's flags, as far as it has them."""
+        config = self.config
+        low, high = config.node_ports
+        return {
+            "anonymous-auth": str(config.anonymous).lower(),
+            "api-audiences": config.issuer,
+            "authorization-mode": "Node,RBAC",
+            "bind-address": config.host,
+            "event-ttl": f"{EVENT_TTL_SECONDS}s",
+            "secure-port": str(self.server.port if self.server else config.port),
+            "service-account-issuer": config.issuer,
+            "service-cluster-ip-range": ",".join(config.service_cidrs),
+            "service-node-port-range": f"{low}-{high}",
+        }
 
     def _kept_token(self, directory: Path | None) -> str:
         """The admin token: drawn once, kept beside the certificates."""
@@ -126,6 +152,7 @@ class ControlPlane:
         port = 6443
         if config.serve:
             self.server = Server(self.handler, self.pki.server_context())
+            self.metrics.under_way = self.server.under_way
             await self.server.start(config.host, config.port)
             port = self.server.port
         OpenIDDocuments(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from knarr.auth.tokens import DEFAULT_SECONDS
 from knarr.meta import times
 from knarr.registry.context import Request
 from knarr.registry.operations import read_write_options
@@ -52,6 +53,7 @@ def _register_tokens(plane: ControlPlane) -> None:
         read_write_options(request, view)
         requests = plane.registry.open_request_view("authentication.k8s.io", "v1", "TokenRequest", view)
         obj = plane.operations.decoder.body(requests, request, body, content_type)
+        obj.setdefault("spec", {}).setdefault("expirationSeconds", DEFAULT_SECONDS)
         requests.fields.update(
             None, obj, request.field_manager, "token", times.format(plane.world.clock.now())
         )

@@ -10,6 +10,8 @@ from knarr.meta import errors, gojson
 from knarr.registry.decode import ACCEPTED, PROTOBUF, unsupported
 
 KINDS = ("DeleteOptions", "")
+#: the scheme that options are read by, as messages name it
+SCHEME = 'scheme "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"'
 
 
 def parse(body: bytes, content_type: str) -> dict[str, Any] | None:
@@ -34,7 +36,10 @@ def parse(body: bytes, content_type: str) -> dict[str, Any] | None:
             raise errors.bad_request(f"couldn't get version/kind; json parse error: {why}") from None
     if raw is None:
         return None
-    kind = raw.get("kind", "") if isinstance(raw, dict) else None
+    if not isinstance(raw, dict):
+        why = gojson.type_meta_error(orjson.dumps(raw))
+        raise errors.bad_request(f"couldn't get version/kind; json parse error: {why}")
+    kind, version = raw.get("kind", ""), raw.get("apiVersion", "v1")
     if kind not in KINDS:
-        raise errors.bad_request(f"decoded object cannot be converted to DeleteOptions: {kind}")
+        raise errors.bad_request(f'no kind "{kind}" is registered for version "{version}" in {SCHEME}')
     return raw

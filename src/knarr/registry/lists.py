@@ -168,8 +168,7 @@ def predicate(view: View, request: Request, options: ListOptions) -> Predicate |
         matches = label.matches
         tests.append(lambda entry: matches(entry.labels))
     if field is not None:
-        check_fields(view, field)
-        chosen = field.matches
+        chosen = stored_fields(view, field).matches
         tests.append(lambda entry: chosen(entry.fields))
     if request.name:
         name = request.name
@@ -179,6 +178,15 @@ def predicate(view: View, request: Request, options: ListOptions) -> Predicate |
     if len(tests) == 1:
         return tests[0]
     return lambda entry: all(test(entry) for test in tests)
+
+
+def stored_fields(view: View, selector: fields.FieldSelector) -> fields.FieldSelector:
+    """The selector by the names that stored objects are selected by. Raises 400 for an unknown field."""
+    check_fields(view, selector)
+    aliases = view.kind.field_aliases
+    if not aliases:
+        return selector
+    return selector.transform(lambda field, value: (aliases.get(field, field), value))
 
 
 def check_fields(view: View, selector: fields.FieldSelector) -> None:

@@ -80,6 +80,14 @@ class Registry:
                 return view.storage
         raise KeyError((group, resource))
 
+    def storages(self) -> list[Storage]:
+        """Those that were used so far."""
+        return list(self._storages.values())
+
+    def serves(self, group: str) -> bool:
+        """Whether anything of that group is served."""
+        return group in catalog.GROUPS or any(group == known for known, _, _ in self.custom)
+
     def rows(self) -> list[Resource]:
         """Everything that is served, custom resources last."""
         return [*catalog.BY_GVR.values(), *(view.row for view in self.custom.values())]

@@ -24,6 +24,10 @@ _TO_EVENTS = {core_name: name for name, core_name in RENAMED}
 
 
 class Event(core.Event):
+    field_aliases = {
+        **{f"regarding.{name}": f"involvedObject.{name}" for name, _, _ in core.REFERENCE},
+        "reportingController": "reportingComponent",
+    }
     validate_name = staticmethod(names.is_dns1123_subdomain)
 
     def default(self, obj: Object) -> None:

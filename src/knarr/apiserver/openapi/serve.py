@@ -10,7 +10,6 @@ import orjson
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.openapi import documents
-from knarr.meta import errors
 from knarr.registry.registry import Registry
 
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
@@ -83,7 +82,7 @@ class OpenAPI:
     async def document(self, x: Exchange) -> None:
         name = x.http.path.removeprefix("/openapi/v3/").strip("/")
         if name not in self._names():
-            self._handler.responder.send(x, 404, "application/json", b"")
+            self._handler.responder.send(x, 404, "", b"")
             return
         stamp = self._stamp(name)
         asked = x.http.query.get("hash", "")
@@ -104,7 +103,8 @@ class OpenAPI:
     def _answer(self, x: Exchange, name: str, protobuf: str) -> None:
         accept = x.http.headers.get("accept", "*/*")
         if not any(wanted in accept for wanted in ("application/json", "*/*", "application/*")):
-            raise errors.not_acceptable("406: Not Acceptable")
+            self._handler.responder.send(x, 406, "", b"")
+            return
         body, etag = self._body(name)
         x.headers += [("etag", f'"{etag}"'), ("vary", "Accept")]
         if x.http.headers.get("if-none-match") == f'"{etag}"':

@@ -26,6 +26,8 @@ OMITTED = {
     "io.k8s.api.networking.v1.IPAddressSpec": ("parentRef",),
     "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec": ("validationActions",),
 }
+#: the reverse: optional, and yet null in an empty object
+WRITTEN = {"io.k8s.api.authentication.v1.TokenRequestSpec": ("boundObjectRef",)}
 STRING, NUMERIC, BOOLEAN, ANY = Leaf("string"), Leaf("numeric"), Leaf("boolean"), Leaf()
 FREE_FORM = Leaf(free_form=True)
 DEDUCED = Deduced()
@@ -236,6 +238,8 @@ def zero_of(definitions: Definitions, name: str) -> dict[str, Any]:
             out[field] = zero_of(definitions, reference)
         elif default is not None and not default and not reference:
             out[field] = default
+        elif field in WRITTEN.get(name, ()):
+            out[field] = None
         elif field in required and default is None and field not in omitted:
             out[field] = None
     return out
