@@ -38,6 +38,11 @@ class CustomResourceDefinition(Kind):
         if service is not None and service.get("port") is None:
             service["port"] = WEBHOOK_PORT
 
+        status = obj.get("status")
+        if status is not None and not status.get("storedVersions"):
+            name = _storage_version(obj)
+            status["storedVersions"] = None if name is None else [name]
+
     def reset_status(self, obj: Object) -> None:
         obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": None}
 
@@ -89,7 +94,11 @@ class CustomResourceDefinition(Kind):
 def _remember_stored_versions(obj: Object) -> None:
     """Objects may lie in the store in any version that ever was the storage version."""
     stored = list(obj["status"].get("storedVersions") or ())
-    for version in obj["spec"].get("versions") or ():
-        if version.get("storage") and version["name"] not in stored:
-            stored.append(version["name"])
+    name = _storage_version(obj)
+    if name is not None and name not in stored:
+        stored.append(name)
     obj["status"]["storedVersions"] = stored or None
+
+
+def _storage_version(obj: Object) -> str | None:
+    return next((v["name"] for v in obj["spec"].get("versions") or () if v.get("storage")), None)

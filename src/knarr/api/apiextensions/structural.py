@@ -56,7 +56,8 @@ def errors(schema: Schema, path: str) -> list[FieldError]:
     """Sorted by their messages, as Kubernetes sorts them."""
     found: list[FieldError] = []
     _invariants(schema, ROOT, path, found)
-    _completeness(schema, path, found)
+    if not found:
+        _completeness(schema, path, found)
     return sorted(found, key=str)
 
 

@@ -1,0 +1,125 @@
+"""Macros of Kubernetes' environments that the parser does not expand: cel.bind and the two-variable comprehensions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr
+
+ACCUMULATOR = "@result"
+UNUSED = "#unused"
+
+
+def expand(ids: Any, call: Call) -> Expr:
+    """The call, or what stands for it; `ids.new_id()` numbers new nodes."""
+    make = _Make(ids, call)
+    args, target = call.args, call.target
+    if call.function == "bind" and isinstance(target, Ident) and target.name == "cel" and len(args) == 3:
+        return make.bind() or call
+    if target is None or len(args) not in (3, 4) or not _are_names(args[:2]):
+        return call
+    match call.function, len(args):
+        case ("all", 3):
+            return make.all()
+        case ("exists", 3):
+            return make.exists()
+        case ("existsOne" | "exists_one", 3):
+            return make.exists_one()
+        case ("transformList", _):
+            return make.transform_list()
+        case ("transformMap" | "transformMapEntry", _):
+            return make.transform_map(call.function == "transformMapEntry")
+    return call
+
+
+def _are_names(args: list[Expr]) -> bool:
+    return all(isinstance(arg, Ident) for arg in args)
+
+
+class _Make:
+    """Builds the nodes of one expansion, all at the call's place."""
+
+    def __init__(self, ids: Any, call: Call) -> None:
+        self.ids, self.call_, self.args, self.target = ids, call, call.args, call.target
+
+    def const(self, value: Any) -> Expr:
+        return Const(self.ids.new_id(), self.call_.offset, value)
+
+    def ident(self, name: str) -> Expr:
+        return Ident(self.ids.new_id(), self.call_.offset, name)
+
+    def call(self, function: str, *args: Expr) -> Expr:
+        return Call(self.ids.new_id(), self.call_.offset, function, None, list(args))
+
+    def accu(self) -> Expr:
+        return self.ident(ACCUMULATOR)
+
+    def fold(self, init: Expr, condition: Expr, step: Expr, result: Expr) -> Expr:
+        var, var2 = (arg.name for arg in self.args[:2])  # type: ignore[attr-defined]
+        assert self.target is not None
+        return Comprehension(
+            self.call_.id,
+            self.call_.offset,
+            var,
+            var2,
+            self.target,
+            ACCUMULATOR,
+            init,
+            condition,
+            step,
+            result,
+        )
+
+    def bind(self) -> Expr | None:
+        name = self.args[0]
+        if not isinstance(name, Ident):
+            return None
+        empty = ListExpr(self.ids.new_id(), self.call_.offset, [], frozenset())
+        return Comprehension(
+            self.call_.id,
+            self.call_.offset,
+            UNUSED,
+            "",
+            empty,
+            name.name,
+            self.args[1],
+            self.const(False),
+            self.ident(name.name),
+            self.args[2],
+        )
+
+    def all(self) -> Expr:
+        keep = self.call("@not_strictly_false", self.accu())
+        return self.fold(self.const(True), keep, self.call("_&&_", self.accu(), self.args[2]), self.accu())
+
+    def exists(self) -> Expr:
+        keep = self.call("@not_strictly_false", self.call("!_", self.accu()))
+        return self.fold(self.const(False), keep, self.call("_||_", self.accu(), self.args[2]), self.accu())
+
+    def exists_one(self) -> Expr:
+        count = self.call("_+_", self.accu(), self.const(1))
+        step = self.call("_?_:_", self.args[2], count, self.accu())
+        return self.fold(self.const(0), self.const(True), step, self.call("_==_", self.accu(), self.const(1)))
+
+    def transform_list(self) -> Expr:
+        new = ListExpr(self.ids.new_id(), self.call_.offset, [self.args[-1]], frozenset())
+        step = self._filtered(self.call("_+_", self.accu(), new))
+        empty = ListExpr(self.ids.new_id(), self.call_.offset, [], frozenset())
+        return self.fold(empty, self.const(True), step, self.accu())
+
+    def transform_map(self, entry: bool) -> Expr:
+        """`@insert` puts a key and a value, or a whole entry, into the accumulated map."""
+        value = self.args[-1]
+        key = self.args[0]
+        put = (
+            self.call("cel.@mapInsert", self.accu(), value)
+            if entry
+            else self.call("cel.@mapInsert", self.accu(), self.ident(key.name), value)  # type: ignore[attr-defined]
+        )
+        empty = MapExpr(self.ids.new_id(), self.call_.offset, "", [])
+        return self.fold(empty, self.const(True), self._filtered(put), self.accu())
+
+    def _filtered(self, step: Expr) -> Expr:
+        return self.call("_?_:_", self.args[2], step, self.accu()) if len(self.args) == 4 else step
+
+
