@@ -152,7 +152,8 @@ def _replace(look: Look, most: int) -> Plan:
 def _surge(look: Look, most: int) -> Plan:
     """Create new pods beside old ones, at most `most` at a time, and delete an old one when its successor is
     available."""
-    todo, candidates, surging = Plan(), [], 0
+    todo, surging = Plan(), 0
+    candidates: list[str] = []
     for node in look.pods:
         new, old, single = _pair(look, node)
         if not single:

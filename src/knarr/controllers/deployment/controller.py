@@ -122,7 +122,8 @@ class DeploymentController(KubeController):
             return await self.report(rollout, status.counted)
         await self.tell_of_pause(rollout)
         if not d.spec.paused and rollback.is_wanted(d):
-            return await self.roll_back(rollout)
+            await self.roll_back(rollout)
+            return None
         await self.adopt_revision(rollout)
         if d.spec.paused or was_scaled(d, rollout.sets):
             return await self.resize(rollout)
@@ -140,8 +141,7 @@ class DeploymentController(KubeController):
 
     async def roll(self, rollout: Rollout) -> None:
         """One step of a rolling update: up if the new set may grow, otherwise down."""
-        await self.ensure_new(rollout)
-        new, d = rollout.new, rollout.d
+        new, d = await self.ensure_new(rollout), rollout.d
         size = size_of_new(d, new.spec.replicas, rollout.sets)
         if size != new.spec.replicas:
             await self.scale(rollout, Resize(new, size))
@@ -159,9 +159,9 @@ class DeploymentController(KubeController):
             await self.scale(rollout, Resize(rs, 0))
         if running or self.old_pods_remain(rollout):
             return
-        await self.ensure_new(rollout)
-        if rollout.new.spec.replicas != rollout.d.spec.replicas:
-            await self.scale(rollout, Resize(rollout.new, rollout.d.spec.replicas))
+        new = await self.ensure_new(rollout)
+        if new.spec.replicas != rollout.d.spec.replicas:
+            await self.scale(rollout, Resize(new, rollout.d.spec.replicas))
         await self.clean_up_if_complete(rollout)
 
     def old_pods_remain(self, rollout: Rollout) -> bool:
@@ -196,10 +196,13 @@ class DeploymentController(KubeController):
             news = status.found(new.metadata.name)
         await self.tell(rollout, news, annotations[REVISION])
 
-    async def ensure_new(self, rollout: Rollout) -> None:
-        """Create the set of the present template."""
-        if rollout.new is not None:
-            return
+    async def ensure_new(self, rollout: Rollout) -> Any:
+        """The set of the present template, made if need be."""
+        if rollout.new is None:
+            await self.create_new(rollout)
+        return rollout.new
+
+    async def create_new(self, rollout: Rollout) -> None:
         d = rollout.d
         wire = self.new_set(rollout)
         name, size = wire["metadata"]["name"], wire["spec"]["replicas"]
@@ -221,8 +224,8 @@ class DeploymentController(KubeController):
             self.events.event(
                 d, "Normal", "ScalingReplicaSet", f"Scaled up replica set {name} from 0 to {size}"
             )
-        news = status.created(name) if has_deadline(d) else None
-        await self.tell(rollout, news, wire["metadata"]["annotations"][REVISION])
+        made = status.created(name) if has_deadline(d) else None
+        await self.tell(rollout, made, wire["metadata"]["annotations"][REVISION])
 
     def new_set(self, rollout: Rollout) -> dict[str, Any]:
         d = rollout.d

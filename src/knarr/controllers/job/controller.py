@@ -269,18 +269,13 @@ class JobController(PodOwner):
         tracked = {pod.metadata.uid for pod in look.tracked}
         error = await self.free_all(key, count.to_free, tracked)
         status = judging.settle(status, tracked)
-        is_last_word = (
-            verdict is not None
-            and not count.more
-            and error is None
-            and not any(judging.uncounted(status))
-            and not status.terminating
-        )
-        if is_last_word:
-            status = judging.finished(status, verdict, look.now)
+        counted = not count.more and error is None and not any(judging.uncounted(status))
+        last_word = verdict if counted and not status.terminating else None
+        if last_word is not None:
+            status = judging.finished(status, last_word, look.now)
         await self.write(job, status)
-        if is_last_word:
-            self.tell_end(job, status, verdict)
+        if last_word is not None:
+            self.tell_end(job, status, last_word)
         if error is not None:
             raise error
 
