@@ -113,7 +113,6 @@ def settle(
         settled.append(
             {
                 **condition,
-                "lastProbeTime": None,
                 "lastTransitionTime": transition or now,
                 "observedGeneration": generation,
             }

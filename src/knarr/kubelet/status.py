@@ -111,9 +111,12 @@ def _container_status(i: Inputs, container: Any, default: str, init: bool) -> St
     name = container.name
     runs = i.record.containers.get(name, ()) if i.record is not None else ()
     run = runs[-1] if runs else None
-    if run is not None and run.state == CREATED and run.attempt and name in i.shown:
+    if run is not None and run.state == CREATED and len(runs) > 1:
         # the next run is being made: until it is there, the last one is what there is to see
-        return dict(i.shown[name])
+        before = i.shown.get(name)
+        if before is not None and "waiting" in before["state"]:
+            return dict(before)
+        runs, run = runs[:-1], runs[-2]
     status: Status = {
         "name": name,
         "state": {},

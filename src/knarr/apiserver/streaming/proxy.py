@@ -20,7 +20,17 @@ from knarr.registry.registry import Registry
 
 #: they concern one hop only and are not handed on
 HOP_BY_HOP = frozenset(
-    ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]
+    [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
 )
 #: the client's identity towards us is nothing for the backend
 PRIVATE = frozenset({"authorization", "host", "content-length", "expect"})

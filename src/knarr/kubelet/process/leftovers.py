@@ -63,7 +63,8 @@ def session_members(leader: int) -> Iterator[int]:
         if entry.name.isdigit():
             with contextlib.suppress(OSError, IndexError):
                 fields = Path(f"/proc/{entry.name}/stat").read_text().rpartition(")")[2].split()
-                if int(fields[3]) == leader and int(entry.name) != os.getpid():
+                # those that have ended and only wait to be collected do not count
+                if int(fields[3]) == leader and fields[0] not in "ZX" and int(entry.name) != os.getpid():
                     yield int(entry.name)
 
 
