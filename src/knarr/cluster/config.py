@@ -7,6 +7,8 @@ from pathlib import Path
 
 SERVICE_CIDR = "10.96.0.0/16"
 POD_CIDR = "10.244.0.0/16"
+#: where 256 nodes with a /24 each are not enough
+LARGE_POD_CIDR = "10.128.0.0/9"
 ISSUER = "https://kubernetes.default.svc"
 
 
@@ -37,3 +39,8 @@ class Config:
     quota_bytes: int = 8 << 30
     #: seeds every draw of the cluster; None is the operating system's chance
     seed: int | None = None
+
+    @property
+    def pod_network(self) -> str:
+        """The network that nodes get their /24 from."""
+        return LARGE_POD_CIDR if self.pod_cidr == POD_CIDR and self.nodes > 250 else self.pod_cidr

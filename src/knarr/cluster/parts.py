@@ -18,7 +18,7 @@ def controller_settings(cluster: Cluster) -> dict[str, Any]:
     """What some controllers must be told."""
     return {
         "root_ca": cluster.plane.pki.ca_certificate,
-        "pod_cidrs": (cluster.config.pod_cidr,),
+        "pod_cidrs": (cluster.config.pod_network,),
         "legacy_token": cluster.plane.issuer.legacy,
     }
 
@@ -67,4 +67,4 @@ async def _runtime(cluster: Cluster) -> tuple[Any, list[Any]]:
     names = [f"{config.name}-node-{i}" for i in range(config.nodes)]
     from knarr.kubelet.simulated.runtime import SimulatedRuntime
 
-    return SimulatedRuntime(cluster.world, pod_cidr=config.pod_cidr), [NodeSpec(name) for name in names]
+    return SimulatedRuntime(cluster.world, pod_cidr=config.pod_network), [NodeSpec(name) for name in names]
