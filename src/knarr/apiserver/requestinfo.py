@@ -28,7 +28,9 @@ def parse(method: str, path: str, query: dict[str, str]) -> Request:
     if not rest or "" in rest:
         _forget(request, method)
         return request
-    if rest[0] == "watch" and len(rest) > 1:
+    # the old way to ask for a watch, which also one object can be asked for
+    prefixed = rest[0] == "watch" and len(rest) > 1
+    if prefixed:
         rest = rest[1:]
         query["watch"] = "true"
     _fill(request, rest)
@@ -39,12 +41,7 @@ def parse(method: str, path: str, query: dict[str, str]) -> Request:
         request.verb = "list"
         if "watch" in query and query["watch"].lower() not in WATCH_VALUES:
             request.verb = "watch"
-    elif (
-        method == "GET"
-        and "watch" in query
-        and query["watch"].lower() not in WATCH_VALUES
-        and not request.subresource
-    ):
+    elif prefixed and method == "GET":
         request.verb = "watch"
     elif method == "DELETE" and not request.name:
         request.verb = "deletecollection"

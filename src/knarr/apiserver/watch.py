@@ -42,12 +42,21 @@ class Watches:
         view = self._handler.operations.find(request)
         options = list_options(request.query)
         accepted = negotiate.accept(x.http.headers.get("accept", ""))
-        if accepted is None or accepted.media_type == negotiate.YAML:
+        if accepted is None:
             raise negotiate.not_acceptable(negotiate.SERVED + negotiate.STREAMED)
+        if accepted.media_type == negotiate.YAML:
+            raise negotiate.only_these(negotiate.STREAMED)
         x.representation = accepted
         selection = selection_of(view, request, options)
-        since = await self._since(view, options)
-        await _Session(self, x, view, options, selection, since).run()
+        session = _Session(self, x, view, options, selection)
+        try:
+            session.since = await self._since(view, options)
+        except StatusError as error:
+            if not options.send_initial_events or error.code != 504:
+                raise
+            session.refuse(error)
+            return
+        await session.run()
 
     async def _since(self, view: View, options: ListOptions) -> int | None:
         """After which revision events are sent; None begins with the present state. Raises 400, 504."""
@@ -80,10 +89,10 @@ class _Session:
         view: View,
         options: ListOptions,
         selection: Selection,
-        since: int | None,
     ) -> None:
         self.watches, self.x, self.view, self.options = watches, x, view, options
-        self.selection, self.since = selection, since
+        self.selection = selection
+        self.since: int | None = None
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.stream: Stream | None = None
         self.held: list[bytes] = []
@@ -104,7 +113,9 @@ class _Session:
                 closed=self._closed,
             )
         except StatusError as error:
-            self._refuse(error)
+            if error.code != 410:
+                raise
+            self.refuse(error)
             return
         x.http.cancel_on_hang_up()
         stop = asyncio.ensure_future(self.watches._handler.stop.wait())
@@ -136,10 +147,9 @@ class _Session:
             self.stream.write_framed(data)
         self.held.clear()
 
-    def _refuse(self, error: StatusError) -> None:
-        """A watch that is too old is answered 200 with one ERROR event, as the API server does."""
-        if error.code != 410:
-            raise error
+    def refuse(self, error: StatusError) -> None:
+        """A watch that is too old, or waits for too new a state, is answered 200 with one ERROR event, as the API
+        server does."""
         self._open()
         assert self.stream is not None
         self.stream.write(orjson.dumps({"type": "ERROR", "object": error.status}) + b"\n")
@@ -170,6 +180,8 @@ class _Session:
             include = self.x.request.query.get("includeObject", "")
             table.check_include(include)
             return _Tables(view, include, self.watches._world, wanted.version)
+        if wanted.as_kind == "PartialObjectMetadataList":
+            return _NotAList(self)
         if wanted.as_kind:
             version = f"meta.k8s.io/{wanted.version}"
             return Frames(("partial", wanted.version), lambda event: _partial(event, version), chunk)
@@ -209,20 +221,43 @@ def _line(type_: str, obj: dict[str, Any]) -> bytes:
     return orjson.dumps({"type": type_, "object": obj}) + b"\n"
 
 
-def _typed(view: View, event: WatchEvent) -> dict[str, Any]:
+def _shown(view: View, event: WatchEvent) -> dict[str, Any]:
+    """The event's object in the view's version."""
     obj = _object(event)
-    return {"type": event.type, "object": obj if view.to_served is None else view.to_served(obj)}
+    if view.to_served is None:
+        return obj
+    return {**view.to_served(obj), "kind": view.row.kind, "apiVersion": view.row.api_version}
+
+
+def _typed(view: View, event: WatchEvent) -> dict[str, Any]:
+    return {"type": event.type, "object": _shown(view, event)}
 
 
 def _served(view: View, event: WatchEvent) -> bytes:
     """Another version than the stored one."""
-    assert view.to_served is not None
-    obj = view.to_served(_object(event))
-    return _line(event.type, {"kind": view.row.kind, "apiVersion": view.row.api_version, **obj})
+    obj = _shown(view, event)
+    return _line(event.type, {"kind": obj["kind"], "apiVersion": obj["apiVersion"], **obj})
+
+
+def _named(bookmark: dict[str, Any]) -> dict[str, Any]:
+    """A bookmark as an object without a name, of which rows are made like of any other."""
+    return {**bookmark, "metadata": {"name": "", **bookmark["metadata"]}}
 
 
 def _partial(event: WatchEvent, version: str) -> bytes:
     return _line(event.type, metadata_of(_object(event), version))
+
+
+class _NotAList(Representation):
+    """An event's object cannot be shown as a list: the first event ends the watch."""
+
+    def __init__(self, session: _Session) -> None:
+        self.key = ("not a list", id(self))
+        self._session = session
+
+    def payload(self, events: list[WatchEvent]) -> bytes:
+        self._session._closed("cannot be encoded")
+        return b""
 
 
 class _Tables(Representation):
@@ -237,11 +272,11 @@ class _Tables(Representation):
         return chunk(b"".join([self._frame(event) for event in events]))
 
     def _frame(self, event: WatchEvent) -> bytes:
-        obj = _object(event)
+        obj = _shown(self._view, event)
         if event.type == "BOOKMARK":
             rows = [
                 {
-                    "cells": ["" for _ in self._view.kind.columns],
+                    "cells": self._view.kind.cells(_named(obj), self._world.clock.now()),
                     "object": metadata_of(obj, f"meta.k8s.io/{self._version}"),
                 }
             ]

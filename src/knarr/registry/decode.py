@@ -62,8 +62,9 @@ class Decoder:
         ):
             check_type(view, (obj.get("apiVersion", ""), obj.get("kind", "")), body)
         self._report(view, request, found + findings, obj)
+        self._finish(view, obj)
         request.empty = empty_lists(body, obj)
-        return self._finish(view, obj)
+        return obj
 
     def _protobuf(self, view: View, body: bytes) -> Object:
         """What Go clients send for built-in kinds; it cannot name unknown fields."""

@@ -6,11 +6,13 @@ Built-in resources are opened when first asked for, so that start-up pays only f
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
 from typing import Any
 
 from knarr.api import catalog, schema
 from knarr.api.kind import Kind
 from knarr.api.resources import Resource
+from knarr.api.scheme import scheme
 from knarr.meta.managed import FieldManager, schema_of
 from knarr.registry import encoding, versions
 from knarr.registry.context import Request
@@ -126,12 +128,11 @@ class Registry:
 
     def open_storage(self, row: Resource, kind: Any, prefix: bytes, floor: int = 0) -> Storage:
         """Give a resource its place in the store and its cache; see Cacher for `floor`."""
-        bookmark = encoding.orjson.dumps({"kind": row.kind, "apiVersion": row.api_version, "metadata": {}})
         cacher = self.cache.open(
             prefix,
             row.namespaced,
             attributes_of(kind),
-            bookmark=bookmark,
+            bookmark=empty_object(row),
             indexed=INDEXED.get((row.group, row.name), ()),
             keep_objects=(row.group, row.name) not in NOT_KEPT,
             floor=floor,
@@ -206,6 +207,19 @@ class Registry:
         request = Request(verb, "", row.group, row.version, row.name, "", namespace, name)
         request.field_manager = "kube-apiserver"
         return view, request
+
+
+def empty_object(row: Resource) -> Callable[[], bytes]:
+    """What bookmarks look like: an object of which nothing is set. Made when first needed."""
+
+    @cache
+    def make() -> bytes:
+        obj: Object = {"kind": row.kind, "apiVersion": row.api_version, "metadata": {}}
+        if (row.group, row.version, row.kind) in catalog.BY_GVK:
+            obj, _ = scheme().normalize((row.group, row.version, row.kind), obj)
+        return encoding.orjson.dumps(obj)
+
+    return make
 
 
 def attributes_of(kind: Any) -> Callable[[bytes, bytes], Attributes]:

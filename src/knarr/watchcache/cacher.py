@@ -58,7 +58,7 @@ class Cacher:
         world: World | None = None,
         indexed: tuple[str, ...] = (),
         keep_objects: bool = False,
-        bookmark: bytes = BOOKMARK,
+        bookmark: bytes | Callable[[], bytes] = BOOKMARK,
         floor: int = 0,
         history: bool = True,
         ring_changes_max: int = RING_CHANGES_MAX,
@@ -326,7 +326,8 @@ class Cacher:
         event = self._bookmarks.get(initial_events_end)
         revision = self.revision
         if event is None or event.revision != revision:
-            value = self._bookmark_template
+            template = self._bookmark_template
+            value = template if isinstance(template, bytes) else template()
             if initial_events_end:
                 at = value.index(_METADATA) + len(_METADATA)
                 comma = b"" if value[at : at + 1] == b"}" else b","
