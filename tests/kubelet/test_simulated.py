@@ -251,6 +251,68 @@ def test_pods_go_on_where_they_were_when_everything_restarts(play: Any) -> None:
     play(story)
 
 
+def test_pods_that_are_over_stay_what_they_are(play: Any) -> None:
+    async def story(cluster: Cluster) -> None:
+        first = await cluster.nodes()
+        for name, code in (("good", "0"), ("bad", "4")):
+            await cluster.create(name=name, restartPolicy="Never", annotations={"exit-code": code})
+        await cluster.until(lambda p: p.status.phase == "Succeeded", "good")
+        await cluster.until(lambda p: p.status.phase == "Failed", "bad")
+        await first.stop()
+        cluster.kubelets.clear()
+        before = [await cluster.pod("good"), await cluster.pod("bad")]
+        again = await cluster.nodes()
+        await asyncio.sleep(60)
+        await again.flush()
+        assert [(await cluster.pod(name)).status for name in ("good", "bad")] == [p.status for p in before]
+        api = cluster.plane.nodes.get("n0")
+        assert b"".join([piece async for piece in api.logs("default", "good", LogOptions("c"))])
+        await cluster.client.delete(core_v1.Pod, "good", "default")
+        await asyncio.sleep(1)
+        with pytest.raises(StatusError):
+            await cluster.pod("good")
+
+    play(story)
+
+
+def test_the_kubelet_insists_on_its_own_word(play: Any) -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.nodes()
+        await cluster.create()
+        await cluster.until(running)
+        status = {"status": {"phase": "Pending"}}
+        await cluster.client.patch(core_v1.Pod, "p", "default", status, subresource="status")
+        await asyncio.sleep(1)
+        assert (await cluster.pod()).status.phase == "Running"
+
+    play(story)
+
+
+def test_a_phase_that_others_end_is_obeyed(play: Any) -> None:
+    async def story(cluster: Cluster) -> None:
+        kubelets = await cluster.nodes()
+        made = await cluster.create()
+        await cluster.until(running)
+        status = {"status": {"phase": "Failed", "reason": "Evicted", "message": "no room"}}
+        await cluster.client.patch(core_v1.Pod, "p", "default", status, subresource="status")
+        await asyncio.sleep(5)
+        found = await cluster.pod()
+        assert (found.status.phase, found.status.reason) == ("Failed", "Evicted")
+        assert not kubelets.runtime.status(made["metadata"]["uid"]).running
+
+    play(story)
+
+
+def test_host_network(play: Any) -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.nodes("n0", addresses=("192.0.2.7",))
+        await cluster.create(hostNetwork=True)
+        found = await cluster.until(running)
+        assert found.status.podIP == found.status.hostIP == "192.0.2.7"
+
+    play(story)
+
+
 def test_an_image_change_restarts_the_container(play: Any) -> None:
     async def story(cluster: Cluster) -> None:
         await cluster.nodes()

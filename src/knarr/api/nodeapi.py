@@ -74,6 +74,10 @@ class NodeAPI(Protocol):
         """A connection to a port of the pod, for port-forward and the pod proxy."""
         ...
 
+    async def http(self, path: str, query: dict[str, str]) -> tuple[int, str, bytes]:
+        """(status, content type, body) of a GET to the kubelet itself, for nodes/proxy."""
+        ...
+
 
 class NodeConnections:
     """Which kubelet answers for which node; kubelets register when they start."""

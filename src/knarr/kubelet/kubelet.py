@@ -193,6 +193,9 @@ class Kubelets:
         if _concerns(old, new, worker):
             self.runtime.update_pod(new)
             self._queue.add(worker.uid)
+        elif worker.overwritten:
+            worker.reported = {}
+            self._queue.add(worker.uid)
 
     def _deleted(self, pod: Any) -> None:
         worker = self._workers.get(pod.metadata.uid)

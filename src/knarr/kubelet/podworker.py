@@ -87,6 +87,13 @@ class PodWorker:
             for c in pod.status.conditions
         }
 
+    @property
+    def overwritten(self) -> bool:
+        """Somebody else has changed the phase that we wrote."""
+        if self.writing or self.status is None or self.status != self.reported:
+            return False
+        return self.pod.status.phase != self.status["phase"]
+
     # -- deciding and acting ---------------------------------------------------------------------------------
 
     def sync(self, now: float) -> float | None:
@@ -102,6 +109,9 @@ class PodWorker:
             if record is not None and record.ready:
                 wake = _sooner(wake, self._advance(record, now))
         if self.over:
+            if record is None and self.pod.status.containerStatuses:
+                context.runtime.adopt_pod(self.pod)
+                record = context.runtime.status(self.uid)
             wake = _sooner(wake, self._end(record, now))
         self._publish(record, now)
         return wake

@@ -121,6 +121,10 @@ class Runtime(Protocol):
         """Make the sandbox: address, directories, volumes; take up what its status says ran before."""
         ...
 
+    def adopt_pod(self, pod: Any) -> None:
+        """Only know what its status says: it is over, or will be at once, and nothing of it starts again."""
+        ...
+
     def update_pod(self, pod: Any) -> None:
         """Its labels, annotations or spec changed."""
         ...

@@ -78,9 +78,10 @@ def pod_status(i: Inputs) -> Status:
         status["initContainerStatuses"] = inits
     if ephemerals:
         status["ephemeralContainerStatuses"] = ephemerals
-    if record is not None and record.ips:
-        status["podIP"] = record.ips[0]
-        status["podIPs"] = [{"ip": ip} for ip in record.ips]
+    ips = i.host_ips if spec.hostNetwork else record.ips if record is not None else ()
+    if ips and record is not None:
+        status["podIP"] = ips[0]
+        status["podIPs"] = [{"ip": ip} for ip in ips]
     if pod.status.qosClass:
         status["qosClass"] = pod.status.qosClass
     return status
@@ -225,14 +226,16 @@ def _mount(mount: Any) -> Status:
 def changes(new: Mapping[str, Any], old: Mapping[str, Any]) -> Status:
     """The strategic merge patch that turns `old` into `new`: whole top-level fields; None removes one.
 
-    Conditions are merged by type, so what one of them no longer says must be removed by name.
+    Conditions are merged by type, so only those that differ are said, and what one no longer has is removed by name.
     """
     patch = {key: value for key, value in new.items() if key not in old or old[key] != value}
     patch.update({key: None for key in old if key not in new})
     if "conditions" in patch:
         before = {c["type"]: c for c in old.get("conditions", ())}
-        patch["conditions"] = [_condition(c, before.get(c["type"], {})) for c in new["conditions"]]
-        patch["$setElementOrder/conditions"] = [{"type": c["type"]} for c in new["conditions"]]
+        differing = [c for c in new["conditions"] if before.get(c["type"]) != c]
+        patch["conditions"] = [_condition(c, before.get(c["type"], {})) for c in differing]
+        if len(before) != len(new["conditions"]):
+            patch["$setElementOrder/conditions"] = [{"type": c["type"]} for c in new["conditions"]]
     return patch
 
 

@@ -9,14 +9,16 @@ import asyncio
 import logging
 from typing import Any, Protocol
 
-from knarr.api.types import core_v1
 from knarr.client.client import Client, is_conflict, is_not_found
+from knarr.client.codec import Partial, built_in
 from knarr.kubelet.status import Status, changes
 from knarr.meta.errors import StatusError
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+#: the answer is not needed: only its metadata is read
+POD = Partial(built_in("v1", "Pod"))
 
 
 class Subject(Protocol):
@@ -99,12 +101,10 @@ class StatusManager:
     async def _patch(self, subject: Subject, status: Status) -> None:
         meta = subject.pod.metadata
         body = {"metadata": {"uid": subject.uid}, "status": changes(status, subject.reported)}
-        await self._client.patch(
-            core_v1.Pod, meta.name, meta.namespace, body, kind="strategic", subresource="status"
-        )
+        await self._client.patch(POD, meta.name, meta.namespace, body, kind="strategic", subresource="status")
         subject.reported = status
 
     async def _delete(self, subject: Subject) -> None:
         meta = subject.pod.metadata
-        await self._client.delete(core_v1.Pod, meta.name, meta.namespace, uid=subject.uid, grace=0)
+        await self._client.delete(POD, meta.name, meta.namespace, uid=subject.uid, grace=0)
         subject.gone = True

@@ -98,10 +98,9 @@ class Proxies:
         name = parse_name(x.request.name)
         pods.find(self._registry, "nodes", "", name.name)
         api = pods.connection(self._registry, self._connections, name.name)
-        answer = getattr(api, "http", None)
-        if answer is None or x.http.method not in ("GET", "HEAD"):
+        if x.http.method not in ("GET", "HEAD"):
             raise errors.method_not_allowed("", "nodes/proxy", x.request.verb)
-        code, kind, body = await answer(_rest(x), x.http.query)
+        code, kind, body = await api.http(_rest(x), x.http.query)
         x.code = code
         x.http.respond(code, [("content-type", kind)], body)
 

@@ -204,7 +204,6 @@ class ProcessRuntime:
         pod, record = mine.pod, mine.record
         uid, before = pod.metadata.uid, pod.status.podIP
         if pod.spec.hostNetwork:
-            record.ips = (pod.status.hostIP,) if pod.status.hostIP else ()
             return True
         if before and self.addresses.keep(before, uid):
             record.ips = (before,)
@@ -236,10 +235,21 @@ class ProcessRuntime:
             await asyncio.sleep(pause)
             pause = min(pause * 2, MOUNT_RETRY_SECONDS_MAX)
         (mine.folder / "hosts").write_text(hosts_file(mine.pod, mine.address))
-        for run in restored(mine.pod):
-            mine.record.add(lost(run, self._now()) if run.state == RUNNING else run)
+        self._restore(mine)
         mine.record.ready = True
         self._changed(mine)
+
+    def _restore(self, mine: _Pod) -> None:
+        """Nothing survives us: what ran is gone."""
+        for run in restored(mine.pod):
+            mine.record.add(lost(run, self._now()) if run.state == RUNNING else run)
+
+    def adopt_pod(self, pod: Any) -> None:
+        uid = pod.metadata.uid
+        mine = self._pods[uid] = _Pod(pod, self._root / uid)
+        if pod.status.podIP and not pod.spec.hostNetwork and self.addresses.keep(pod.status.podIP, uid):
+            mine.record.ips = (pod.status.podIP,)
+        self._restore(mine)
 
     async def _make_volumes(self, mine: _Pod) -> None:
         async with mine.lock:

@@ -70,6 +70,16 @@ class SimulatedRuntime:
         if not self._give_address(pod, record):
             return
         record.ready = True
+        self._restore(pod, record)
+
+    def adopt_pod(self, pod: Any) -> None:
+        uid = pod.metadata.uid
+        record = self._pods[uid] = PodRecord(uid)
+        if pod.status.podIP and not pod.spec.hostNetwork and self.addresses.keep(pod.status.podIP, uid):
+            record.ips = (pod.status.podIP,)
+        self._restore(pod, record)
+
+    def _restore(self, pod: Any, record: PodRecord) -> None:
         for run in restored(pod):
             record.add(run)
             if run.state == RUNNING:
@@ -78,7 +88,6 @@ class SimulatedRuntime:
     def _give_address(self, pod: Any, record: PodRecord) -> bool:
         uid, before = pod.metadata.uid, pod.status.podIP
         if pod.spec.hostNetwork:
-            record.ips = (pod.status.hostIP,) if pod.status.hostIP else ()
             return True
         if before and self.addresses.keep(before, uid):
             record.ips = (before,)
