@@ -22,7 +22,8 @@ def encode_stored(obj: Object, kind: str, api_version: str) -> bytes:
     for key, value in obj.items():
         if key not in stored:
             stored[key] = value
-    return orjson.dumps(stored)
+    # orjson hands out its whole buffer, up to three times the text; what is kept for long is copied to size.
+    return memoryview(orjson.dumps(stored)).tobytes()
 
 
 def decode_stored(value: bytes, revision: int) -> Object:
