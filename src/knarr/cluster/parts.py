@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from knarr.cluster.cluster import Cluster
 
 
+#: with more nodes than this, simulated pods go from Pending to Running without showing ContainerCreating in between:
+#: nobody watches thousands of them, and each would cost one more write
+SHOWN_NODES_MAX = 100
+
+
 async def start_controllers(cluster: Cluster) -> Any:
     from knarr import controllers
 
@@ -51,11 +56,13 @@ async def start_scheduler(cluster: Cluster) -> Any:
 
 async def start_kubelets(cluster: Cluster) -> Any:
     from knarr.kubelet.kubelet import Kubelets
+    from knarr.kubelet.settings import Settings
 
     runtime, specs = await _runtime(cluster)
     # One client serves all nodes of this process, so it cannot act as any single one of them.
     client = cluster.client(manager="kubelet")
-    kubelets = Kubelets(client, runtime, specs, connections=cluster.plane.nodes)
+    settings = Settings(creating_shown=len(specs) <= SHOWN_NODES_MAX)
+    kubelets = Kubelets(client, runtime, specs, connections=cluster.plane.nodes, settings=settings)
     await kubelets.start()
     return kubelets
 
