@@ -52,6 +52,8 @@ CONTROLLERS: dict[str, str] = {
     "persistentvolumeclaim-protection-controller": "knarr.controllers.pvcprotection:PVCProtectionController",
     "resourcequota-controller": "knarr.controllers.resourcequota:ResourceQuotaController",
     "ttl-controller": "knarr.controllers.ttl:TTLController",
+    "persistentvolume-binder-controller": "knarr.controllers.persistentvolume:PersistentVolumeController",
+    "serviceaccount-token-controller": "knarr.controllers.serviceaccounttoken:ServiceAccountTokenController",
     "replicaset-controller": "knarr.controllers.replicaset:ReplicaSetController",
     "replicationcontroller-controller": "knarr.controllers.replicationcontroller:ReplicationControllerController",
     "statefulset-controller": "knarr.controllers.statefulset:StatefulSetController",
