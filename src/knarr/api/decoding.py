@@ -23,6 +23,8 @@ STRICT_ERRORS_MAX = 100
 INT_RANGE = {"int32": 1 << 31, "int64": 1 << 63}
 GO_SCALARS = {"double": "float64", "byte": "[]uint8"}
 GO_ZEROES: dict[str, Any] = {"string": "", "bool": False, "int32": 0, "int64": 0, "double": 0}
+#: definitions of custom resources are stored as JSON, in which [] is not null
+STORED_AS_JSON = "io.k8s.apiextensions-apiserver."
 OPAQUE = (schema.RAW_EXTENSION, schema.FIELDS_V1, schema.JSON, schema.PATCH)
 
 
@@ -438,6 +440,9 @@ def _always(definition: Definition) -> Iterator[Always]:
             yield Always(field.name, partial(str, identity[field.name]), False)
         elif field.behaviour == "s":
             yield Always(field.name, partial(zero_struct, field.type), False)
+        elif field.behaviour == "a" and definition.name.startswith(STORED_AS_JSON):
+            zero = _nothing if field.type.kind in ("list", "map") else partial(zero_of, field.type)
+            yield Always(field.name, zero, False)
         elif field.behaviour == "a" and field.type.kind in ("list", "map"):
             null = null_when_empty(definition, field)
             yield Always(field.name, _nothing if null else {"list": list, "map": dict}[field.type.kind], null)
@@ -450,6 +455,8 @@ def _always(definition: Definition) -> Iterator[Always]:
 def null_when_empty(definition: Definition, field: Field) -> bool:
     """Whether an empty list or map that is always written is null, as Go's nil is. Protobuf, in which objects are
     stored, does not tell [] from nil. The items of lists, and kinds that are never stored, are [] all the same."""
+    if definition.name.startswith(STORED_AS_JSON):
+        return False
     return definition.served and not (field.name == "items" and definition.gvks)
 
 

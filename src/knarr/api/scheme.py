@@ -24,7 +24,16 @@ from msgspec import field as struct_field
 from msgspec.structs import replace
 
 from knarr.api import resources, schema
-from knarr.api.decoding import NO_BYTES, Base64, DecodeError, Walker, identity_of, parse_pairs, plain
+from knarr.api.decoding import (
+    NO_BYTES,
+    STORED_AS_JSON,
+    Base64,
+    DecodeError,
+    Walker,
+    identity_of,
+    parse_pairs,
+    plain,
+)
 from knarr.api.schema import Definition, Field, Type
 from knarr.api.tidy import tidy
 from knarr.meta.quantity import Quantity
@@ -155,14 +164,17 @@ class Scheme:
             return Union[props, other]  # noqa: UP007 - props may be a forward reference
         return self.type(type_.name)
 
-    def _field(self, field: Field, top: bool) -> tuple[Any, Any]:
-        """(annotation, default); the identity of a default decides whether it is written."""
+    def _field(self, field: Field, top: bool, json_stored: bool) -> tuple[Any, Any]:
+        """(annotation, default); the identity of a default decides whether it is written.
+
+        `json_stored`: a list that was never sent is null, as Go's nil is; others come back from the store as [].
+        """
         annotation, type_ = self._annotation(field.type), field.type
         pointer = field.behaviour in "pn"
         default: Any = None
         match type_.kind:
             case "list":
-                default = ()
+                default = None if json_stored and field.behaviour == "a" else ()
             case "map":
                 default = EMPTY_MAP
                 if field.behaviour == "a":
@@ -189,7 +201,7 @@ class Scheme:
                 fields.append((attribute, str, always(identity[field.name])))
             else:
                 top = bool(identity) and field.name in TOP_FIELDS
-                fields.append((attribute, *self._field(field, top)))
+                fields.append((attribute, *self._field(field, top, name.startswith(STORED_AS_JSON))))
         namespace: dict[str, Any] = {"__definition__": name}
         if identity:
             namespace["__gvk__"] = definition.gvks[0]

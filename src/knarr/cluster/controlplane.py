@@ -94,7 +94,7 @@ class ControlPlane:
         Watches(self.registry, self.handler, world)
         streaming.register(self.handler, self.registry, self.nodes)
         self.openapi = OpenAPI(self.registry, self.handler)
-        self.custom_resources = CustomResources(self.operations, self.openapi.forget)
+        self.custom_resources = CustomResources(self.operations, self._publish_custom)
         health = Health(self.handler, self._store_check, lambda: None if self.ready else "not ready")
         self.metrics = Metrics(
             self.registry, self.handler, health, lambda: getattr(self.store, "bytes_in_use", 0)
@@ -120,6 +120,11 @@ class ControlPlane:
             "service-cluster-ip-range": ",".join(config.service_cidrs),
             "service-node-port-range": f"{low}-{high}",
         }
+
+    def _publish_custom(self) -> None:
+        from knarr.apiserver.openapi import custom
+
+        custom.publish(self.openapi, self.custom_resources.definitions.values())
 
     def _kept_token(self, directory: Path | None) -> str:
         """The admin token: drawn once, kept beside the certificates."""

@@ -20,9 +20,7 @@ def url_errors(path: str, value: str) -> list[FieldError]:
         return [required(path, f"url must be a valid URL: {error}{FORM}")]
     found: list[FieldError] = []
     if url.scheme != "https":
-        found.append(
-            invalid(path, url.scheme, f"'https' is the only allowed URL scheme{FORM}")
-        )
+        found.append(invalid(path, url.scheme, f"'https' is the only allowed URL scheme{FORM}"))
     if not url.netloc:
         found.append(invalid(path, url.netloc, f"host must be specified{FORM}"))
     if "@" in url.netloc:
@@ -43,7 +41,9 @@ def service_errors(path: str, service: dict[str, Any]) -> list[FieldError]:
         found.append(required(f"{path}.namespace", "service namespace is required"))
     port = service.get("port", 443)
     if names.is_port_number(port):
-        found.append(invalid(f"{path}.port", port, f"port is not valid: {','.join(names.is_port_number(port))}"))
+        found.append(
+            invalid(f"{path}.port", port, f"port is not valid: {','.join(names.is_port_number(port))}")
+        )
     if service.get("path") is not None:
         found += _service_path(f"{path}.path", service["path"])
     return found
@@ -63,7 +63,8 @@ def _service_path(path: str, value: str) -> list[FieldError]:
             found.append(invalid(path, value, f"segment[{i}] may not be empty"))
         else:
             found += [
-                invalid(path, value, f"segment[{i}]: {message}") for message in names.is_dns1123_subdomain(segment)
+                invalid(path, value, f"segment[{i}]: {message}")
+                for message in names.is_dns1123_subdomain(segment)
             ]
     return found
 
@@ -78,5 +79,3 @@ def bundle_errors(path: str, value: str) -> list[FieldError]:
         detail = "unable to load root certificates: unable to parse bytes as PEM block"
         return [invalid(path, value, detail)]
     return []
-
-

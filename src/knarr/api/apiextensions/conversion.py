@@ -19,7 +19,11 @@ def errors(conversion: Any, path: str, allow_invalid_bundle: bool) -> list[Field
     strategy = conversion.get("strategy", "")
     webhook = conversion.get("webhook") or {}
     client, versions = webhook.get("clientConfig"), webhook.get("conversionReviewVersions")
-    found = checks.one_of(f"{path}.strategy", strategy, STRATEGIES) if strategy else [required(f"{path}.strategy")]
+    found = (
+        checks.one_of(f"{path}.strategy", strategy, STRATEGIES)
+        if strategy
+        else [required(f"{path}.strategy")]
+    )
     if strategy == "Webhook":
         found += _client_errors(client, f"{path}.webhookClientConfig", allow_invalid_bundle)
         return found + _review_version_errors(versions, f"{path}.conversionReviewVersions")

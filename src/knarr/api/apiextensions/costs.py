@@ -76,7 +76,9 @@ class Place:
         """The rules of this place, compiled (rules/compile.py)."""
         from knarr.api.apiextensions.rules.compile import compile_rules
 
-        return compile_rules(self.schema, self.is_root or bool(self.schema.get("x-kubernetes-embedded-resource")))
+        return compile_rules(
+            self.schema, self.is_root or bool(self.schema.get("x-kubernetes-embedded-resource"))
+        )
 
     def observe(self, path: str, what: str, cost: int, any_cost: bool) -> list[FieldError]:
         """Note what an expression costs; an error where that is too much."""

@@ -44,7 +44,11 @@ class CustomResourceDefinition(Kind):
             status["storedVersions"] = None if name is None else [name]
 
     def reset_status(self, obj: Object) -> None:
-        obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": None}
+        obj["status"] = {
+            "conditions": None,
+            "acceptedNames": {"plural": "", "kind": ""},
+            "storedVersions": None,
+        }
 
     def prepare_for_create(self, obj: Object) -> None:
         super().prepare_for_create(obj)

@@ -19,12 +19,28 @@ REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "F
 #: what a root may hold when status is a subresource, by wire name
 WITH_STATUS = (
     *("Description", "Type", "Format", "Title", "Maximum", "ExclusiveMaximum", "Minimum", "ExclusiveMinimum"),
-    *("MaxLength", "MinLength", "Pattern", "MaxItems", "MinItems", "UniqueItems", "MultipleOf", "Required", "Items"),
+    *(
+        "MaxLength",
+        "MinLength",
+        "Pattern",
+        "MaxItems",
+        "MinItems",
+        "UniqueItems",
+        "MultipleOf",
+        "Required",
+        "Items",
+    ),
     *("Properties", "ExternalDocs", "Example", "XPreserveUnknownFields", "XValidations"),
 )
 UNIQUE = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
-LIST_TYPE, LIST_KEYS, MAP_TYPE = "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"
-KEY_NEEDED = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+LIST_TYPE, LIST_KEYS, MAP_TYPE = (
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
+)
+KEY_NEEDED = (
+    "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+)
 KEY_NULLABLE = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable"
 _NEWLINES = re.compile(r"[\n\r]+")
 
@@ -153,9 +169,7 @@ def _root_errors(schema: Schema, status: bool, path: str) -> list[FieldError]:
     return found
 
 
-def _walk(
-    s: Schema, path: str, where: _Where, root: bool, options: Options, place: Place | None
-) -> _Found:
+def _walk(s: Schema, path: str, where: _Where, root: bool, options: Options, place: Place | None) -> _Found:
     found = _Found()
     found.schema += _standard(s, path, where)
     if s.get("uniqueItems"):

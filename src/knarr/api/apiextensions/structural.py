@@ -47,8 +47,17 @@ def supported(schema: Schema) -> bool:
         return False
     if schema.get(PRESERVE) is False:
         return False
-    below = [*(schema.get("properties") or {}).values(), *(schema.get("allOf") or ()), *(schema.get("anyOf") or ())]
-    below += [*(schema.get("oneOf") or ()), schema.get("not"), schema.get("items"), schema.get("additionalProperties")]
+    below = [
+        *(schema.get("properties") or {}).values(),
+        *(schema.get("allOf") or ()),
+        *(schema.get("anyOf") or ()),
+    ]
+    below += [
+        *(schema.get("oneOf") or ()),
+        schema.get("not"),
+        schema.get("items"),
+        schema.get("additionalProperties"),
+    ]
     return all(supported(s) for s in below if isinstance(s, dict))
 
 
@@ -96,9 +105,7 @@ def _type(s: Schema, kind: str, level: str, path: str, found: list[FieldError]) 
     elif not kind and not s.get(INTSTR) and not s.get(PRESERVE):
         found.append(required(f"{path}.type", NO_TYPE[level]))
     if s.get(EMBEDDED) and s.get("additionalProperties") is not None:
-        found.append(
-            forbidden(f"{path}.additionalProperties", f"must not be used if {EMBEDDED} is set")
-        )
+        found.append(forbidden(f"{path}.additionalProperties", f"must not be used if {EMBEDDED} is set"))
     if level == ROOT and kind and kind != "object":
         found.append(invalid(f"{path}.type", kind, "must be object at the root"))
 
@@ -175,7 +182,9 @@ def _completeness(s: Schema, path: str, found: list[FieldError]) -> None:
         _completeness(s["additionalProperties"], f"{path}.additionalProperties", found)
 
 
-def _validation_complete(v: Schema, s: Schema | None, vpath: str, spath: str, found: list[FieldError]) -> None:
+def _validation_complete(
+    v: Schema, s: Schema | None, vpath: str, spath: str, found: list[FieldError]
+) -> None:
     for junctor in ("allOf", "anyOf", "oneOf"):
         for i, sub in enumerate(v.get(junctor) or ()):
             _nested_complete(sub, s, f"{vpath}.{junctor}[{i}]", spath, found)

@@ -30,7 +30,9 @@ STORED_MISSING = (
     "missing from spec.versions; {0} was previously a storage version, and must remain in spec.versions until a"
     " storage migration ensures no data remains persisted in {0} and removes {0} from status.storedVersions"
 )
-PRESERVE = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+PRESERVE = (
+    "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+)
 
 
 def validate(crd: Object) -> list[FieldError]:
@@ -115,7 +117,7 @@ def _approval_errors(crd: Object, old: Object | None) -> list[FieldError]:
     scheme, _, rest = approval.partition("://")
     if not scheme or not rest.partition("/")[0]:
         detail = (
-            f"protected groups must have approval annotation \"{APPROVED}\" with either a URL or a reason starting with"
+            f'protected groups must have approval annotation "{APPROVED}" with either a URL or a reason starting with'
             ' "unapproved", see https://github.com/kubernetes/enhancements/pull/1111'
         )
         return [invalid(path, approval, detail)]
@@ -262,7 +264,9 @@ def _top_level_errors(inner: Object, options: Options) -> list[FieldError]:
     validation = inner.get("validation")
     if validation is not None:
         versions = inner.get("versions") or ()
-        status = _has_status(inner.get("subresources")) or any(_has_status(v.get("subresources")) for v in versions)
+        status = _has_status(inner.get("subresources")) or any(
+            _has_status(v.get("subresources")) for v in versions
+        )
         own = options.of_version(inner.get("version", ""))
         found += schemavalidation.errors(_schema_of(validation), status, own, "spec.validation")
     found += _subresource_errors(inner.get("subresources"), "spec.subresources")
@@ -366,5 +370,3 @@ def warnings(crd: Object) -> list[str]:
             path = f"spec.versions[{i}].schema.openAPIV3Schema"
             found += schemavalidation.unknown_formats(schema, path)
     return found
-
-

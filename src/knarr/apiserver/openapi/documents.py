@@ -62,13 +62,15 @@ def _resources(group: str, version: str) -> Object:
 
 def v2(rows: Iterable[Resource], extras: Iterable[Object]) -> Object:
     """Everything in one Swagger document."""
+    from knarr.apiserver.openapi import custom
+
     found: Object = {}
     for row in rows:
         found.update(paths.of_row(row))
     definitions = {name: schemas.v2_schema(name) for name in schemas.closure(schemas.references(found))}
     for extra in extras:
         found.update(extra["paths"])
-        definitions.update(_as_v2(extra["schemas"]))
+        definitions.update({name: _as_v2(custom.v2_schema(s)) for name, s in extra["schemas"].items()})
     return {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": "v1.36.2"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,7 +64,7 @@ def group_id(group: str) -> str:
     """`Apps`, `Core`, `RbacAuthorization` for rbac.authorization.k8s.io."""
     if not group:
         return "Core"
-    return "".join(part[:1].upper() + part[1:] for part in group.removesuffix(".k8s.io").split("."))
+    return "".join(part[:1].upper() + part[1:] for part in re.split("[.-]", group.removesuffix(".k8s.io")))
 
 
 def tag(group: str, version: str) -> str:
@@ -199,7 +200,7 @@ def _subresource(
     row = names.row
     group, _, version = of.rpartition("/") if of else (row.group, "", row.version)
     gvk = {"group": group, "version": version, "kind": kind}
-    target = definition(group, version, kind)
+    target = names.definition if names.custom and not of else definition(group, version, kind)
     base = f"{names.id}{names.scope}{row.kind}{sub[:1].upper()}{sub[1:]}"
     item: Object = {}
     extra: list[Object] = []

@@ -423,7 +423,11 @@ def children(expr: Expr) -> list[Expr]:
     if isinstance(expr, ListExpr):
         return expr.elements
     if isinstance(expr, MapExpr):
-        return [part for key, value, _ in expr.entries for part in ((key, value) if isinstance(key, Expr) else (value,))]
+        return [
+            part
+            for key, value, _ in expr.entries
+            for part in ((key, value) if isinstance(key, Expr) else (value,))
+        ]
     if isinstance(expr, Comprehension):
         return [expr.iter_range, expr.init, expr.condition, expr.step, expr.result]
     return []

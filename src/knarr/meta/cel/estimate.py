@@ -276,7 +276,9 @@ class _Coster:
         size = self._known(args[0]).plus(self._known(args[1]))
         left, right = self._entries(e.args[0]), self._entries(e.args[1])
         if left is not None and right is not None:
-            self.entries[e.id] = Entries(left.kind, left.keys.union(right.keys), left.values.union(right.values))
+            self.entries[e.id] = Entries(
+                left.kind, left.keys.union(right.keys), left.values.union(right.values)
+            )
         if id_ == "add_list":
             return ONE.plus(spent), size
         return size.factor(TRAVERSAL).plus(spent), size
@@ -443,10 +445,36 @@ COMPARISONS = frozenset(
 #: what costs 1
 NOMINAL = frozenset(
     (
-        *("serviceAccount", "path", "group", "resource", "subresource", "namespace", "name", "allowed", "reason"),
+        *(
+            "serviceAccount",
+            "path",
+            "group",
+            "resource",
+            "subresource",
+            "namespace",
+            "name",
+            "allowed",
+            "reason",
+        ),
         *("error", "errored", "masked", "prefixLength", "family", "isUnspecified", "isLoopback"),
-        *("isLinkLocalMulticast", "isLinkLocalUnicast", "isGlobalUnicast", "format.named", "sign", "asInteger"),
-        *("isInteger", "asApproximateFloat", "isGreaterThan", "isLessThan", "compareTo", "add", "sub", "major"),
+        *(
+            "isLinkLocalMulticast",
+            "isLinkLocalUnicast",
+            "isGlobalUnicast",
+            "format.named",
+            "sign",
+            "asInteger",
+        ),
+        *(
+            "isInteger",
+            "asApproximateFloat",
+            "isGreaterThan",
+            "isLessThan",
+            "compareTo",
+            "add",
+            "sub",
+            "major",
+        ),
         *("minor", "patch", "getScheme", "getHostname", "getHost", "getPort", "getEscapedPath", "getQuery"),
     )
 )

@@ -18,7 +18,13 @@ class Overload:
     __slots__ = ("function", "id", "impl", "member", "params", "result")
 
     def __init__(
-        self, id_: str, function: str, member: bool, params: tuple[Type, ...], result: Type, impl: Implementation
+        self,
+        id_: str,
+        function: str,
+        member: bool,
+        params: tuple[Type, ...],
+        result: Type,
+        impl: Implementation,
     ) -> None:
         self.id, self.function, self.member = id_, function, member
         self.params, self.result, self.impl = params, result, impl

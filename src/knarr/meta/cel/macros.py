@@ -121,5 +121,3 @@ class _Make:
 
     def _filtered(self, step: Expr) -> Expr:
         return self.call("_?_:_", self.args[2], step, self.accu()) if len(self.args) == 4 else step
-
-

@@ -263,9 +263,21 @@ def _smaller(args: Any) -> int:
 
 
 _PRICES: dict[str, Callable[[Any], int]] = {
-    **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), lambda args: _traverse(args[0])),
     **dict.fromkeys(
-        ("url", "lowerAscii", "upperAscii", "substring", "trim", "jsonpatch.escapeKey", "quantity", "isQuantity"), _first
+        ("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), lambda args: _traverse(args[0])
+    ),
+    **dict.fromkeys(
+        (
+            "url",
+            "lowerAscii",
+            "upperAscii",
+            "substring",
+            "trim",
+            "jsonpatch.escapeKey",
+            "quantity",
+            "isQuantity",
+        ),
+        _first,
     ),
     **dict.fromkeys(("semver", "isSemver", "cidr", "isIP", "isCIDR", "bytes"), _first),
     **dict.fromkeys(("replace", "split"), lambda args: _share(size_of(args[0]), 2 * TRAVERSAL)),
@@ -274,7 +286,9 @@ _PRICES: dict[str, Callable[[Any], int]] = {
     **dict.fromkeys(("startsWith", "endsWith"), lambda args: _share(size_of(args[1]))),
     "contains": lambda args: _share(size_of(args[0])) * _share(size_of(args[1])),
     "@in": lambda args: size_of(args[1]) if isinstance(args[1], list) else 1,
-    "_+_": lambda args: _share(size_of(args[0]) + size_of(args[1])) if isinstance(args[0], str | bytes) else 1,
+    "_+_": lambda args: (
+        _share(size_of(args[0]) + size_of(args[1])) if isinstance(args[0], str | bytes) else 1
+    ),
     "join": lambda args: _share(sum(map(size_of, args[0])), 2 * TRAVERSAL),
     "format": lambda args: _share(size_of(args[0])),
 }

@@ -22,7 +22,11 @@ NULL: Type = ("null",)
 TIMESTAMP: Type = ("timestamp",)
 DURATION: Type = ("duration",)
 SIMPLE = {t[0]: t for t in (DYN, BOOL, INT, UINT, DOUBLE, STRING, BYTES, NULL, TIMESTAMP, DURATION)}
-NAMES = {"timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration", "null": "null_type"}
+NAMES = {
+    "timestamp": "google.protobuf.Timestamp",
+    "duration": "google.protobuf.Duration",
+    "null": "null_type",
+}
 SHOWN = {"timestamp": "timestamp", "duration": "duration", "error": "!error!", "null": "null"}
 SCALARS = frozenset({"bool", "double", "duration", "int", "timestamp", "uint"})
 #: types that null is a value of
@@ -106,7 +110,19 @@ def _parse(tokens: list[str]) -> tuple[Type, list[str]]:
 TYPE_NAMES_OF_VALUES = {
     name: name
     for name in (
-        *("bool", "bytes", "double", "int", "string", "uint", "list", "map", "type", "null_type", "optional_type"),
+        *(
+            "bool",
+            "bytes",
+            "double",
+            "int",
+            "string",
+            "uint",
+            "list",
+            "map",
+            "type",
+            "null_type",
+            "optional_type",
+        ),
         "google.protobuf.Timestamp",
         "google.protobuf.Duration",
     )

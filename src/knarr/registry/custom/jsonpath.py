@@ -47,7 +47,7 @@ class _Parser:
         while self.at < len(self.path):
             rest = self.path[self.at :]
             if rest.startswith(".."):
-                self.at += 1 if not rest[2:3] == "[" else 2
+                self.at += 1 if rest[2:3] != "[" else 2
                 found.append(_descend)
             elif rest[0] == ".":
                 self.at += 1

@@ -16,7 +16,16 @@ Schema = dict[str, Any]
 Convert = Callable[[Any], Any] | None
 REQUEST_BYTES_MAX = 3 * 1024 * 1024
 #: the shortest JSON of a type
-SIZES_MIN = {"string": 2, "bytes": 2, "bool": 4, "int": 1, "double": 1, "timestamp": 22, "duration": 4, "date": 12}
+SIZES_MIN = {
+    "string": 2,
+    "bytes": 2,
+    "bool": 4,
+    "int": 1,
+    "double": 1,
+    "timestamp": 22,
+    "duration": 4,
+    "date": 12,
+}
 DURATION_MAX, DATE_MAX, TIMESTAMP_MAX = 32, 12, 32
 STRING_MAX = REQUEST_BYTES_MAX - 2
 UTF8_BYTES = 4
@@ -243,5 +252,3 @@ def _dict_converter(convert: Convert) -> Convert:
         return {key: None if item is None else convert(item) for key, item in value.items()}
 
     return to_cel
-
-

@@ -334,6 +334,14 @@ def accepts(validator: Validator) -> Accepts | type | None:
         return _accepts_list(validator)
     if validator.types == ("string",) and not validator.nullable:
         return _accepts_string(validator)
+    if validator.types in (("integer",), ("number",)):
+        return _accepts_number(validator)
+    if validator.types == ("integer", "string") and not (
+        validator.nullable or any(key in validator.schema for key in SCALAR_KEYS)
+    ):
+        return lambda value: (
+            value.__class__ is str or (value.__class__ is int and INT64[0] <= value <= INT64[1])
+        )
     if not _constrains(validator):
         return None
     return lambda value: validator.validate(value, "x").valid
@@ -372,6 +380,27 @@ def _accepts_string(validator: Validator) -> Accepts:
             and (search is None or search(value) is not None)
             and (formatted is None or formatted(value))
         )
+
+    return test
+
+
+def _accepts_number(validator: Validator) -> Accepts:
+    """Whole numbers within bounds are quick; everything else is looked at closely."""
+    schema = validator.schema
+    low, high = INTEGER_FORMATS.get(validator.format, INT64)
+    lowest, highest = schema.get("minimum"), schema.get("maximum")
+    bounds = [b for b in (lowest, highest) if b is not None]
+    plain = all(isinstance(b, int) for b in bounds) and not any(
+        schema.get(key) for key in ("exclusiveMinimum", "exclusiveMaximum", "multipleOf", "enum")
+    )
+    if plain:
+        low = low if lowest is None else max(low, lowest)
+        high = high if highest is None else min(high, highest)
+
+    def test(value: Any) -> bool:
+        if plain and value.__class__ is int and low <= value <= high:
+            return True
+        return validator.validate(value, "x").valid
 
     return test
 

@@ -48,7 +48,9 @@ def _address(text: str) -> Any:
     try:
         address = ip_address(text)
     except ValueError:
-        raise CelError(f'IP Address "{text}" parse error during conversion from string: ParseAddr("{text}"): unable to parse IP') from None
+        raise CelError(
+            f'IP Address "{text}" parse error during conversion from string: ParseAddr("{text}"): unable to parse IP'
+        ) from None
     if address.version == 6 and address.ipv4_mapped is not None:
         raise CelError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
     return address
@@ -66,7 +68,9 @@ def parse_cidr(text: str) -> CIDRValue:
         address = _address(host)
         return CIDRValue(address, ip_network((address, int(bits)), strict=False))
     except (ValueError, CelError):
-        raise CelError(f'network address parse error during conversion from string: netip.ParsePrefix("{text}"): no \'/\'') from None
+        raise CelError(
+            f"network address parse error during conversion from string: netip.ParsePrefix(\"{text}\"): no '/'"
+        ) from None
 
 
 def _is(parse: Any) -> Any:
@@ -115,7 +119,9 @@ OVERLOADS = (
     overload("ip_is_unspecified: net.IP::isUnspecified() -> bool", lambda ip: ip.address.is_unspecified),
     overload("ip_is_loopback: net.IP::isLoopback() -> bool", lambda ip: ip.address.is_loopback),
     overload("ip_is_link_local_multicast: net.IP::isLinkLocalMulticast() -> bool", _link_local_multicast),
-    overload("ip_is_link_local_unicast: net.IP::isLinkLocalUnicast() -> bool", lambda ip: ip.address.is_link_local),
+    overload(
+        "ip_is_link_local_unicast: net.IP::isLinkLocalUnicast() -> bool", lambda ip: ip.address.is_link_local
+    ),
     overload("ip_is_global_unicast: net.IP::isGlobalUnicast() -> bool", _global_unicast),
     overload("ip_to_string: string(net.IP) -> string", lambda ip: str(ip.address)),
     overload("string_to_cidr: cidr(string) -> net.CIDR", parse_cidr),
@@ -127,7 +133,8 @@ OVERLOADS = (
     overload("cidr_ip: net.CIDR::ip() -> net.IP", lambda c: IPValue(c.address)),
     overload("cidr_prefix_length: net.CIDR::prefixLength() -> int", lambda c: c.network.prefixlen),
     overload(
-        "cidr_masked: net.CIDR::masked() -> net.CIDR", lambda c: CIDRValue(c.network.network_address, c.network)
+        "cidr_masked: net.CIDR::masked() -> net.CIDR",
+        lambda c: CIDRValue(c.network.network_address, c.network),
     ),
     overload("cidr_to_string: string(net.CIDR) -> string", str),
 )

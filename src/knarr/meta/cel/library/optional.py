@@ -38,8 +38,13 @@ OVERLOADS = (
     overload("optional_none: optional.none() -> optional<V>", lambda: NONE),
     overload("optional_value: optional<V>::value() -> V", value),
     overload("optional_hasValue: optional<V>::hasValue() -> bool", lambda o: o.present),
-    overload("optional_or_optional: optional<V>::or(optional<V>) -> optional<V>", lambda o, p: o if o.present else p),
-    overload("optional_orValue_value: optional<V>::orValue(V) -> V", lambda o, v: o.value if o.present else v),
+    overload(
+        "optional_or_optional: optional<V>::or(optional<V>) -> optional<V>",
+        lambda o, p: o if o.present else p,
+    ),
+    overload(
+        "optional_orValue_value: optional<V>::orValue(V) -> V", lambda o, v: o.value if o.present else v
+    ),
     overload("list_optindex_optional_int: _[?_](list<V>,int) -> optional<V>", at_list),
     overload("optional_list_optindex_optional_int: _[?_](optional<list<V>>,int) -> optional<V>", at_list),
     overload("map_optindex_optional_value: _[?_](map<K,V>,K) -> optional<V>", at_map),

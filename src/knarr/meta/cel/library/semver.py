@@ -84,5 +84,7 @@ OVERLOADS = (
     overload(f"semver_patch: {S}::patch() -> int", lambda s: s.numbers[2]),
     overload(f"semver_is_greater_than: {S}::isGreaterThan({S}) -> bool", lambda a, b: a.key > b.key),
     overload(f"semver_is_less_than: {S}::isLessThan({S}) -> bool", lambda a, b: a.key < b.key),
-    overload(f"semver_compare_to: {S}::compareTo({S}) -> int", lambda a, b: (a.key > b.key) - (a.key < b.key)),
+    overload(
+        f"semver_compare_to: {S}::compareTo({S}) -> int", lambda a, b: (a.key > b.key) - (a.key < b.key)
+    ),
 )

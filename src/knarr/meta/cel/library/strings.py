@@ -50,7 +50,9 @@ def split(text: str, separator: str, count: int = -1) -> list[str]:
         return [text]
     if not separator:
         parts = list(text)
-        return parts if count < 0 or len(parts) <= count else [*parts[: count - 1], "".join(parts[count - 1 :])]
+        return (
+            parts if count < 0 or len(parts) <= count else [*parts[: count - 1], "".join(parts[count - 1 :])]
+        )
     return text.split(separator, count - 1 if count > 0 else -1)
 
 
@@ -214,6 +216,8 @@ OVERLOADS = (
     overload("string_find_string: string::find(string) -> string", find),
     overload("string_find_all_string: string::findAll(string) -> list<string>", find_all),
     overload("string_find_all_string_int: string::findAll(string,int) -> list<string>", find_all),
-    overload("jsonpatch_escapeKey: jsonpatch.escapeKey(string) -> string",
-             lambda s: s.replace("~", "~0").replace("/", "~1")),
+    overload(
+        "jsonpatch_escapeKey: jsonpatch.escapeKey(string) -> string",
+        lambda s: s.replace("~", "~0").replace("/", "~1"),
+    ),
 )

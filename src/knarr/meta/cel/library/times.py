@@ -106,9 +106,16 @@ def _getters() -> list[Any]:
         id_ = f"timestamp_to_{name}"
         found.append(overload(f"{id_}: timestamp::{name}() -> int", lambda t, part=part: part(_at(t))))
         found.append(
-            overload(f"{id_}_with_tz: timestamp::{name}(string) -> int", lambda t, z, part=part: part(_at(t, z)))
+            overload(
+                f"{id_}_with_tz: timestamp::{name}(string) -> int", lambda t, z, part=part: part(_at(t, z))
+            )
         )
-    units = {"getHours": 3600 * SECOND, "getMinutes": 60 * SECOND, "getSeconds": SECOND, "getMilliseconds": 1_000_000}
+    units = {
+        "getHours": 3600 * SECOND,
+        "getMinutes": 60 * SECOND,
+        "getSeconds": SECOND,
+        "getMilliseconds": 1_000_000,
+    }
     for name, unit in units.items():
         found.append(
             overload(
@@ -128,11 +135,20 @@ OVERLOADS = (
     overload("int64_to_duration: duration(int) -> duration", lambda a: duration(a)),
     overload("timestamp_to_string: string(timestamp) -> string", show_timestamp),
     overload("duration_to_string: string(duration) -> string", show_duration),
-    overload("add_duration_duration: _+_(duration,duration) -> duration", lambda a, b: duration(int(a) + int(b))),
-    overload("add_duration_timestamp: _+_(duration,timestamp) -> timestamp", lambda a, b: timestamp(int(a) + int(b))),
-    overload("add_timestamp_duration: _+_(timestamp,duration) -> timestamp", lambda a, b: timestamp(int(a) + int(b))),
     overload(
-        "subtract_duration_duration: _-_(duration,duration) -> duration", lambda a, b: duration(int(a) - int(b))
+        "add_duration_duration: _+_(duration,duration) -> duration", lambda a, b: duration(int(a) + int(b))
+    ),
+    overload(
+        "add_duration_timestamp: _+_(duration,timestamp) -> timestamp",
+        lambda a, b: timestamp(int(a) + int(b)),
+    ),
+    overload(
+        "add_timestamp_duration: _+_(timestamp,duration) -> timestamp",
+        lambda a, b: timestamp(int(a) + int(b)),
+    ),
+    overload(
+        "subtract_duration_duration: _-_(duration,duration) -> duration",
+        lambda a, b: duration(int(a) - int(b)),
     ),
     overload(
         "subtract_timestamp_duration: _-_(timestamp,duration) -> timestamp",
