@@ -28,10 +28,6 @@ from knarr.controllers.persistentvolume.volumes import (
     unbound_volume,
     why_not_deleted,
 )
-    bound_volume,
-    in_tree_deleter,
-    unbound_volume,
-)
 from knarr.controllers.pvcprotection import BY_CLAIM, claims_index
 from knarr.meta.errors import StatusError
 from knarr.world import World
