@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.kind import Kind, Object
+from knarr.api.kind import Kind
 
 
 class Eviction(Kind):
     """Nothing to check beyond the types; whether it is granted is decided against the budgets."""
 
 
-def evicted_condition(now: str, generation: int | None) -> dict[str, Any]:
-    """What an evicted pod's status says of the reason for its end."""
-    condition: Object = {
+def evicted_condition(now: str) -> dict[str, Any]:
+    """What an evicted pod's status says of the reason for its end; of no generation, as Kubernetes has it."""
+    return {
         "type": "DisruptionTarget",
         "status": "True",
         "lastProbeTime": None,
@@ -21,6 +21,3 @@ def evicted_condition(now: str, generation: int | None) -> dict[str, Any]:
         "reason": "EvictionByEvictionAPI",
         "message": "Eviction API: evicting",
     }
-    if generation:
-        condition["observedGeneration"] = generation
-    return condition

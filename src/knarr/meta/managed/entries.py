@@ -27,6 +27,13 @@ def new_entry(identity: Identity, api_version: str, fields: fieldset.Tree, time:
     return entry
 
 
+def one_per_manager(entries: list[Entry]) -> list[Entry]:
+    """Of entries that name the same manager the last, as Kubernetes reads them: a write through scale may leave two."""
+    if len(entries) < 2:
+        return entries
+    return list({identity_of(entry): entry for entry in entries}.values())
+
+
 def identity_of(entry: Entry) -> Identity:
     operation = entry["operation"]
     version = entry["apiVersion"] if operation == "Update" else ""

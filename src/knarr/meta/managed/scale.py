@@ -22,7 +22,7 @@ class ScaleEntries:
     def __init__(
         self, parent: list[Entry] | None, api_version: str, replicas_paths: Mapping[str, Sequence[str] | None]
     ) -> None:
-        self._parent = parent or []
+        self._parent = e.one_per_manager(parent or [])
         self._api_version = api_version
         self._paths = {
             v: [f"f:{name}" for name in path] if path else None for v, path in replicas_paths.items()

@@ -64,7 +64,7 @@ def changed(
         and all(entry["apiVersion"] == versions.api_version and entry.get("fieldsV1") for entry in before)
     ):
         return before
-    before = versions.reconciled(before)
+    before = versions.reconciled(e.one_per_manager(before))
     left = take_away(before, versions.differences(scope, difference, live, new))
     if difference.written:
         give(left, who, versions.api_version, difference.written, now)

@@ -70,7 +70,7 @@ async def _mark(operations: Operations, request: Request, view: View) -> None:
         if "deletionTimestamp" not in new["metadata"]:
             conditions = new.setdefault("status", {}).setdefault("conditions", [])
             if not any(c["type"] == "DisruptionTarget" for c in conditions):
-                conditions.append(evicted_condition(now, new["metadata"].get("generation")))
+                conditions.append(evicted_condition(now))
         return new
 
     rules = Rules(lambda obj, old: None, lambda obj, old: [], lambda obj, old: [])
