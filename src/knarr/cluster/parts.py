@@ -58,20 +58,57 @@ async def start_kubelets(cluster: Cluster) -> Any:
     from knarr.kubelet.kubelet import Kubelets
     from knarr.kubelet.settings import Settings
 
-    runtime, specs = await _runtime(cluster)
     # One client serves all nodes of this process, so it cannot act as any single one of them.
     client = cluster.client(manager="kubelet")
+    runtime, specs = _process(cluster, client) if cluster.config.runtime == "process" else _simulated(cluster)
     settings = Settings(creating_shown=len(specs) <= SHOWN_NODES_MAX)
     kubelets = Kubelets(client, runtime, specs, connections=cluster.plane.nodes, settings=settings)
     await kubelets.start()
     return kubelets
 
 
-async def _runtime(cluster: Cluster) -> tuple[Any, list[Any]]:
-    from knarr.kubelet.node import NodeSpec
+def _names(cluster: Cluster) -> list[str]:
+    return [f"{cluster.config.name}-node-{i}" for i in range(cluster.config.nodes)]
 
-    config = cluster.config
-    names = [f"{config.name}-node-{i}" for i in range(config.nodes)]
+
+def _simulated(cluster: Cluster) -> tuple[Any, list[Any]]:
+    from knarr.kubelet.node import NodeSpec
     from knarr.kubelet.simulated.runtime import SimulatedRuntime
 
-    return SimulatedRuntime(cluster.world, pod_cidr=config.pod_network), [NodeSpec(name) for name in names]
+    runtime = SimulatedRuntime(cluster.world, pod_cidr=cluster.config.pod_network)
+    return runtime, [NodeSpec(name) for name in _names(cluster)]
+
+
+def _process(cluster: Cluster, client: Any) -> tuple[Any, list[Any]]:
+    """Every node of this runtime is this machine; several share what it has."""
+    from pathlib import Path
+    from tempfile import mkdtemp
+
+    from knarr.kubelet.node import NodeSpec
+    from knarr.kubelet.process.runtime import ProcessRuntime, ProcessSettings
+
+    config = cluster.config
+    folder = config.data_dir / "kubelet" if config.data_dir is not None else Path(mkdtemp(prefix="knarr-"))
+    has = machine_capacity()
+    settings = ProcessSettings(
+        folder,
+        api_host=config.host,
+        api_port=cluster.plane.server.port if cluster.plane.server else 6443,
+        allocatable={"cpu": has["cpu"], "memory": has["memory"]},
+    )
+    capacity = {**has, "pods": "110"}
+    runtime = ProcessRuntime(client, settings, config.pod_network)
+    return runtime, [NodeSpec(name, capacity=capacity) for name in _names(cluster)]
+
+
+def machine_capacity() -> dict[str, str]:
+    """This machine's processors, memory and disk as a node's capacity."""
+    import os
+    import shutil
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": str(os.cpu_count() or 1),
+        "memory": f"{memory // 1024}Ki",
+        "ephemeral-storage": f"{shutil.disk_usage('/').total // 1024}Ki",
+    }
