@@ -299,6 +299,44 @@ def test_restarts_previous_logs_and_hooks(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_a_pre_stop_hook_comes_before_term(tmp_path: Path) -> None:
+    trap = f"trap 'echo term >> {tmp_path}/order; exit 0' TERM; while :; do sleep 0.02; done"
+    hook = {"exec": {"command": ["sh", "-c", f"sleep 0.1; echo hook >> {tmp_path}/order"]}}
+
+    async def story(cluster: Cluster) -> None:
+        await cluster.create(sh(trap, lifecycle={"preStop": hook}), terminationGracePeriodSeconds=5)
+        await cluster.until(running, seconds=10)
+        await cluster.client.delete(core_v1.Pod, "p", "default")
+        async with asyncio.timeout(5):
+            while cluster.informers.of(core_v1.Pod).indexer.list():
+                await asyncio.sleep(0.02)
+        assert (tmp_path / "order").read_text() == "hook\nterm\n"
+
+    play(tmp_path, story)
+
+
+def test_pods_start_again_after_knarr_did(tmp_path: Path) -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.create(sh("echo run; exec sleep 60"), terminationGracePeriodSeconds=1)
+        before = await cluster.until(running, seconds=10)
+        await cluster.kubelets.pop().stop()
+        assert (await cluster.pod()).status.phase == "Running"
+        runtime = ProcessRuntime(
+            cluster.plane.client(manager="kubelet"),
+            ProcessSettings(tmp_path, namespaces="", stop_seconds_max=1.0),
+            informers=cluster.informers,
+        )
+        await cluster.nodes(runtime=runtime)
+        again = lambda p: running(p) and p.status.containerStatuses[0].restartCount == 1  # noqa: E731
+        found = await cluster.until(again, seconds=10)
+        last = found.status.containerStatuses[0].lastState.terminated
+        assert (last.exitCode, last.reason) == (137, "ContainerStatusUnknown")
+        assert found.status.podIP == before.status.podIP
+        assert await logs(cluster, previous=True) == b"run\n"
+
+    play(tmp_path, story)
+
+
 def test_http_probes_and_dialling(tmp_path: Path) -> None:
     server = "import http.server as h,os; h.HTTPServer((os.environ['IP'],18080),h.SimpleHTTPRequestHandler).serve_forever()"
 

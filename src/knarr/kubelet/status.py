@@ -13,6 +13,8 @@ from knarr.kubelet.runtime import CREATED, EXITED, FAILED, RUNNING, ContainerRec
 from knarr.meta import times
 
 Status = dict[str, Any]
+#: nobody probes ephemeral containers
+NO_HEALTH = {"ready": False, "started": None}
 
 
 @dataclass
@@ -54,7 +56,7 @@ def pod_status(i: Inputs) -> Status:
     inits = [_container_status(i, c, default, init=True) for c in spec.initContainers]
     regulars = [_container_status(i, c, default, init=False) for c in spec.containers]
     ephemerals = [
-        _container_status(i, c, "ContainerCreating", init=False)
+        {**_container_status(i, c, "ContainerCreating", init=False), **NO_HEALTH}
         for c in spec.ephemeralContainers
         if record is not None and record.last(c.name) is not None
     ]
