@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from knarr.api.types import coordination_v1, core_v1
-from knarr.meta import times
+from knarr.meta import errors, times
 from tests.kubelet.conftest import EPOCH, Cluster
 
 
@@ -89,6 +89,29 @@ def test_a_lost_lease_is_made_again(play: Any) -> None:
         await cluster.client.delete(coordination_v1.Lease, "n0", "kube-node-lease")
         await asyncio.sleep(11)
         assert await cluster.client.get(coordination_v1.Lease, "n0", "kube-node-lease")
+
+    play(story)
+
+
+def test_trouble_with_the_api_passes(play: Any) -> None:
+    async def story(cluster: Cluster) -> None:
+        kubelets = await cluster.nodes("n0", "n1")
+        transport = kubelets.client.transport
+        real = transport.request
+        answers = iter([OSError("no route"), RuntimeError("odd"), errors.unavailable("busy")] * 4)
+
+        async def flaky(verb: str, *args: Any, **more: Any) -> bytes:
+            if verb in ("patch", "update") and (error := next(answers, None)) is not None:
+                raise error
+            return await real(verb, *args, **more)
+
+        transport.request = flaky
+        await cluster.create()
+        await cluster.until(lambda p: p.status.phase == "Running", seconds=60)
+        await asyncio.sleep(60)
+        for name in ("n0", "n1"):
+            lease = await cluster.client.get(coordination_v1.Lease, name, "kube-node-lease")
+            assert cluster.world.clock.now() - times.parse_micro(lease.spec.renewTime) <= 10
 
     play(story)
 

@@ -118,8 +118,11 @@ class Heartbeats:
                 await self._renew(heart)
                 if self._clock.now() >= heart.status_due:
                     await self._report(heart)
-            except StatusError as error:
-                log.warning("heartbeat of node %s: %s", heart.spec.name, error.message)
+            except (StatusError, OSError) as error:
+                log.warning("heartbeat of node %s: %s", heart.spec.name, error)
+            except Exception:
+                # one node's trouble must not silence the others
+                log.exception("heartbeat of node %s", heart.spec.name)
 
     async def _renew(self, heart: Heart) -> None:
         now = self._clock.now()

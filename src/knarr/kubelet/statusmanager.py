@@ -91,6 +91,12 @@ class StatusManager:
                 return
             log.warning("status of pod %s: %s", subject.pod.metadata.name, error.message)
             self._retry(subject)
+        except OSError as error:
+            log.warning("status of pod %s: %s", subject.pod.metadata.name, error)
+            self._retry(subject)
+        except Exception:
+            log.exception("status of pod %s", subject.pod.metadata.name)
+            self._retry(subject)
         finally:
             subject.writing = False
 

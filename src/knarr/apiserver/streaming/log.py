@@ -79,8 +79,8 @@ class Logs:
                     break
                 stream.write(piece)
                 await stream.drain()
-        except NodeError:
-            # too late for a refusal; the client sees where it ends
+        except (NodeError, ConnectionError):
+            # too late for a refusal; the client, if it is still there, sees where it ends
             stream.abort()
             return
         finally:
