@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from knarr.testing import TestCluster
 
 #: the oldest kubectl that the project supports
 OLDEST = (1, 28)
-KUBECTL_SECONDS = 60
+KUBECTL_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +95,18 @@ class Kubectl:
         return done.stdout + done.stderr
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """One that goes on."""
-        return subprocess.Popen(
+        """One that goes on, but not for ever: a test that waits for it in vain fails."""
+        process = subprocess.Popen(
             [*self.command, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env=self.environment,
         )
+        end = threading.Timer(KUBECTL_SECONDS, process.kill)
+        end.daemon = True
+        end.start()
+        return process
 
     def apply(self, manifest: str) -> str:
         return self("apply", "-f", "-", stdin=manifest)
