@@ -1,0 +1,382 @@
+"""PUT and PATCH: races, preconditions, identity, status, finalizers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+import pytest
+
+from knarr.meta.errors import StatusError
+
+from .conftest import APPLY, CONFIGMAPS, JSON_PATCH, MERGE, PODS, STRATEGIC, configmap, deployment, pod
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/n/deployments"
+
+
+def test_patches_that_race_all_arrive(api, run):
+    async def main():
+        await api("POST", CONFIGMAPS, configmap("a"))
+        patches = [api("PATCH", f"{CONFIGMAPS}/a", {"data": {f"k{n}": str(n)}}, MERGE) for n in range(40)]
+        await asyncio.gather(*patches)
+        data = (await api("GET", f"{CONFIGMAPS}/a"))["data"]
+        assert data == {"a": "1", **{f"k{n}": str(n) for n in range(40)}}
+
+    run(main())
+
+
+def test_an_increment_by_test_and_replace_loses_no_step(api, run):
+    """Each patch says which value it saw: of those that saw the same, one wins and the others are told."""
+
+    async def main():
+        await api("POST", CONFIGMAPS, configmap("a", n="0"))
+
+        async def add_one():
+            while True:
+                seen = (await api("GET", f"{CONFIGMAPS}/a"))["data"]["n"]
+                operations = [
+                    {"op": "test", "path": "/data/n", "value": seen},
+                    {"op": "replace", "path": "/data/n", "value": str(int(seen) + 1)},
+                ]
+                try:
+                    return await api("PATCH", f"{CONFIGMAPS}/a", operations, JSON_PATCH)
+                except StatusError as error:
+                    assert error.code == 422
+
+        await asyncio.gather(*(add_one() for _ in range(15)))
+        assert (await api("GET", f"{CONFIGMAPS}/a"))["data"]["n"] == "15"
+
+    run(main())
+
+
+def test_of_puts_with_one_resource_version_one_wins(api, run):
+    async def main():
+        made = await api("POST", CONFIGMAPS, configmap("a"))
+        sent = [{**made, "data": {"winner": str(n)}} for n in range(20)]
+        answers = await asyncio.gather(
+            *(api("PUT", f"{CONFIGMAPS}/a", body) for body in sent), return_exceptions=True
+        )
+        won = [a for a in answers if isinstance(a, dict)]
+        lost = [a for a in answers if isinstance(a, StatusError)]
+        assert len(won) == 1 and len(lost) == 19
+        assert {(e.code, e.reason) for e in lost} == {(409, "Conflict")}
+        assert "the object has been modified; please apply your changes" in lost[0].status["message"]
+        assert (await api("GET", f"{CONFIGMAPS}/a"))["data"] == won[0]["data"]
+
+    run(main())
+
+
+def test_puts_without_a_version_all_win(api, run):
+    async def main():
+        await api("POST", CONFIGMAPS, configmap("a"))
+        await asyncio.gather(*(api("PUT", f"{CONFIGMAPS}/a", configmap("a", n=str(n))) for n in range(20)))
+        assert list((await api("GET", f"{CONFIGMAPS}/a"))["data"]) == ["n"]
+
+    run(main())
+
+
+def test_an_update_that_changes_nothing_is_not_written(api, run):
+    async def main():
+        made = await api("POST", DEPLOYMENTS, deployment("a"))
+        revision = api.store.revision
+        for method, path, body, content_type in (
+            ("PUT", "", made, "application/json"),
+            ("PUT", "", deployment("a"), "application/json"),
+            ("PATCH", "", {"spec": {"replicas": 1}}, MERGE),
+            ("PATCH", "", {"spec": {"replicas": 1}}, STRATEGIC),
+            ("PATCH", "", [{"op": "test", "path": "/spec/replicas", "value": 1}], JSON_PATCH),
+            ("PATCH", "/status", {"spec": {"replicas": 7}}, MERGE),
+        ):
+            answer = await api(method, f"{DEPLOYMENTS}/a{path}", body, content_type)
+            assert answer["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"], method
+        assert api.store.revision == revision
+
+    run(main())
+
+
+PRECONDITIONS = [
+    # changes of the metadata sent, code, part of the message
+    ({"uid": "other"}, 409, "Precondition failed: UID in precondition: other"),
+    ({"resourceVersion": "1"}, 409, "the object has been modified"),
+    ({"resourceVersion": "x"}, 500, 'strconv.ParseUint: parsing "x": invalid syntax'),
+    ({"name": "b"}, 400, "the name of the object (b) does not match the name on the URL (a)"),
+    ({"name": ""}, 400, "the name of the object (a based on URL) was undeterminable"),
+    ({"namespace": "m"}, 400, "the namespace of the provided object does not match"),
+]
+
+
+@pytest.mark.parametrize(("change", "code", "message"), PRECONDITIONS)
+def test_a_put_of_another_object_is_refused(api, run, change, code, message):
+    async def main():
+        made = await api("POST", CONFIGMAPS, configmap("a"))
+        body = {**made, "metadata": {**made["metadata"], **change}, "data": {"x": "y"}}
+        error = await api.refused("PUT", f"{CONFIGMAPS}/a", body)
+        assert error.code == code and message in error.status["message"], error
+        assert await api("GET", f"{CONFIGMAPS}/a") == made
+
+    run(main())
+
+
+def test_put_to_a_name_that_does_not_exist(api, run):
+    async def main():
+        error = await api.refused("PUT", f"{CONFIGMAPS}/a", configmap("a"))
+        assert error.code == 404
+        leases = "/apis/coordination.k8s.io/v1/namespaces/n/leases"
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}}
+        result = await api.result("PUT", f"{leases}/l", lease)
+        assert result.code == 201
+        error = await api.refused("PUT", f"{leases}/m", {**lease, "metadata": {"name": "m", "uid": "u"}})
+        assert error.code == 409 and "no existing object was found" in error.status["message"]
+
+    run(main())
+
+
+def test_status_and_the_rest_have_doors_of_their_own(api, run):
+    async def main():
+        made = await api("POST", DEPLOYMENTS, deployment("a"))
+        both = {
+            **made,
+            "spec": {**made["spec"], "replicas": 5},
+            "status": {"replicas": 3, "readyReplicas": 3},
+        }
+        after = await api("PUT", f"{DEPLOYMENTS}/a", both)
+        assert (after["spec"]["replicas"], after["status"]) == (5, {})
+        assert after["metadata"]["generation"] == 2
+        both = {
+            **after,
+            "spec": {**after["spec"], "replicas": 9},
+            "status": {"replicas": 3, "readyReplicas": 3},
+        }
+        after = await api("PUT", f"{DEPLOYMENTS}/a/status", both)
+        assert after["spec"]["replicas"] == 5 and after["status"]["replicas"] == 3
+        assert after["metadata"]["generation"] == 2
+        owners = [(e["manager"], e.get("subresource", "")) for e in after["metadata"]["managedFields"]]
+        assert owners == [("tests", ""), ("tests", "status")]
+
+    run(main())
+
+
+def test_the_last_finalizer_takes_the_object_along(api, run):
+    async def main():
+        for path, name, body in (
+            (CONFIGMAPS, "a", configmap("a")),
+            (PODS, "p", pod("p", node="node")),
+        ):
+            body["metadata"]["finalizers"] = ["x.y/a", "x.y/b"]
+            await api("POST", path, body)
+            await api("DELETE", f"{path}/{name}", {"gracePeriodSeconds": 0})
+            left = await api("PATCH", f"{path}/{name}", {"metadata": {"finalizers": ["x.y/b"]}}, MERGE)
+            assert left["metadata"]["finalizers"] == ["x.y/b"]
+            error = await api.refused(
+                "PATCH", f"{path}/{name}", {"metadata": {"finalizers": ["x.y/c"]}}, MERGE
+            )
+            assert error.code == 422 and "no new finalizers can be added" in error.status["message"]
+            last = await api("PATCH", f"{path}/{name}", {"metadata": {"finalizers": None}}, MERGE)
+            assert "finalizers" not in last["metadata"]
+            assert await api.absent(f"{path}/{name}")
+
+    run(main())
+
+
+def test_a_finalizer_removed_before_the_delete_keeps_the_object(api, run):
+    async def main():
+        body = configmap("a")
+        body["metadata"]["finalizers"] = ["x.y/a"]
+        await api("POST", CONFIGMAPS, body)
+        await api("PATCH", f"{CONFIGMAPS}/a", {"metadata": {"finalizers": []}}, MERGE)
+        assert not await api.absent(f"{CONFIGMAPS}/a")
+
+    run(main())
+
+
+# -- the four patch types ---------------------------------------------------------------------------------
+
+CHANGES = [
+    (MERGE, {"data": {"b": "2", "a": None}}),
+    (STRATEGIC, {"data": {"b": "2", "a": None}}),
+    (JSON_PATCH, [{"op": "remove", "path": "/data/a"}, {"op": "add", "path": "/data/b", "value": "2"}]),
+]
+
+
+@pytest.mark.parametrize(("content_type", "patch"), CHANGES)
+def test_each_patch_type_changes_what_it_says(api, run, content_type, patch):
+    async def main():
+        await api("POST", CONFIGMAPS, configmap("a", a="1", z="3"))
+        after = await api("PATCH", f"{CONFIGMAPS}/a", patch, content_type)
+        assert after["data"] == {"b": "2", "z": "3"}
+        error = await api.refused("PATCH", f"{CONFIGMAPS}/absent", patch, content_type)
+        assert error.code == 404
+
+    run(main())
+
+
+def test_apply_creates_owns_and_gives_up(api, run):
+    async def main():
+        config = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "a"},
+            "data": {"a": "1", "b": "2"},
+        }
+        result = await api.result("PATCH", f"{CONFIGMAPS}/a", config, APPLY, fieldManager="alice")
+        assert result.code == 201
+        error = await api.refused(
+            "PATCH", f"{CONFIGMAPS}/a", {**config, "data": {"a": "9"}}, APPLY, fieldManager="bob"
+        )
+        assert error.code == 409 and 'conflict with "alice": .data.a' in error.status["message"]
+        after = await api(
+            "PATCH",
+            f"{CONFIGMAPS}/a",
+            {**config, "data": {"a": "9"}},
+            APPLY,
+            fieldManager="bob",
+            force="true",
+        )
+        assert after["data"] == {"a": "9", "b": "2"}
+        after = await api("PATCH", f"{CONFIGMAPS}/a", {**config, "data": {}}, APPLY, fieldManager="alice")
+        assert after["data"] == {"a": "9"}
+        error = await api.refused("PATCH", f"{CONFIGMAPS}/a", config, APPLY)
+        assert "is required for apply patch" in error.status["message"]
+        error = await api.refused("PATCH", f"{CONFIGMAPS}/a", {}, MERGE, force="true")
+        assert "may not be specified for non-apply patch" in error.status["message"]
+
+    run(main())
+
+
+def test_an_apply_with_a_repeated_key(api, run):
+    async def main():
+        text = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  a: b\n  a: c\n"
+        error = await api.refused(
+            "PATCH", f"{CONFIGMAPS}/a", text, APPLY, fieldManager="m", fieldValidation="Strict"
+        )
+        assert error.status["message"] == (
+            "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n"
+            '  line 7: key "a" already set in map'
+        )
+        made = await api("PATCH", f"{CONFIGMAPS}/a", text, APPLY, fieldManager="m")
+        assert made["data"] == {"a": "c"} and api.warnings == ['line 7: key "a" already set in map']
+
+    run(main())
+
+
+def shown_of(made: dict, **changes) -> str:
+    """The object in Go's order, as messages about a patch show it."""
+    metadata = made["metadata"]
+    order = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "managedFields")
+    (entry,) = metadata["managedFields"]
+    fields = ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1")
+    shown = {
+        "apiVersion": "v1",
+        "data": made["data"],
+        "kind": "ConfigMap",
+        "metadata": {key: metadata[key] for key in order}
+        | {"managedFields": [{k: entry[k] for k in fields}]},
+        **changes,
+    }
+    return orjson.dumps(dict(sorted(shown.items()))).decode()
+
+
+BAD = [
+    # type, patch, query, what is shown (changes of the object, or a text), complaint
+    (
+        MERGE,
+        {"data": "x"},
+        {},
+        {"data": "x"},
+        "json: cannot unmarshal string into Go struct field ConfigMap.data of type map[string]string",
+    ),
+    (
+        MERGE,
+        {"foo": 1},
+        {"fieldValidation": "Strict"},
+        {"foo": 1},
+        'strict decoding error: unknown field "foo"',
+    ),
+    (
+        MERGE,
+        b'{"data":{"a":"1","a":"1"}}',
+        {"fieldValidation": "Strict"},
+        {},
+        'strict decoding error: duplicate field "data.a"',
+    ),
+    (
+        MERGE,
+        {"apiVersion": "v9"},
+        {},
+        {"apiVersion": "v9"},
+        'no kind "ConfigMap" is registered for version "v9" in scheme "pkg/api/legacyscheme/scheme.go:30"',
+    ),
+    (
+        JSON_PATCH,
+        [{"op": "add", "path": "/foo", "value": 1}],
+        {"fieldValidation": "Strict"},
+        {"foo": 1},
+        'strict decoding error: unknown field "foo"',
+    ),
+    (STRATEGIC, {"data": [1]}, {}, "map[data:[1]]", "cannot restore map from slice"),
+    (STRATEGIC, {"immutable": "x"}, {}, "map[immutable:x]", "cannot convert string to bool"),
+    (
+        STRATEGIC,
+        {"metadata": {"labels": {"a": 1}}},
+        {},
+        "map[metadata:map[labels:map[a:1]]]",
+        "cannot convert int64 to string",
+    ),
+    (
+        STRATEGIC,
+        {"foo": 1},
+        {"fieldValidation": "Strict"},
+        "map[foo:1]",
+        'strict decoding error: unknown field "foo"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("content_type", "patch", "query", "shown", "complaint"), BAD)
+def test_a_patch_whose_result_is_no_such_object(api, run, content_type, patch, query, shown, complaint):
+    async def main():
+        made = await api("POST", CONFIGMAPS, configmap("a"))
+        error = await api.refused("PATCH", f"{CONFIGMAPS}/a", patch, content_type, **query)
+        text = shown if isinstance(shown, str) else shown_of(made, **shown)
+        (cause,) = error.status["details"]["causes"]
+        assert error.code == 422 and cause["field"] == "patch"
+        quoted = orjson.dumps(text).decode()
+        assert cause["message"] == f"Invalid value: {quoted}: {complaint}"
+        assert await api("GET", f"{CONFIGMAPS}/a") == made
+
+    run(main())
+
+
+def test_what_strict_decoding_finds_in_a_patch_is_warned_of(api, run):
+    async def main():
+        await api("POST", CONFIGMAPS, configmap("a"))
+        for content_type, patch, warnings in (
+            (MERGE, b'{"data":{"k":"v","k":"v"},"x":1}', ['duplicate field "data.k"', 'unknown field "x"']),
+            (STRATEGIC, b'{"data":{"k":"w","k":"w"}}', ['duplicate field "data.k"']),
+            (
+                JSON_PATCH,
+                b'[{"op":"test","path":"/data/k","value":"w","why":1}]',
+                ['json patch unknown field "[0].why"'],
+            ),
+        ):
+            await api("PATCH", f"{CONFIGMAPS}/a", patch, content_type)
+            assert api.warnings == warnings
+
+    run(main())
+
+
+TYPES = [
+    ("application/json", 415, "415: Unsupported Media Type"),
+    ("text/plain", 415, "415: Unsupported Media Type"),
+    ("application/json-patch+xml", 415, "415: Unsupported Media Type"),
+]
+
+
+@pytest.mark.parametrize(("content_type", "code", "message"), TYPES)
+def test_what_is_no_patch_type(api, run, content_type, code, message):
+    async def main():
+        await api("POST", CONFIGMAPS, configmap("a"))
+        error = await api.refused("PATCH", f"{CONFIGMAPS}/a", {}, content_type)
+        assert (error.code, error.status["message"]) == (code, message)
+
+    run(main())
