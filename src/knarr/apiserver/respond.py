@@ -73,6 +73,9 @@ class Responder:
         wanted = accept(x.http.headers.get("accept", "")) or Representation()
         body = encode(orjson.dumps(error.status), wanted)
         x.headers += [(name, value) for name, value in error.headers.items()]
+        seconds = (error.status.get("details") or {}).get("retryAfterSeconds")
+        if seconds and "Retry-After" not in error.headers:
+            x.headers.append(("Retry-After", str(seconds)))
         self.send(x, error.code, wanted.media_type, body)
 
     def text(self, x: Exchange, code: int, text: str) -> None:

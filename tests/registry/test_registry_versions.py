@@ -1,0 +1,157 @@
+"""Kinds that are served in two versions or groups, and stored once."""
+
+from __future__ import annotations
+
+import orjson
+
+from knarr.registry.local import LocalAPI
+
+from .conftest import MERGE
+
+V1 = "/apis/autoscaling/v1/namespaces/n/horizontalpodautoscalers"
+V2 = "/apis/autoscaling/v2/namespaces/n/horizontalpodautoscalers"
+CORE = "/api/v1/namespaces/n/events"
+EVENTS = "/apis/events.k8s.io/v1/namespaces/n/events"
+TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+
+
+def autoscaler(version: str, **spec) -> dict:
+    return {
+        "apiVersion": f"autoscaling/{version}",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "a"},
+        "spec": {"scaleTargetRef": TARGET, "maxReplicas": 5, **spec},
+    }
+
+
+def utilization(percent: int) -> dict:
+    target = {"type": "Utilization", "averageUtilization": percent}
+    return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+
+
+def test_an_autoscaler_is_one_object_in_both_versions(api, run):
+    async def main():
+        old = await api("POST", V1, autoscaler("v1", targetCPUUtilizationPercentage=60))
+        new = await api("GET", f"{V2}/a")
+        assert new["spec"]["metrics"] == [utilization(60)]
+        assert (new["apiVersion"], old["apiVersion"]) == ("autoscaling/v2", "autoscaling/v1")
+        assert new["metadata"]["uid"] == old["metadata"]["uid"]
+        assert new["metadata"]["resourceVersion"] == old["metadata"]["resourceVersion"]
+        await api("PATCH", f"{V2}/a", {"spec": {"metrics": [utilization(70)]}}, MERGE)
+        assert (await api("GET", f"{V1}/a"))["spec"]["targetCPUUtilizationPercentage"] == 70
+        for path, version in ((V1, "v1"), (V2, "v2")):
+            answer = await api("GET", path)
+            assert answer["apiVersion"] == f"autoscaling/{version}"
+            assert ("metrics" in answer["items"][0]["spec"]) == (version == "v2")
+
+    run(main())
+
+
+def test_what_the_old_version_cannot_say_survives_it(api, run):
+    async def main():
+        pods = {
+            "type": "Pods",
+            "pods": {"metric": {"name": "hits"}, "target": {"type": "AverageValue", "averageValue": "5"}},
+        }
+        made = await api("POST", V2, autoscaler("v2", metrics=[utilization(50), pods]))
+        old = await api("GET", f"{V1}/a")
+        assert "autoscaling.alpha.kubernetes.io/metrics" in old["metadata"]["annotations"]
+        old["spec"]["maxReplicas"] = 9
+        await api("PUT", f"{V1}/a", old)
+        new = await api("GET", f"{V2}/a")
+        assert new["spec"]["maxReplicas"] == 9
+        # the percentage, which the old version has a field for, comes last
+        assert new["spec"]["metrics"] == made["spec"]["metrics"][::-1]
+        assert "annotations" not in new["metadata"]
+
+    run(main())
+
+
+def test_an_event_is_one_object_in_both_groups(api, run):
+    async def main():
+        regarding = {"kind": "Pod", "namespace": "n", "name": "p"}
+        made = await api(
+            "POST",
+            EVENTS,
+            {
+                "apiVersion": "events.k8s.io/v1",
+                "kind": "Event",
+                "metadata": {"name": "e"},
+                "eventTime": "2027-01-01T00:00:00.123456Z",
+                "reportingController": "x.y/z",
+                "reportingInstance": "i",
+                "action": "Doing",
+                "reason": "Because",
+                "type": "Normal",
+                "regarding": regarding,
+                "note": "said",
+            },
+        )
+        core = await api("GET", f"{CORE}/e")
+        assert (core["involvedObject"], core["message"], core["reportingComponent"]) == (
+            regarding,
+            "said",
+            "x.y/z",
+        )
+        assert core["metadata"]["uid"] == made["metadata"]["uid"]
+        for path, selector, count in (
+            (CORE, "involvedObject.name=p", 1),
+            (CORE, "reportingComponent=x.y/z", 1),
+            (EVENTS, "regarding.name=p,reportingController=x.y/z", 1),
+            (EVENTS, "regarding.name=q", 0),
+        ):
+            assert len((await api("GET", path, fieldSelector=selector))["items"]) == count, selector
+        for path, selector in ((EVENTS, "involvedObject.name=p"), (CORE, "regarding.name=p")):
+            error = await api.refused("GET", path, fieldSelector=selector)
+            assert "field label not supported" in error.status["message"]
+
+    run(main())
+
+
+def test_events_end_with_their_hour(api, run):
+    async def main():
+        import asyncio
+
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "e"},
+            "involvedObject": {"kind": "Pod", "namespace": "n", "name": "p"},
+        }
+        await api("POST", CORE, event)
+        await asyncio.sleep(3590)
+        assert not await api.absent(f"{CORE}/e")
+        await asyncio.sleep(130)
+        assert await api.absent(f"{CORE}/e")
+
+    run(main())
+
+
+def test_subscribers_get_the_version_they_asked_for(api, run):
+    async def main():
+        seen: list[tuple[str, dict]] = []
+
+        def take(batch):
+            seen.extend((type_, orjson.loads(entry.body)) for type_, entry, _ in batch)
+
+        await api("POST", V2, autoscaler("v2", metrics=[utilization(50)]))
+        view = api.registry.view("autoscaling", "v1", "horizontalpodautoscalers")
+        watcher = await LocalAPI(api.operations).subscribe(
+            view.row, "", "", "", None, take, lambda error: None
+        )
+        await api("PATCH", f"{V2}/a", {"spec": {"maxReplicas": 7}}, MERGE)
+        await api("DELETE", f"{V2}/a")
+        import asyncio
+
+        await asyncio.sleep(0)
+        watcher.close()
+        assert [type_ for type_, _ in seen] == ["ADDED", "MODIFIED", "DELETED"]
+        assert {obj["apiVersion"] for _, obj in seen} == {"autoscaling/v1"}
+        assert seen[1][1]["spec"] == {
+            **autoscaler("v1")["spec"],
+            "maxReplicas": 7,
+            "minReplicas": 1,
+            "targetCPUUtilizationPercentage": 50,
+        }
+
+    run(main())
