@@ -25,6 +25,7 @@ def controller_settings(cluster: Cluster) -> dict[str, Any]:
         "root_ca": cluster.plane.pki.ca_certificate,
         "pod_cidrs": (cluster.config.pod_network,),
         "legacy_token": cluster.plane.issuer.legacy,
+        "cluster_ca": cluster.plane.pki.ca,
     }
 
 
