@@ -37,6 +37,7 @@ from knarr.cluster.admission import AdmissionGate
 from knarr.cluster.config import Config
 from knarr.cluster.openid import OpenIDDocuments
 from knarr.flowcontrol.controller import FlowController
+from knarr.registry.certificates import CertificateHook
 from knarr.registry.context import Request, UserInfo
 from knarr.registry.custom.establish import CustomResources
 from knarr.registry.local import LocalAPI
@@ -58,6 +59,7 @@ class ControlPlane:
         self.operations = Operations(self.registry)
         self.services = ServiceHook(self.registry, config.service_cidrs, config.node_ports)
         self.registry.hooks["", "services"] = self.services
+        self.registry.hooks["certificates.k8s.io", "certificatesigningrequests"] = CertificateHook(world.clock)
         self.pki = PKI(directory, world.clock, world.chance, (self.services.first_address, config.host))
         self.token = config.admin_token or self._kept_token(directory)
         self.local = LocalAPI(self.operations)

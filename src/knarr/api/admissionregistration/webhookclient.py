@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, invalid, required
 
+#: where services listen that name no port
+PORT = 443
 FORM = "; desired format: https://host[/path]"
 
 

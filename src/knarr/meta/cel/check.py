@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from knarr.meta.cel import types
@@ -27,9 +27,15 @@ class CheckError(ValueError):
     """An expression whose types do not fit; the text is cel-go's."""
 
 
-def check(expr: Expr, source: str, variables: Mapping[str, Type], functions: Functions) -> None:
-    """Sets types and overloads in place. Raises CheckError."""
-    checker = _Checker(source, variables, functions)
+def check(
+    expr: Expr,
+    source: str,
+    variables: Mapping[str, Type],
+    functions: Functions,
+    structs: Callable[[str], Type | None] = lambda name: None,
+) -> None:
+    """Sets types and overloads in place; `structs` knows the types that `Name{...}` makes. Raises CheckError."""
+    checker = _Checker(source, variables, functions, structs)
     checker.check(expr)
     if checker.errors:
         checker.errors.sort(key=lambda error: error[0])
@@ -58,8 +64,14 @@ def qualified_name(expr: Expr | None) -> str:
 
 
 class _Checker:
-    def __init__(self, source: str, variables: Mapping[str, Type], functions: Functions) -> None:
-        self.source, self.functions = source, functions
+    def __init__(
+        self,
+        source: str,
+        variables: Mapping[str, Type],
+        functions: Functions,
+        structs: Callable[[str], Type | None],
+    ) -> None:
+        self.source, self.functions, self.structs = source, functions, structs
         self.scopes: list[Mapping[str, Type]] = [variables]
         self.errors: list[tuple[int, str]] = []
         self.bound: dict[str, Type] = {}
@@ -232,10 +244,7 @@ class _Checker:
 
     def _map(self, expr: MapExpr) -> Type:
         if expr.name:
-            self.error(expr, f"undeclared reference to '{expr.name}' (in container '')")
-            for _, value, _ in expr.entries:
-                self.check(value)
-            return ERROR
+            return self._struct(expr)
         key: Type | None = None
         value: Type | None = None
         for key_expr, value_expr, optional in expr.entries:
@@ -248,6 +257,27 @@ class _Checker:
             self._fresh += 2
             key, value = ("param", f"_var{self._fresh - 1}"), ("param", f"_var{self._fresh}")
         return types.map_of(key, value)
+
+    def _struct(self, expr: MapExpr) -> Type:
+        made = self.structs(expr.name)
+        if made is None:
+            self.error(expr, f"undeclared reference to '{expr.name}' (in container '')")
+            made = ERROR
+        for field, value, optional in expr.entries:
+            found = self.check(value)
+            if optional:
+                found = self._unwrapped(value, found)
+            if made[0] == "object" and made[1].fields:
+                wanted = made[1].fields.get(field)
+                if wanted is None:
+                    self.error(value, f"undefined field '{field}'")
+                elif not self.assignable(wanted, found):
+                    shown = show(self.substituted(found))
+                    self.error(
+                        value,
+                        f"expected type of field '{field}' is '{show(wanted)}' but provided type is '{shown}'",
+                    )
+        return made
 
     def _comprehension(self, expr: Comprehension) -> Type:
         self.check(expr.iter_range)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from knarr.meta.cel import estimate
@@ -44,17 +44,25 @@ class Expression:
 
 
 class Environment:
-    """Variables and their types; the functions are Kubernetes' and what `more` adds."""
+    """Variables and their types; the functions are Kubernetes' and what `more` adds.
 
-    def __init__(self, variables: Mapping[str, Type], more: Functions | None = None) -> None:
-        self.variables = dict(variables)
+    `structs` gives the type that `Name{...}` makes, None for names it does not know.
+    """
+
+    def __init__(
+        self,
+        variables: Mapping[str, Type],
+        more: Functions | None = None,
+        structs: Callable[[str], Type | None] = lambda name: None,
+    ) -> None:
+        self.variables, self._structs = dict(variables), structs
         self._functions = {**functions(), **more} if more else functions()
 
     def compile(self, source: str) -> Expression:
         """Raises CompileError."""
         try:
             expr = parse(source)
-            check(expr, source, self.variables, self._functions)
+            check(expr, source, self.variables, self._functions, self._structs)
         except (ParseError, CheckError) as error:
             raise CompileError(str(error)) from None
         return Expression(expr)

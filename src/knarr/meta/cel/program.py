@@ -158,6 +158,8 @@ def _list(e: ListExpr) -> Step:
 
 
 def _map(e: MapExpr) -> Step:
+    if e.name:
+        return _struct(e)
     entries = [(_compile(key), _compile(value), optional) for key, value, optional in e.entries]
 
     def step(frame: Frame) -> Any:
@@ -172,6 +174,25 @@ def _map(e: MapExpr) -> Step:
             if find_key(found, key) is not None:
                 raise CelError("Failed with repeated key")
             found[key] = value
+        return found
+
+    return step
+
+
+def _struct(e: MapExpr) -> Step:
+    """An object is a dict of its fields."""
+    entries = [(field, _compile(value), optional) for field, value, optional in e.entries]
+
+    def step(frame: Frame) -> Any:
+        frame.spend(40)
+        found: dict[str, Any] = {}
+        for field, value_step, optional in entries:
+            value = value_step(frame)
+            if optional:
+                if not value.present:
+                    continue
+                value = value.value
+            found[field] = value
         return found
 
     return step

@@ -1,0 +1,163 @@
+"""The CEL of admission: what expressions may refer to, and how errors in them are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from knarr.meta.cel.environment import CompileError, Environment, Expression
+from knarr.meta.cel.functions import Functions, table
+from knarr.meta.cel.types import (
+    BOOL,
+    DYN,
+    INT,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    ObjectType,
+    Type,
+    list_of,
+    map_of,
+    show,
+)
+from knarr.meta.fielderrors import FieldError, invalid
+
+MUTATION, PATCH = "Object", "JSONPatch"
+PATCH_TYPE: Type = ("object", ObjectType(PATCH, {"op": STRING, "path": STRING, "from": STRING, "value": DYN}))
+#: Object and everything below it: fields are not known, so everything goes
+MUTATION_TYPE: Type = ("object", ObjectType(MUTATION, {}))
+
+
+def _object(name: str, /, **fields: Type) -> Type:
+    return ("object", ObjectType(name, fields))
+
+
+@cache
+def request_type() -> Type:
+    """The `request` variable."""
+    kind = {"group": STRING, "version": STRING, "kind": STRING}
+    resource = {"group": STRING, "version": STRING, "resource": STRING}
+    user = _object(
+        "kubernetes.UserInfo",
+        username=STRING,
+        uid=STRING,
+        groups=list_of(STRING),
+        extra=map_of(STRING, list_of(STRING)),
+    )
+    return _object(
+        "kubernetes.AdmissionRequest",
+        kind=_object("kubernetes.GroupVersionKind", **kind),
+        resource=_object("kubernetes.GroupVersionResource", **resource),
+        subResource=STRING,
+        requestKind=_object("kubernetes.GroupVersionKind", **kind),
+        requestResource=_object("kubernetes.GroupVersionResource", **resource),
+        requestSubResource=STRING,
+        name=STRING,
+        namespace=STRING,
+        operation=STRING,
+        userInfo=user,
+        dryRun=BOOL,
+        options=DYN,
+    )
+
+
+@cache
+def namespace_type() -> Type:
+    """The `namespaceObject` variable."""
+    texts = map_of(STRING, STRING)
+    metadata = _object(
+        "kubernetes.NamespaceMetadata",
+        name=STRING,
+        generateName=STRING,
+        namespace=STRING,
+        labels=texts,
+        annotations=texts,
+        UID=STRING,
+        creationTimestamp=TIMESTAMP,
+        deletionGracePeriodSeconds=INT,
+        deletionTimestamp=TIMESTAMP,
+        generation=INT,
+        resourceVersion=STRING,
+        finalizers=list_of(STRING),
+    )
+    return _object(
+        "kubernetes.Namespace",
+        metadata=metadata,
+        spec=_object("kubernetes.NamespaceSpec", finalizers=list_of(STRING)),
+        status=_object("kubernetes.NamespaceStatus", phase=STRING),
+    )
+
+
+@cache
+def authorizer_functions() -> Functions:
+    from knarr.meta.cel.library import authz, functions
+
+    more = table(authz.OVERLOADS)
+    known = functions()
+    return {name: [*known.get(name, ()), *overloads] for name, overloads in more.items()}
+
+
+def environment(
+    params: bool = False,
+    authorizer: bool = True,
+    variables: dict[str, Type] | None = None,
+    patches: bool = False,
+    object_type: Type = DYN,
+) -> Environment:
+    """`variables` are those composed before, `patches` allows Object{} and JSONPatch{}; `object_type` is known only to
+    type checking."""
+    known: dict[str, Type] = {
+        "object": object_type,
+        "oldObject": object_type,
+        "request": request_type(),
+        "namespaceObject": namespace_type(),
+    }
+    if params:
+        known["params"] = DYN
+    if authorizer:
+        known["authorizer"] = ("opaque", "kubernetes.authorization.Authorizer")
+        known["authorizer.requestResource"] = ("opaque", "kubernetes.authorization.ResourceCheck")
+    if variables is not None:
+        known["variables"] = ("object", ObjectType("kubernetes.variables", variables))
+    structs = _mutation_types if patches else lambda name: None
+    return Environment(known, authorizer_functions() if authorizer else None, structs)
+
+
+def _mutation_types(name: str) -> Type | None:
+    if name == PATCH:
+        return PATCH_TYPE
+    if name == MUTATION or name.startswith(f"{MUTATION}."):
+        return MUTATION_TYPE if name == MUTATION else ("object", ObjectType(name, {}))
+    return None
+
+
+def compile_as(
+    env: Environment, text: str, path: str, wanted: Sequence[Type], shown: str = ""
+) -> tuple[Expression | None, list[FieldError]]:
+    """The expression, if its type is one of `wanted`; `shown` is how the message names what is wanted."""
+    try:
+        expression = env.compile(text)
+    except CompileError as error:
+        return None, [invalid(path, text, f"compilation failed: {error}")]
+    if not any(_matches(expression.type, type_) for type_ in wanted):
+        names = [_name(type_) for type_ in wanted]
+        needed = shown or (names[0] if len(names) == 1 else f"one of [{' '.join(names)}]")
+        return None, [invalid(path, text, f"must evaluate to {needed} but got {_name(expression.type)}")]
+    return expression, []
+
+
+def _matches(found: Type, wanted: Type) -> bool:
+    if found[0] == "list" and wanted[0] == "list":
+        return _matches(found[1], wanted[1]) or found[1] == DYN
+    return found == wanted
+
+
+def _name(type_: Type) -> str:
+    return "null_type" if type_ == NULL else show(type_)
+
+
+def is_identifier(text: str) -> bool:
+    """Whether a text can name a variable."""
+    from knarr.api.apiextensions.rules.celtypes import RESERVED
+
+    return text.isascii() and text.isidentifier() and text not in RESERVED

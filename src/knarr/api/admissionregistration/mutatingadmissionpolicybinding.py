@@ -1,0 +1,27 @@
+"""MutatingAdmissionPolicyBinding: where a mutating policy holds and with which parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knarr.api.admissionregistration import policies, rules
+from knarr.api.admissionregistration.validatingadmissionpolicybinding import (
+    ValidatingAdmissionPolicyBinding,
+    binding_cells,
+)
+from knarr.api.kind import Kind, Object
+from knarr.meta.fielderrors import FieldError
+
+
+class MutatingAdmissionPolicyBinding(Kind):
+    tracks_generation = True
+    columns = ValidatingAdmissionPolicyBinding.columns
+
+    def default(self, obj: Object) -> None:
+        rules.default_match_resources(obj.setdefault("spec", {}).get("matchResources"))
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return policies.binding_errors(obj["spec"], "spec")
+
+    def cells(self, obj: Object, now: float) -> list[Any]:
+        return binding_cells(obj, now)

@@ -1,0 +1,46 @@
+"""Selectors of devices: CEL over a device's driver, attributes and capacity."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from knarr.api.admissionregistration.expressions import compile_as
+from knarr.meta.cel.environment import Environment
+from knarr.meta.cel.types import BOOL, DYN, STRING, ObjectType, map_of
+from knarr.meta.fielderrors import FieldError, required, too_long, too_many
+
+SELECTORS_MAX = 32
+EXPRESSION_BYTES_MAX = 10 * 1024
+QUANTITY = ("opaque", "kubernetes.Quantity")
+
+
+@cache
+def _environment() -> Environment:
+    device = ObjectType(
+        "kubernetes.DRADevice",
+        {
+            "driver": STRING,
+            "attributes": map_of(STRING, map_of(STRING, DYN)),
+            "capacity": map_of(STRING, map_of(STRING, QUANTITY)),
+            "allowMultipleAllocations": BOOL,
+        },
+    )
+    return Environment({"device": ("object", device)})
+
+
+def errors(selectors: Any, path: str) -> list[FieldError]:
+    found: list[FieldError] = []
+    if len(selectors or ()) > SELECTORS_MAX:
+        found.append(too_many(path, len(selectors), SELECTORS_MAX))
+    for i, selector in enumerate(selectors or ()):
+        cel = selector.get("cel")
+        if cel is None:
+            found.append(required(f"{path}[{i}].cel"))
+            continue
+        text, where = cel.get("expression", ""), f"{path}[{i}].cel.expression"
+        if len(text.encode()) > EXPRESSION_BYTES_MAX:
+            found.append(too_long(where, EXPRESSION_BYTES_MAX))
+        else:
+            found += compile_as(_environment(), text, where, (BOOL,))[1]
+    return found
