@@ -27,6 +27,7 @@ log = logging.getLogger("knarr.http")
 
 HEAD_BYTES_MAX = 64 * 1024
 BODY_BYTES_MAX = 3 * 1024 * 1024
+HTTP_VERSIONS = ("1.0", "1.1")
 #: requests of one connection that wait while one is served; then its socket is no longer read
 PIPELINED_MAX = 16
 #: an idle connection is closed after this
@@ -299,7 +300,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._tail += data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
-            self._malformed(str(error))
+            # what a callback raised comes wrapped
+            self._malformed(str(error.__context__ or error))
 
     def _unknown_method(self, data: bytes, why: str) -> None:
         """A method the parser has not heard of, as the first thing of what came in: read as another, and named as
@@ -337,6 +339,8 @@ class Connection(asyncio.Protocol):
             raise httptools.HttpParserError("request header too large")
 
     def on_headers_complete(self) -> None:
+        if self._parser.get_http_version() not in HTTP_VERSIONS:
+            raise httptools.HttpParserError("unsupported version")
         if self._headers.get("expect", "").lower() == "100-continue":
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 

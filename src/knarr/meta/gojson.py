@@ -69,6 +69,8 @@ class _Scanner:
                 self.fail("after top-level value")
         except _Fault as fault:
             return str(fault)
+        except RecursionError:
+            return "exceeded max depth"
         return "invalid character in JSON"
 
     def fail(self, context: str) -> None:

@@ -26,6 +26,8 @@ SPECIAL_FLOATS = {
 }
 _INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([0-9]+))")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+#: levels of nesting; what Kubernetes stores has a few dozen
+DEPTH_MAX = 250
 _BASES = (None, None, 16, 2, 8, 10)
 
 
@@ -41,8 +43,13 @@ class Document:
         return "yaml: unmarshal errors:\n  " + "\n  ".join(self.duplicates) if self.duplicates else ""
 
 
+class Refused(yaml.YAMLError):
+    """YAML that would take too much memory or stack to read."""
+
+
 def load(text: bytes | str) -> Document:
     """The first document; None for an empty text. Raises yaml.YAMLError for what is no YAML."""
+    _check_depth(text)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
         loader.check_node()
@@ -55,6 +62,7 @@ def load(text: bytes | str) -> Document:
 
 def load_all(text: bytes | str) -> Iterator[Document]:
     """Every document of a stream; empty ones have the value None. Raises yaml.YAMLError when it comes to the fault."""
+    _check_depth(text)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
         while loader.check_node():
@@ -65,16 +73,55 @@ def load_all(text: bytes | str) -> Iterator[Document]:
         loader.dispose()
 
 
+def _check_depth(text: bytes | str) -> None:
+    """libyaml's composer recurses on the C stack: what nests too deep must not come near it.
+
+    Events come without recursion, but reading them costs as much again, so few texts are asked: without this many
+    characters that open a level on the same line, only indentation is left, which the size of a body bounds.
+    """
+    openers = ("[", "{", "-", "?") if isinstance(text, str) else (b"[", b"{", b"-", b"?")
+    if sum(map(text.count, openers)) <= DEPTH_MAX:  # type: ignore[arg-type]
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEPTH_MAX:
+                raise Refused("exceeded max depth")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
 class _Reader:
     def __init__(self) -> None:
         self.duplicates: list[str] = []
+        #: containers read so far, those being read, and how many aliases we are inside of
+        self._known: set[int] = set()
+        self._open: set[int] = set()
+        self._aliases = 0
+        self._read = self._read_aliased = 0
 
     def value(self, node: yaml.Node) -> Any:
-        if isinstance(node, yaml.MappingNode):
-            return self.mapping(node)
-        if isinstance(node, yaml.SequenceNode):
+        self._read += 1
+        self._read_aliased += self._aliases > 0
+        if not isinstance(node, yaml.CollectionNode):
+            return scalar(node)
+        identity = id(node)
+        if identity in self._open:
+            raise Refused("anchor value contains itself")
+        if self._read > 100 and self._read_aliased > 1000 and self._read_aliased > _allowed(self._read):
+            raise Refused("document contains excessive aliasing")
+        aliased = identity in self._known
+        self._known.add(identity)
+        self._open.add(identity)
+        self._aliases += aliased
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self.mapping(node)
             return [self.value(item) for item in node.value]
-        return scalar(node)
+        finally:
+            self._aliases -= aliased
+            self._open.discard(identity)
 
     def mapping(self, node: yaml.MappingNode) -> dict[str, Any]:
         own: dict[str, Any] = {}
@@ -98,6 +145,16 @@ class _Reader:
                 )
             for key, value in found.items():
                 into.setdefault(key, value)
+
+
+def _allowed(read: int) -> float:
+    """How many of the values read may come from aliases: nearly all of a small document, a tenth of a huge one."""
+    low, high = 400_000, 4_000_000
+    if read <= low:
+        return 0.99 * read
+    if read >= high:
+        return 0.10 * read
+    return (0.99 - 0.89 * (read - low) / (high - low)) * read
 
 
 def scalar(node: yaml.ScalarNode) -> Any:
