@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from knarr.meta.errors import StatusError
 
-from .conftest import CONFIGMAPS, PODS, configmap, pod
+from .conftest import CONFIGMAPS, MERGE, PODS, configmap, pod
 
 
 def test_a_new_object_has_what_the_server_fills_in(api, run):
@@ -256,14 +258,9 @@ def test_addresses_come_back_when_the_service_goes(api, run):
             made = await api("POST", path, service("a", type="NodePort"))
             assert await api("GET", f"/apis/networking.k8s.io/v1/ipaddresses/{made['spec']['clusterIP']}")
             await api("DELETE", f"{path}/a")
-            await run_soon()
+            await asyncio.sleep(1)
             assert await api.absent(f"/apis/networking.k8s.io/v1/ipaddresses/{made['spec']['clusterIP']}")
         assert len(numbers) == before
-
-    async def run_soon():
-        import asyncio
-
-        await asyncio.sleep(1)
 
     run(main())
 
@@ -278,5 +275,27 @@ def test_node_ports_run_out(api, run):
         assert full.value.code in (422, 500)
         await api("DELETE", f"{path}/s3")
         await api("POST", path, service("more", type="NodePort"))
+
+    run(main())
+
+
+def test_updates_that_race_hold_on_to_no_port_they_did_not_get(api, run):
+    async def main():
+        path = "/api/v1/namespaces/n/services"
+        await api("POST", path, service("a"))
+        # the first to arrive win their races: whoever takes a port loses at least once
+        patches = [
+            *({"metadata": {"labels": {"a": str(n)}}} for n in range(6)),
+            {"spec": {"type": "NodePort"}},
+            {"spec": {"type": "NodePort", "ports": [{"port": 80}, {"port": 81, "name": "x"}]}},
+            {"spec": {"type": "ClusterIP"}, "metadata": {"labels": {"a": "b"}}},
+        ]
+        await asyncio.gather(
+            *(api("PATCH", f"{path}/a", patch, MERGE) for patch in patches), return_exceptions=True
+        )
+        ports = (await api("GET", f"{path}/a"))["spec"]["ports"]
+        assert len(api.services._ports._numbers) == sum("nodePort" in port for port in ports)
+        await api("DELETE", f"{path}/a")
+        assert len(api.services._ports._numbers) == 0
 
     run(main())

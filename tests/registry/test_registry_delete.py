@@ -79,6 +79,7 @@ def test_the_grace_period_only_gets_shorter(api, run):
 
         await api("POST", PODS, pod("p", node="node"))
         assert await seconds(None) == (30, "2027-01-15T08:00:30Z", 2)
+        assert await seconds(31) == (30, "2027-01-15T08:00:30Z", 2)
         assert await seconds(60) == (30, "2027-01-15T08:00:30Z", 2)
         assert await seconds(None) == (30, "2027-01-15T08:00:30Z", 2)
         assert await seconds(10) == (10, "2027-01-15T08:00:10Z", 2)

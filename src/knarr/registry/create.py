@@ -66,9 +66,11 @@ async def create(
             if review is not None and attempt == 0:
                 await review.validate()
             result = await _store(view, request, obj, bool(generated))
-        except errors.StatusError as error:
+        except BaseException as error:
             if hook is not None:
                 hook.undo(obj)
+            if not isinstance(error, errors.StatusError):
+                raise
             if error.reason != "AlreadyExists" or not generated or attempt == NAME_TRIES - 1:
                 raise
             metadata["name"] = ""

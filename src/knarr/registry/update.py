@@ -76,29 +76,14 @@ async def update(
         if current is None:
             return await _create_instead(view, request, transform, admission, write, hook)
         attempt = _Attempt(view, request, admission, write, current, hook)
-        new = await attempt.make(transform)
-        if attempt.deletes:
-            try:
-                return await attempt.delete()
-            except CompareFailed as lost:
-                current = attempt.lost(lost)
-                continue
-        if attempt.changed_nothing():
-            attempt.undo()
-            assert current.value is not None
-            return Result(view.served(current.value, current.mod_revision), 200, view)
-        value = storage.encode(new)
-        if request.dry_run:
-            attempt.undo()
-            return Result(encoding.orjson.dumps(attempt.served(new)), 200, view)
         try:
-            kv = await storage.store.put(key, value, expect=current.mod_revision, lease=current.lease)
+            return await attempt.run(transform)
         except CompareFailed as lost:
             attempt.undo()
             current = attempt.lost(lost)
-            continue
-        attempt.done(new)
-        return Result(view.served(value, kv.mod_revision), 200, view)
+        except BaseException:
+            attempt.undo()
+            raise
     raise errors.conflict(view.row.group, view.row.name, request.name, errors.STALE)
 
 
@@ -139,6 +124,25 @@ class _Attempt:
         #: the client named a resourceVersion: losing a race is its conflict, not ours to retry
         self.pinned = False
         self.deletes = False
+
+    async def run(self, transform: Transform) -> Result:
+        """Raises CompareFailed when somebody else was faster. What the hook holds is the caller's to undo then."""
+        view, storage, current = self.view, self.view.storage, self.current
+        new = await self.make(transform)
+        if self.deletes:
+            return await self.delete()
+        if self.changed_nothing():
+            self.undo()
+            assert current.value is not None
+            return Result(view.served(current.value, current.mod_revision), 200, view)
+        value = storage.encode(new)
+        if self.request.dry_run:
+            self.undo()
+            return Result(encoding.orjson.dumps(self.served(new)), 200, view)
+        key = storage.key(self.request.namespace, self.request.name)
+        kv = await storage.store.put(key, value, expect=current.mod_revision, lease=current.lease)
+        self.done(new)
+        return Result(view.served(value, kv.mod_revision), 200, view)
 
     async def make(self, transform: Transform) -> Object:
         view, request, storage = self.view, self.request, self.view.storage
@@ -248,6 +252,7 @@ class _Attempt:
     async def delete(self) -> Result:
         """Take the object away instead of writing a version that nobody holds any more."""
         view, storage = self.view, self.view.storage
+        self.undo()
         if self.request.dry_run:
             return Result(encoding.orjson.dumps(self.served(self.new)), 200, view)
         key = storage.key(self.request.namespace, self.request.name)
