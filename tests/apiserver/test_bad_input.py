@@ -23,6 +23,8 @@ SECONDS_MAX = 10.0
 BILLION_LAUGHS = b"a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (letter, letter, b",".join([b"*%c" % (letter - 1)] * 10)) for letter in range(98, 108)
 )
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -67,10 +69,8 @@ class Client:
         self.token = server.token
         host, port = server.url.removeprefix("https://").split(":")
         self.address = (host, int(port))
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         raw = socket.create_connection(self.address, SECONDS_MAX)
-        self.socket = context.wrap_socket(raw)
+        self.socket = TLS.wrap_socket(raw)
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
@@ -402,6 +402,29 @@ def test_slow_requests_hold_nobody_up(server):
         assert one.answer().code == 200  # late, but served
     for one in [*slow, quick]:
         one.close()
+
+
+@pytest.mark.parametrize(
+    "begun", [b"G", b"GET /readyz HTTP/1.1\r\nHost: x\r\n", b"POST /x HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"]
+)
+def test_a_request_that_never_ends_is_ended(cluster_factory, begun):
+    """However its bytes trickle; and a connection that is used in between has all the time it wants."""
+    alone = cluster_factory(virtual_time=True, controllers=False, scheduler=False, nodes=0)
+    slow, patient = Client(alone), Client(alone)
+    assert patient.get("/readyz").code == 200
+    slow.send(begun)
+    alone.advance(http.READ_SECONDS / 2)
+    slow.send(b"x")
+    patient.send(b"GET /rea")
+    alone.advance(http.READ_SECONDS / 2 + 1)
+    assert slow.closed()
+    patient.send(b"dyz HTTP/1.1\r\n\r\n")
+    assert patient.answer().code == 200
+    alone.advance(http.IDLE_SECONDS - 10)
+    assert patient.get("/readyz").code == 200
+    alone.advance(http.IDLE_SECONDS + 1)
+    assert patient.closed()
+    slow.close()
 
 
 def test_many_connections(server):

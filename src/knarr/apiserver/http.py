@@ -34,6 +34,8 @@ PIPELINED_MAX = 16
 IDLE_SECONDS = 600.0
 #: a large answer is written in parts of about this size
 PART_BYTES = 256 * 1024
+#: a request that has begun must be whole by then, however its bytes trickle
+READ_SECONDS = 60.0
 #: unsent bytes above which a writer that waits (logs, proxies) waits
 HIGH_WATER_BYTES = 1 << 20
 
@@ -256,6 +258,9 @@ class Connection(asyncio.Protocol):
         self._can_write = asyncio.Event()
         self._can_write.set()
         self._idle: asyncio.TimerHandle | None = None
+        #: a request has begun and is not whole; its time runs when it did not come in one piece
+        self._reading = False
+        self._deadline: asyncio.TimerHandle | None = None
         self._closing = False
 
     # -- the transport's side -----------------------------------------------------------------------------
@@ -274,8 +279,9 @@ class Connection(asyncio.Protocol):
         self.transport = None
         self._connections.discard(self)
         self._can_write.set()
-        if self._idle is not None:
-            self._idle.cancel()
+        for timer in (self._idle, self._deadline):
+            if timer is not None:
+                timer.cancel()
         request = self._request
         if self.cancellable and request is not None and request.task is not None:
             request.task.cancel()
@@ -302,6 +308,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             # what a callback raised comes wrapped
             self._malformed(str(error.__context__ or error))
+        if self._reading and self._deadline is None and self.transport is not None:
+            self._deadline = asyncio.get_running_loop().call_later(READ_SECONDS, self.transport.abort)
 
     def _unknown_method(self, data: bytes, why: str) -> None:
         """A method the parser has not heard of, as the first thing of what came in: read as another, and named as
@@ -320,6 +328,7 @@ class Connection(asyncio.Protocol):
         self._url, self._headers, self._raw_headers, self._body = b"", {}, [], []
         self._head_bytes = self._body_bytes = 0
         self._too_large = False
+        self._reading = True
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -353,6 +362,10 @@ class Connection(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
+        self._reading = False
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
         try:
             url = self._url.decode("ascii")
         except UnicodeDecodeError:
