@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-#: words that YAML 1.1 takes for booleans and PyYAML does not
-BOOLEANS = frozenset({"y", "Y", "n", "N"})
+from knarr.meta import goyaml
+
 STRING = "tag:yaml.org,2002:str"
 #: sexagesimal numbers and times, which Go quotes
 SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
@@ -23,7 +23,7 @@ def _string(dumper: Any, text: str) -> yaml.ScalarNode:
     if "\n" in text:
         style = "|"
     elif (
-        text in BOOLEANS
+        not isinstance(goyaml.plain(text), str)
         or dumper.resolve(yaml.ScalarNode, text, (True, False)) != STRING
         or SEXAGESIMAL.fullmatch(text)
     ):
