@@ -29,7 +29,7 @@ def of(result: Result, include: str, now: float, version: str = "v1") -> bytes:
     check_include(include)
     assert result.view is not None
     obj = orjson.loads(result.body)
-    metadata = obj.get("metadata") or {}
+    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if value != ""}
     if result.is_list:
         objects = obj["items"]
         row = result.view.row
