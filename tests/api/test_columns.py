@@ -16,7 +16,7 @@ from knarr.registry.custom.scale import SCALE as CUSTOM_SCALE
 SCENARIOS = Path(__file__).parents[3] / "shared" / "parity" / "scenarios"
 BUILT_IN = {(row.group, row.version, row.name): row for row in RESOURCES}
 #: literal descriptions that are this long, because the printer's own words are
-LONG = {("pods", "Restarts")}
+LONG = {("pods", "Restarts"), ("certificatesigningrequests", "SignerName")}
 LONGEST_LITERAL = 120
 
 

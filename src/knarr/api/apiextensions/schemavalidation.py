@@ -342,21 +342,21 @@ def _rule_errors(s: Schema, rule: dict[str, Any], path: str) -> list[FieldError]
     if not text.strip():
         found.append(required(f"{path}.rule", "rule is not specified"))
     elif message and not message.strip():
-        found.append(invalid(f"{path}.message", message, "message must be non-empty if specified"))
+        found.append(invalid(f"{path}.message", message, "must be non-empty if specified"))
     elif _NEWLINES.search(message.strip()):
-        found.append(invalid(f"{path}.message", message, "message must not contain line breaks"))
+        found.append(invalid(f"{path}.message", message, "must not contain line breaks"))
     elif _NEWLINES.search(text.strip()) and not message.strip():
-        detail = "message must be specified if rule contains line breaks"
+        detail = "must be specified if rule contains line breaks"
         found.append(required(f"{path}.message", detail))
     if expression and not expression.strip():
-        detail = "messageExpression must be non-empty if specified"
+        detail = "must be non-empty if specified"
         found.append(required(f"{path}.messageExpression", detail))
     if rule.get("reason") is not None and rule["reason"] not in REASONS:
         found.append(not_supported(f"{path}.reason", rule["reason"], REASONS))
     if field_path and not field_path.strip():
-        found.append(invalid(f"{path}.fieldPath", field_path, "fieldPath must be non-empty if specified"))
+        found.append(invalid(f"{path}.fieldPath", field_path, "must be non-empty if specified"))
     if _NEWLINES.search(field_path):
-        found.append(invalid(f"{path}.fieldPath", field_path, "fieldPath must not contain line breaks"))
+        found.append(invalid(f"{path}.fieldPath", field_path, "must not contain line breaks"))
     if field_path:
         try:
             fieldpath.resolve(field_path, s)
