@@ -82,7 +82,7 @@ def _unexpected(error: Exception) -> int:
     if isinstance(error, StatusError):
         from knarr.cli.output import refusal
 
-        say.error(refusal(error))
+        say.note(refusal(error))
         return 1
     if os.environ.get("KNARR_DEBUG"):
         import traceback

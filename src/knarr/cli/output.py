@@ -94,7 +94,10 @@ def errors_of(errors: Sequence[Exception]) -> int:
     from knarr.meta.errors import StatusError
 
     for error in errors:
-        say.error(refusal(error) if isinstance(error, StatusError) else str(error))
+        if isinstance(error, StatusError):
+            say.note(refusal(error))
+        else:
+            say.error(str(error))
     return 1 if errors else 0
 
 

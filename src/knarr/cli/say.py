@@ -29,7 +29,7 @@ def warning(text: str) -> None:
 
 
 def error(text: str) -> None:
-    prefix = "" if text.startswith(("Error", "error")) else "error: "
+    prefix = "" if text.startswith("Error from server") else "error: "
     note(f"{prefix}{text}")
 
 
