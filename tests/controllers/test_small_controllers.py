@@ -162,7 +162,7 @@ def test_a_full_range_is_told_of(play: Any) -> None:
         assert (await c.client.get(core_v1.Node, "b")).spec.podCIDRs == ()
         assert set(await c.told("CIDRNotAvailable")) == {"Node b status is now: CIDRNotAvailable"}
         await c.client.delete(core_v1.Node, "a")
-        await c.later(30)
+        await c.later(31)
         assert (await c.client.get(core_v1.Node, "b")).spec.podCIDR == "10.244.0.0/24"
 
     play(story, "node-ipam-controller", pod_cidrs=("10.244.0.0/24",))

@@ -105,7 +105,8 @@ class WorkQueue:
         self._delayed: list[tuple[float, int, Hashable]] = []
         self._due: dict[Hashable, float] = {}  # the earliest time at which an item waits in the heap
         self._sequence = 0  # items due at the same instant keep their order
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._armed = 0.0
         self._getters: deque[asyncio.Future[None]] = deque()
         self._idle: asyncio.Event = asyncio.Event()
         self._shut_down = False
@@ -229,15 +230,17 @@ class WorkQueue:
         """One timer, for the earliest item."""
         due = self._delayed[0][0]
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._armed <= due:
                 return
             self._timer.cancel()
+        # uvloop's handles for the next turn do not tell when they are due
+        self._armed = due
         self._timer = loop.call_at(due, self._release, loop)
 
     def _release(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
-        # the loop may call a timer up to its resolution early; what it was armed for is due now
-        now = loop.time() + 1e-6
+        # the loop may call a timer up to its resolution early (uvloop's is a millisecond)
+        now = loop.time() + 1e-3
         while self._delayed and self._delayed[0][0] <= now:
             due, _, item = heapq.heappop(self._delayed)
             if self._due.get(item) == due:  # else it was moved forward and has been released already

@@ -23,7 +23,8 @@ def controller_settings(cluster: Cluster) -> dict[str, Any]:
     """What some controllers must be told."""
     return {
         "root_ca": cluster.plane.pki.ca_certificate,
-        "pod_cidrs": (cluster.config.pod_network,),
+        # A cluster without nodes of its own leaves the networks of those that others register to others.
+        "pod_cidrs": (cluster.config.pod_network,) if cluster.config.nodes else (),
         "legacy_token": cluster.plane.issuer.legacy,
         "cluster_ca": cluster.plane.pki.ca,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from knarr.api.types import core_v1
 from knarr.client.client import Client, is_not_found
+from knarr.client.controller import Requeue
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key
 from knarr.controllers.base import KubeController
@@ -16,6 +17,10 @@ from knarr.world import World
 
 #: bits of the address that name the node's part, by IP version
 NODE_PREFIX = {4: 24, 6: 64}
+
+
+#: seconds until a node is tried again for which no network was left; a node that goes away makes room
+FULL_RETRY = 30.0
 
 
 class RangeFull(Exception):
@@ -97,10 +102,10 @@ class NodeIPAMController(KubeController):
         for cidr, owner in zip(node.spec.podCIDRs, self.ranges, strict=False):
             owner.release(cidr)
 
-    async def reconcile(self, key: Key) -> None:
+    async def reconcile(self, key: Key) -> Requeue | None:
         node = self.nodes.indexer.get(key)
         if node is None or node.spec.podCIDRs or not self.ranges:
-            return
+            return None
         taken: list[str] = []
         try:
             for owner in self.ranges:
@@ -111,8 +116,11 @@ class NodeIPAMController(KubeController):
             for cidr, owner in zip(taken, self.ranges, strict=False):
                 owner.release(cidr)
             if isinstance(error, StatusError) and is_not_found(error):
-                return
+                return None
             about = {"apiVersion": "v1", "kind": "Node", "name": key.name, "uid": node.metadata.uid}
             message = f"Node {key.name} status is now: CIDRNotAvailable"
             self.events.event(about, "Normal", "CIDRNotAvailable", message)
-            raise
+            if isinstance(error, StatusError):
+                raise
+            return Requeue(after=FULL_RETRY)
+        return None

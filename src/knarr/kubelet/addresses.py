@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 
 #: the first address of a network is its gateway's
 SKIPPED = 2
@@ -13,17 +14,27 @@ class Exhausted(Exception):
 
 
 class _Range:
-    def __init__(self, cidr: str) -> None:
+    def __init__(self, cidr: str, *, backward: bool = False) -> None:
+        self.backward = backward
         network = ipaddress.ip_network(cidr)
         self.base, self.size = network.network_address, network.num_addresses
-        self.next = SKIPPED
+        self._step = 0
+
+    def addresses(self) -> Iterator[str]:
+        """Each address once, on from where the last call stopped."""
+        count = self.size - SKIPPED - 1
+        for _ in range(count):
+            offset, self._step = SKIPPED + self._step, (self._step + 1) % count
+            yield str(self.base + (self.size - offset if self.backward else offset))
 
 
 class PodAddresses:
     """Hands out the address that was free longest."""
 
     def __init__(self, cluster_cidr: str) -> None:
-        self._cluster = _Range(cluster_cidr)
+        # From its end: the nodes' networks are cut from its start, and what a pod has whose node's network was not
+        # known yet must not be missing there.
+        self._cluster = _Range(cluster_cidr, backward=True)
         self._ranges: dict[str, _Range] = {}
         self._used: dict[str, str] = {}
         #: the pod network of each node that has one
@@ -34,11 +45,7 @@ class PodAddresses:
         pool, cidr = self._cluster, self.networks.get(node, "")
         if cidr:
             pool = self._ranges.get(cidr) or self._ranges.setdefault(cidr, _Range(cidr))
-        for _ in range(pool.size):
-            offset, pool.next = pool.next, pool.next + 1
-            if pool.next >= pool.size - 1:
-                pool.next = SKIPPED
-            address = str(pool.base + offset)
+        for address in pool.addresses():
             if address not in self._used:
                 self._used[address] = uid
                 return address
