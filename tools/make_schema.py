@@ -132,8 +132,26 @@ def facts_of(how, schema, required, default):
         yield "default=" + json.dumps(default)
 
 
-#: what Go declares in another order than the numbers of its protobuf messages
-NUMBERED_OTHERWISE = ("OwnerReference", "ListOptions", "AdmissionRequest", "APIResource")
+#: what Go declares in another order than the numbers of its protobuf messages: the fields that come first
+DECLARED_FIRST = {
+    "OwnerReference": ("apiVersion",),
+    "APIResource": ("name", "singularName", "namespaced", "group", "version", "kind", "verbs"),
+    "HTTPIngressPath": ("path", "pathType", "backend"),
+    "IngressClassParametersReference": ("apiGroup",),
+    "Info": (
+        *(
+            "major",
+            "minor",
+            "emulationMajor",
+            "emulationMinor",
+            "minCompatibilityMajor",
+            "minCompatibilityMinor",
+        ),
+        *("gitVersion", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"),
+    ),
+    "ListOptions": ("kind", "apiVersion"),
+    "AdmissionRequest": ("kind", "apiVersion"),
+}
 TYPE_META = ["kind", "apiVersion"]
 
 
@@ -157,11 +175,8 @@ def declared_order(name, properties, messages, within=()):
                 for f in declared_order(f"{package}.{type_}", properties, messages, (*within, kind))
                 if f not in TYPE_META
             ]
-    if kind == "OwnerReference":
-        return ["apiVersion", *(field for field in order if field != "apiVersion")]
-    if kind in NUMBERED_OTHERWISE:
-        return [*TYPE_META, *(field for field in order if field not in TYPE_META)]
-    return [*(field for field in TYPE_META if field not in order), *order]
+    first = DECLARED_FIRST.get(kind) or [field for field in TYPE_META if field not in order]
+    return [*first, *(field for field in order if field not in first)]
 
 
 def sort_fields(name, properties, messages):

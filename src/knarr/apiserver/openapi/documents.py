@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from knarr.api.resources import Resource
-from knarr.apiserver.openapi import paths, schemas
+from knarr.apiserver.openapi import paths, schemas, top
 
 Object = dict[str, Any]
 BEARER = {
@@ -40,6 +40,19 @@ def v3(group: str, version: str, rows: Iterable[Resource], extra: Object | None 
     }
 
 
+def v3_top(name: str) -> Object:
+    """The document of a path above any group's version."""
+    path, item = top.item_of(name)
+    found = schemas.closure(schemas.references(item))
+    components: Object = {"schemas": {name: schemas.v3_schema(name) for name in found}} if found else {}
+    return {
+        "openapi": "3.0.0",
+        "info": INFO,
+        "paths": {path: item},
+        "components": {**components, "securitySchemes": {"BearerToken": BEARER}},
+    }
+
+
 def _of_group(component: Object, group: str, version: str) -> Object:
     """Meta kinds belong to every group; a group's document names that one and the core."""
     key = "x-kubernetes-group-version-kind"
@@ -65,16 +78,33 @@ def v2(rows: Iterable[Resource], extras: Iterable[Object]) -> Object:
     from knarr.apiserver.openapi import custom
 
     found: Object = {}
+    rows, read_only = list(rows), []
+    for name in top.names({row.group for row in rows}):
+        path, item = top.item_of(name)
+        found[path] = item
+        read_only.append(path)
+    for group, version in dict.fromkeys((row.group, row.version) for row in rows):
+        path = f"/apis/{group}/{version}/" if group else f"/api/{version}/"
+        found[path] = _resources(group, version)
+        read_only.append(path)
     for row in rows:
         found.update(paths.of_row(row))
     definitions = {name: schemas.v2_schema(name) for name in schemas.closure(schemas.references(found))}
     for extra in extras:
         found.update(extra["paths"])
         definitions.update({name: _as_v2(custom.v2_schema(s)) for name, s in extra["schemas"].items()})
+    items = {path: _v2_item(item) for path, item in sorted(found.items())}
+    for path in read_only:
+        # Discovery's routes say that they read what they write; those of texts say nothing.
+        operation = items[path]["get"]
+        if "application/yaml" in operation["produces"] or path == "/version/":
+            operation["consumes"] = operation["produces"]
+        else:
+            del operation["consumes"]
     return {
         "swagger": "2.0",
-        "info": {"title": "Kubernetes", "version": "v1.36.2"},
-        "paths": {path: _v2_item(item) for path, item in sorted(found.items())},
+        "info": INFO,
+        "paths": items,
         "definitions": definitions,
         "securityDefinitions": {"BearerToken": BEARER},
         "security": [{"BearerToken": []}],
@@ -97,7 +127,7 @@ def _v2_operation(operation: Object) -> Object:
     out = {k: v for k, v in operation.items() if k not in ("requestBody", "responses", "parameters")}
     found = [_v2_parameter(p) for p in operation.get("parameters", ())]
     body = operation.get("requestBody")
-    out["consumes"] = sorted(body["content"]) if body else ["*/*"]
+    out["consumes"] = _in_v2_order(body["content"]) if body else ["*/*"]
     if body:
         schema = next(iter(body["content"].values()))["schema"]
         entry = {"name": "body", "in": "body", "schema": _as_v2(schema)}
@@ -110,8 +140,26 @@ def _v2_operation(operation: Object) -> Object:
         responses[code] = {"description": response["description"]}
         if content := response.get("content"):
             responses[code]["schema"] = _as_v2(next(iter(content.values()))["schema"])
-            out["produces"] = list(content)
+            out["produces"] = _in_v2_order(content)
     return {**out, "responses": responses}
+
+
+#: how v2 lists media types; v3 has them in alphabetical order
+V2_MEDIA_TYPES = (
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+    "application/json;stream=watch",
+    "application/vnd.kubernetes.protobuf;stream=watch",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+)
+
+
+def _in_v2_order(media_types: Iterable[str]) -> list[str]:
+    return sorted(media_types, key=lambda m: V2_MEDIA_TYPES.index(m) if m in V2_MEDIA_TYPES else -1)
 
 
 def _as_v2(value: Any) -> Any:

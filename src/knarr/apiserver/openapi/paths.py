@@ -10,6 +10,7 @@ from knarr.api import schema
 from knarr.api.resources import Resource
 from knarr.apiserver.openapi import parameters
 from knarr.apiserver.openapi.schemas import V3
+from knarr.registry.delete import RETURNS_OBJECT
 
 Object = dict[str, Any]
 
@@ -90,6 +91,30 @@ def definition(group: str, version: str, kind: str) -> str:
 
 
 def items(names: Names) -> Iterator[tuple[str, Object]]:
+    """(path, item) of everything below a resource; what all operations of a path have in common stands once."""
+    for path, item in _items(names):
+        yield path, _hoisted(item)
+
+
+def _hoisted(item: Object) -> Object:
+    operations = [value for key, value in item.items() if key != "parameters"]
+    lists = [operation.get("parameters", []) for operation in operations]
+    common = [p for p in lists[0] if all(p in others for others in lists)] if lists else []
+    if not common:
+        return item
+    out: Object = {}
+    for key, value in item.items():
+        if key == "parameters":
+            out[key] = _sorted([*value, *common])
+            continue
+        left = [p for p in value["parameters"] if p not in common]
+        out[key] = {k: v for k, v in value.items() if k != "parameters"}
+        if left:
+            out[key]["parameters"] = left
+    return out
+
+
+def _items(names: Names) -> Iterator[tuple[str, Object]]:
     row = names.row
     if row.verbs:
         if row.namespaced and "list" in row.verbs:
@@ -181,7 +206,8 @@ def _single(names: Names) -> Object:
         )
         operation["parameters"] = parameters.DELETE
         operation["requestBody"] = _body(META + "DeleteOptions", required=False)
-        operation["responses"] = _responses(META + "Status", ("200", "202"), names.media_types)
+        answer = names.definition if (row.group, row.name) in RETURNS_OBJECT else META + "Status"
+        operation["responses"] = _responses(answer, ("200", "202"), names.media_types)
         item["delete"] = operation
     if "patch" in row.verbs:
         item["patch"] = _patch(
@@ -243,7 +269,10 @@ def _subresource(
             item["post"] = operation
             extra = parameters.WRITE
     path = [parameters._path("path", "path to the resource")] if suffix else []
-    item["parameters"] = _sorted([*_path_parameters(names, named=True), *extra, *path])
+    fixed = _path_parameters(names, named=True)
+    if sub in CONNECTIONS:
+        fixed.remove(parameters.PRETTY)
+    item["parameters"] = _sorted([*fixed, *extra, *path])
     return item
 
 
@@ -350,7 +379,7 @@ def _path_parameters(names: Names, named: bool) -> list[Object]:
 
 
 def _sorted(found: list[Object]) -> list[Object]:
-    return sorted(found, key=lambda parameter: parameter["name"])
+    return sorted(found, key=lambda parameter: (parameter["name"], parameter["in"]))
 
 
 def _article(kind: str) -> str:

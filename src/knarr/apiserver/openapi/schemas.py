@@ -69,9 +69,7 @@ def v2_schema(name: str) -> Object:
     if properties is not None:
         described: Mapping[str, Object] = words.get("properties", {})
         found["properties"] = {
-            key: _described(
-                {k: v for k, v in field.items() if k not in ("default", "enum")}, described.get(key, {})
-            )
+            key: _described({k: v for k, v in field.items() if k != "default"}, described.get(key, {}))
             for key, field in sorted(properties.items())
         }
     return _described(found, words)

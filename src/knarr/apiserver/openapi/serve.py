@@ -9,7 +9,7 @@ import orjson
 
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
-from knarr.apiserver.openapi import documents
+from knarr.apiserver.openapi import documents, top
 from knarr.registry.registry import Registry
 
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
@@ -34,8 +34,11 @@ class OpenAPI:
         """Rows or schemas changed."""
         self._bodies.clear()
 
-    def _names(self) -> dict[str, tuple[str, str]]:
-        found: dict[str, tuple[str, str]] = {}
+    def _names(self) -> dict[str, tuple[str, str] | None]:
+        """What each document is about; None is nothing below a group's version."""
+        found: dict[str, tuple[str, str] | None] = dict.fromkeys(
+            top.names({row.group for row in self._registry.rows()})
+        )
         for row in self._registry.rows():
             name = f"apis/{row.group}/{row.version}" if row.group else f"api/{row.version}"
             found[name] = (row.group, row.version)
@@ -54,7 +57,10 @@ class OpenAPI:
         if name == "v2":
             rows = [r for r in self._registry.rows() if (r.group, r.version, r.name) not in custom]
             return documents.v2(rows, self.custom.values())
-        group, version = self._names()[name]
+        about = self._names()[name]
+        if about is None:
+            return documents.v3_top(name)
+        group, version = about
         rows = [
             r
             for r in self._registry.rows()
@@ -74,7 +80,10 @@ class OpenAPI:
         self._handler.responder.send(x, 200, "text/plain; charset=utf-8", body)
 
     def _stamp(self, name: str) -> str:
-        group, version = self._names()[name]
+        about = self._names()[name]
+        if about is None:
+            return hashlib.sha512(name.encode()).hexdigest().upper()
+        group, version = about
         facts = [row for row in self._registry.rows() if (row.group, row.version) == (group, version)]
         text = orjson.dumps([facts, self.custom.get((group, version))], default=str)
         return hashlib.sha512(text).hexdigest().upper()
