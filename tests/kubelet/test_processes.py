@@ -141,7 +141,7 @@ def test_a_pod_with_everything(tmp_path: Path, mode: str) -> None:
         assert found.status.phase == "Succeeded", text
         lines = text.split("\n")
         assert lines[:3] == ["from config", "init", ""]
-        where = "127.244.0.2" if sys.platform == "linux" else "127.0.0.1"
+        where = "127.244.255.254" if sys.platform == "linux" else "127.0.0.1"
         assert (
             lines[3].startswith("the root" + "default")
             and int(lines[3].removeprefix("the rootdefault") or 500) > 100
