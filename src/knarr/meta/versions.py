@@ -12,5 +12,6 @@ def version_priority(version: str) -> tuple[int, int, int, str]:
     """A sort key in Kubernetes' order of versions: v2 > v1 > v1beta2 > v1beta1 > v1alpha1 > anything else by name."""
     found = _VERSION.fullmatch(version)
     if found is None:
-        return (0, 0, 0, "".join(chr(0x10FFFF - ord(c)) for c in version))
+        # the reverse of the alphabet, in which foo1 still comes before foo10
+        return (0, 0, 0, "".join(chr(0x10FFFF - ord(c)) for c in version) + chr(0x10FFFF))
     return (_STAGES[found[2]], int(found[1]), int(found[3] or 0), "")
