@@ -145,7 +145,7 @@ class _Translator:
             self.flags.append(self.flags[-1])
             self._add("(", repeatable=False)
             return
-        named = re.compile(r"\(\?P?<(?![=!])").match(text, at)
+        named = re.compile(r"\(\?P?<").match(text, at)
         if named:
             end = text.find(">", at)
             if end < 0:
@@ -167,7 +167,8 @@ class _Translator:
         if found is None or (found[2] is None and not found[1] and found[3] == ")"):
             if len(text) <= at + 2:
                 raise RegexpError("missing argument to repetition operator", "?")
-            raise RegexpError("invalid or unsupported Perl syntax", text[at : at + 3])
+            read = re.compile(r"\(\?[imsU]*(?:-[imsU]*)?.?", re.DOTALL).match(text, at)
+            raise RegexpError("invalid or unsupported Perl syntax", read[0] if read else text[at:])
         multi, ungreedy = self.flags[-1]
         on, off = found[1], found[2] or ""
         multi = ("m" in on or multi) and "m" not in off

@@ -22,7 +22,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class NotFound(Exception):
-    """The path leads into something that has no such part (not merely a missing key)."""
+    """The path asks for an item of something that is no list, or for one that a list has not."""
 
 
 def compile(path: str) -> Callable[[Any], list[Any]]:
@@ -118,17 +118,7 @@ def _selector(part: str) -> Step:
 
 
 def _field(name: str) -> Step:
-    def step(values: list[Any]) -> list[Any]:
-        found = []
-        for value in values:
-            if isinstance(value, dict):
-                if name in value:
-                    found.append(value[name])
-            elif value is not None:
-                raise NotFound(name)
-        return found
-
-    return step
+    return lambda values: [value[name] for value in values if isinstance(value, dict) and name in value]
 
 
 def _wildcard(values: list[Any]) -> list[Any]:
