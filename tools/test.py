@@ -32,8 +32,8 @@ def main() -> int:
             )
         environment["KNARR_KUBECTL"] = path
     say("▸ running the tests")
-    # -rs: each test that was left out, with its reason, at the end
-    command = [str(PYTHON), "-m", "pytest", "-rs", *(sys.argv[1:] or workers())]
+    # -rfEs: what failed, and each test that was left out, with its reason, at the end
+    command = [str(PYTHON), "-m", "pytest", "-rfEs", *(sys.argv[1:] or workers())]
     return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL).returncode
 
 

@@ -195,6 +195,7 @@ def test_whoami(kubectl):
     assert "kubernetes-admin" in kubectl("auth", "whoami")
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_wait(web):
     assert web("wait", "--for=condition=Available", "deployment/web", "--timeout=10s") == (
         "deployment.apps/web condition met\n"
@@ -214,6 +215,7 @@ def test_wait_for_a_field(web):
     web("wait", "--for=jsonpath={.status.readyReplicas}=2", "deployment/web", "--timeout=10s")
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_edit(web, tmp_path):
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\nsed -i.bak "s/replicas: 2/replicas: 3/" "$1"\n')
@@ -222,6 +224,7 @@ def test_edit(web, tmp_path):
     assert field(web, "deploy/web", "{.spec.replicas}") == "3"
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_label_and_annotate(web):
     assert web("label", "deploy/web", "tier=front") == "deployment.apps/web labeled\n"
     assert "already has a value" in web("label", "deploy/web", "tier=back", code=1)
@@ -289,6 +292,7 @@ def test_create_token(kubectl):
         assert json.load(answer)["kind"] == "PodList"
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_create_generators(kubectl):
     kubectl("create", "configmap", "settings", "--from-literal=a=1", "--from-literal=b=2")
     kubectl("create", "secret", "generic", "password", "--from-literal=word=sesame")
@@ -306,6 +310,7 @@ def test_create_generators(kubectl):
     ]
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_nodes_cordon_taint_drain(web):
     assert "cordoned" in web("cordon", "test-node-1")
     assert "SchedulingDisabled" in web("get", "node", "test-node-1")
@@ -323,7 +328,7 @@ def test_nodes_cordon_taint_drain(web):
 
 
 @pytest.mark.parametrize("cascade", ["background", "foreground"])
-@pytest.mark.kubectl(1, 20)
+@pytest.mark.kubectl(*OLDEST)
 def test_delete_takes_the_owned_along(web, cascade):
     assert 'deployment.apps "web" deleted' in web("delete", "deployment", "web", f"--cascade={cascade}")
     web("wait", "--for=delete", "pod", "-l", "app=web", "--timeout=20s")

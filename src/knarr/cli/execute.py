@@ -21,7 +21,9 @@ from knarr.cli.options import connection_options
 from knarr.meta.errors import StatusError, failure
 
 PROTOCOL = "v5.channel.k8s.io"
-STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = range(6)
+STDIN, STDOUT, STDERR, ERROR, RESIZE = range(5)
+#: followed by the channel that is at its end
+CLOSE = 255
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
