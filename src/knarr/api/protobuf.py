@@ -145,8 +145,14 @@ def _encode_raw(value: Any) -> bytes:
 
 
 def _decode_raw(data: bytes) -> Any:
+    """JSON, or an object that is protobuf itself (what a WatchEvent carries)."""
     raw = next((value for number, _, value in fields_of(data) if number == 1), b"")
-    return orjson.loads(raw) if raw else None
+    if raw[:4] == MAGIC:
+        return decode(raw)
+    try:
+        return orjson.loads(raw) if raw else None
+    except orjson.JSONDecodeError as error:
+        raise ProtobufError(f"invalid JSON: {error}") from None
 
 
 def _encode_props_or_bool(value: Any) -> bytes:
@@ -280,7 +286,7 @@ def _numbers() -> dict[str, dict[str, int | list[int]]]:
 
 def _zero(type_: Type, behaviour: str) -> Any:
     """What Go encodes for an absent field; None when it writes nothing."""
-    if behaviour == "p":
+    if behaviour in ("p", "n"):
         return None
     if type_.kind == "scalar":
         return ZEROES.get(type_.name) if type_.name != "byte" else None
