@@ -66,7 +66,7 @@ def container(pod: dict[str, Any], wanted: str, quiet: bool = False) -> str:
                 f"container {wanted} is not valid for pod {name}; there is {', '.join(names + others)}"
             )
         return wanted
-    annotated = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER)
+    annotated: str = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER, "")
     if annotated in names:
         return annotated
     if len(names) > 1 and not quiet:

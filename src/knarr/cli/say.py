@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 BOLD, DIM, GREEN, RED, YELLOW = "1", "2", "32", "31", "33"
 
@@ -38,10 +39,10 @@ def step(what: str, detail: str = "") -> None:
     out(f"  {paint('✓', GREEN)} {what:<16} {paint(detail, DIM)}".rstrip())
 
 
-def paint(text: str, style: str, stream: object = None) -> str:
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     """`text` in a colour or weight where a person looks at it."""
     stream = stream or sys.stdout
-    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":  # type: ignore[attr-defined]
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{style}m{text}\x1b[0m"
 
