@@ -262,6 +262,8 @@ class Connection(asyncio.Protocol):
         self._reading = False
         self._deadline: asyncio.TimerHandle | None = None
         self._closing = False
+        #: what is no HTTP came while requests were being answered: the answer after theirs
+        self._last_words = ""
 
     # -- the transport's side -----------------------------------------------------------------------------
 
@@ -395,13 +397,23 @@ class Connection(asyncio.Protocol):
         if self.transport is None or self._upgraded:
             return
         text = "431 Request Header Fields Too Large" if "too large" in why else "400 Bad Request"
-        if self._request is None or not self._request.answered:
-            body = text.encode()
-            self.write(
-                f"HTTP/1.1 {text}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
-                f"content-length: {len(body)}\r\n\r\n".encode()
-                + body
-            )
+        if self._request is None:
+            self._end_with(text)
+        elif self._request.answered:
+            self.transport.close()
+        else:
+            # What came before it gets its answers first.
+            self._last_words = text
+            self.transport.pause_reading()
+
+    def _end_with(self, text: str) -> None:
+        assert self.transport is not None
+        body = text.encode()
+        self.write(
+            f"HTTP/1.1 {text}\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+            f"content-length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
         self.transport.close()
 
     # -- serving ------------------------------------------------------------------------------------------
@@ -446,8 +458,11 @@ class Connection(asyncio.Protocol):
             self.transport.close()
         elif self._waiting:
             following = self._waiting.pop(0)
-            self.transport.resume_reading()
+            if not self._last_words:
+                self.transport.resume_reading()
             self._serve(following)
+        elif self._last_words:
+            self._end_with(self._last_words)
         else:
             self._rest()
 
