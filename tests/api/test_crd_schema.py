@@ -69,7 +69,10 @@ DEFAULTED = [
     pytest.param(of(a={**TEXT, "default": "d", "nullable": True}), {"a": None}, {"a": None}, id="nullable"),
     pytest.param(of(a=TEXT), {"a": None}, {}, id="null without a default goes"),
     pytest.param(
-        of(a={**of(b={**NUMBER, "default": 2}), "default": {"c": 1}}), {}, {"a": {"c": 1, "b": 2}}, id="in defaults"
+        of(a={**of(b={**NUMBER, "default": 2}), "default": {"c": 1}}),
+        {},
+        {"a": {"c": 1, "b": 2}},
+        id="in defaults",
     ),
     pytest.param(
         of(l={"type": "array", "items": of(b={**NUMBER, "default": 2})}),
@@ -103,10 +106,16 @@ def test_defaults_are_copies():
 
 MESSAGES = [
     pytest.param(
-        of(a=NUMBER), {"a": "x"}, ['a: Invalid value: "string": a in body must be of type integer: "string"'], id="type"
+        of(a=NUMBER),
+        {"a": "x"},
+        ['a: Invalid value: "string": a in body must be of type integer: "string"'],
+        id="type",
     ),
     pytest.param(
-        of(a={**NUMBER, "enum": [1, 2]}), {"a": 3}, ['a: Unsupported value: 3: supported values: "1", "2"'], id="enum"
+        of(a={**NUMBER, "enum": [1, 2]}),
+        {"a": 3},
+        ['a: Unsupported value: 3: supported values: "1", "2"'],
+        id="enum",
     ),
     pytest.param(
         {**of(a=of(b=TEXT)), "required": ["z"]}, {"a": {}}, ["z: Required value"], id="required at the root"
@@ -172,7 +181,11 @@ def test_messages_as_recorded():
 # -- properties --------------------------------------------------------------------------------------------
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-2, 2) | st.sampled_from(["", "a", "b", "1.2.3.4"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.floats(-2, 2)
+    | st.sampled_from(["", "a", "b", "1.2.3.4"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
     max_leaves=8,
 )
@@ -194,12 +207,20 @@ LEAVES = st.sampled_from(
 )
 SCHEMAS = st.recursive(
     LEAVES,
-    lambda inner: st.builds(
-        lambda properties, required: {"type": "object", "properties": properties, "required": sorted(required)},
-        st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
-        st.sets(st.sampled_from("ab"), max_size=1),
-    )
-    | st.builds(lambda items, most: {"type": "array", "items": items, "maxItems": most}, inner, st.integers(0, 3)),
+    lambda inner: (
+        st.builds(
+            lambda properties, required: {
+                "type": "object",
+                "properties": properties,
+                "required": sorted(required),
+            },
+            st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+            st.sets(st.sampled_from("ab"), max_size=1),
+        )
+        | st.builds(
+            lambda items, most: {"type": "array", "items": items, "maxItems": most}, inner, st.integers(0, 3)
+        )
+    ),
     max_leaves=6,
 )
 ROOTS = st.dictionaries(st.sampled_from("abc"), SCHEMAS, max_size=3).map(
@@ -242,7 +263,12 @@ def test_ratcheting_only_forgives(schema, new, old):
 def test_ratcheting_by_key():
     item = {**of(k=TEXT, v={**NUMBER, "minimum": 10}), "required": ["k"]}
     schema = of(
-        l={"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]},
+        l={
+            "type": "array",
+            "items": item,
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["k"],
+        },
         s={"type": "array", "items": {**NUMBER, "minimum": 10}},
     )
     old = {"l": [{"k": "a", "v": 1}, {"k": "b", "v": 2}], "s": [1]}
