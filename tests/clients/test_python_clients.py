@@ -89,6 +89,7 @@ def test_official_typed(official):
     apps.create_namespaced_deployment(NAMESPACE, deployment("official", 2))
     scale = apps.read_namespaced_deployment_scale("official", NAMESPACE)
     scale.spec.replicas = 3
+    scale.metadata.resource_version = None  # the deployment's controller writes too
     assert apps.replace_namespaced_deployment_scale("official", NAMESPACE, scale).spec.replicas == 3
     apps.delete_namespaced_deployment("official", NAMESPACE, propagation_policy="Foreground")
     assert client.VersionApi(official).get_code().git_version.startswith("v1.36")

@@ -89,10 +89,12 @@ def _apply_one(
         raise say.Failure(f"{manifest.origin}: apply needs metadata.name, generateName will not do")
     where = _namespace(server, type_, manifest, namespace)
     path = type_.path(where, manifest.name)
-    before = _revision_of(server, path)
+    before = _now(server, path)
     obj = server.call("PATCH", path, query, manifest.obj, APPLY)
-    after = obj["metadata"].get("resourceVersion")
-    return obj, "created" if before is None else "unchanged" if before == after else "configured"
+    if before is None:
+        return obj, "created"
+    same = _told(before, manifest) == _told(obj, manifest)
+    return obj, "unchanged" if same else "configured"
 
 
 def _namespace(server: Server, type_: Type, manifest: Manifest, asked: str | None) -> str:
@@ -105,15 +107,22 @@ def _namespace(server: Server, type_: Type, manifest: Manifest, asked: str | Non
     return manifest.namespace or server.namespace
 
 
-def _revision_of(server: Server, path: str) -> str | None:
+def _now(server: Server, path: str) -> dict[str, Any] | None:
     try:
-        return server.get(path, accept="application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io")[
-            "metadata"
-        ]["resourceVersion"]
+        return server.get(path)
     except StatusError as error:
         if error.code == 404:
             return None
         raise
+
+
+def _told(obj: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
+    """What an apply can change; what controllers write meanwhile is left out."""
+    metadata, ours = obj["metadata"], manifest.obj["metadata"]
+    annotations = {key: (metadata.get("annotations") or {}).get(key) for key in ours.get("annotations") or ()}
+    kept = {key: metadata.get(key) for key in ("labels", "finalizers", "ownerReferences")}
+    body = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+    return {**body, "metadata": {**kept, "annotations": annotations}}
 
 
 def _group(manifest: Manifest) -> str:

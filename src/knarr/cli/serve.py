@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,11 +88,22 @@ async def _live(order: Order, tell: Any) -> int:
 async def _start(order: Order) -> Cluster:
     """The API answers when this returns. Raises Failure."""
     from knarr.apiserver.server import PortInUse
+
+    config = _config(order)
+    try:
+        return await _start_with(config)
+    except PortInUse as error:
+        if order.port_given or error.errno != errno.EADDRINUSE:
+            raise _cannot_listen(error, config) from None
+    # the port was free a moment ago, and nobody insisted on it
+    return await _start_with(replace(config, port=0))
+
+
+async def _start_with(config: Config) -> Cluster:
     from knarr.auth.pki import PKIError
     from knarr.cluster.cluster import Cluster
     from knarr.store.errors import OpenError
 
-    config = _config(order)
     try:
         cluster = Cluster(config)
     except (OpenError, PKIError) as error:
@@ -102,8 +113,6 @@ async def _start(order: Order) -> Cluster:
     except BaseException as error:
         with contextlib.suppress(Exception):
             await cluster.stop()
-        if isinstance(error, PortInUse):
-            raise _cannot_listen(error, config) from None
         if isinstance(error, OpenError | PKIError):
             raise say.Failure(str(error)) from None
         raise
