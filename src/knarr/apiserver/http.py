@@ -467,6 +467,11 @@ class Connection(asyncio.Protocol):
             self._rest()
 
     @property
+    def at_work(self) -> bool:
+        """A request is being answered, or its answer is not sent yet."""
+        return self._busy or (self.transport is not None and self.transport.get_write_buffer_size() > 0)
+
+    @property
     def method_served(self) -> str:
         """The method of the request under way; "" between two."""
         return self._request.method if self._request is not None else ""
@@ -558,7 +563,8 @@ class Listener:
             connection.shut()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
-                while self._connections:
+                # Not until they are gone: TLS waits for the other side to say good-bye, too, and some never do.
+                while any(connection.at_work for connection in self._connections):
                     await asyncio.sleep(0.01)
         for connection in list(self._connections):
             if connection.transport is not None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from knarr.api.kind import Kind
+from knarr.api.scheme import without_nulls
 from knarr.apiserver import negotiate, table
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
@@ -239,9 +241,17 @@ def _served(view: View, event: WatchEvent) -> bytes:
     return _line(event.type, {"kind": obj["kind"], "apiVersion": obj["apiVersion"], **obj})
 
 
-def _named(bookmark: dict[str, Any]) -> dict[str, Any]:
-    """A bookmark as an object without a name, of which rows are made like of any other."""
-    return {**bookmark, "metadata": {"name": "", **bookmark["metadata"]}}
+def _cells_of_nothing(kind: Kind, bookmark: dict[str, Any], now: float) -> list[Any]:
+    """The row of an object of which nothing is set. Printers may count on what defaulting and validation guarantee;
+    those that do get a defaulted object, or leave the row blank."""
+    obj = without_nulls({**bookmark, "metadata": {"name": "", **bookmark["metadata"]}})
+    for prepare in (lambda obj: None, kind.default):
+        try:
+            prepare(obj)
+            return kind.cells(obj, now)
+        except (LookupError, TypeError, AttributeError, ValueError):
+            continue
+    return [""] * len(kind.columns)
 
 
 def _partial(event: WatchEvent, version: str) -> bytes:
@@ -276,7 +286,7 @@ class _Tables(Representation):
         if event.type == "BOOKMARK":
             rows = [
                 {
-                    "cells": self._view.kind.cells(_named(obj), self._world.clock.now()),
+                    "cells": _cells_of_nothing(self._view.kind, obj, self._world.clock.now()),
                     "object": metadata_of(obj, f"meta.k8s.io/{self._version}"),
                 }
             ]
