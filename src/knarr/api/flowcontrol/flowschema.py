@@ -16,7 +16,6 @@ SUBJECT_FIELDS = {"Group": "group", "ServiceAccount": "serviceAccount", "User": 
 
 class FlowSchema(Kind):
     tracks_generation = True
-    validate_name = staticmethod(names.is_dns1123_subdomain)
     columns = (
         NAME,
         Column("PriorityLevel", doc="flowcontrol.v1.PriorityLevelConfigurationReference.name"),

@@ -7,7 +7,6 @@ from typing import Any
 
 from knarr.api import printing
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
-from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 
 SHARES, QUEUES, HAND_SIZE, QUEUE_LENGTH = 30, 64, 8, 50
@@ -17,7 +16,6 @@ PERCENT_MAX = 100
 
 class PriorityLevelConfiguration(Kind):
     tracks_generation = True
-    validate_name = staticmethod(names.is_dns1123_subdomain)
     columns = (
         NAME,
         Column("Type", doc="flowcontrol.v1.PriorityLevelConfigurationSpec.type"),

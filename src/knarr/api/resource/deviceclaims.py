@@ -82,7 +82,7 @@ def _name_errors(name: str, path: str) -> list[FieldError]:
 
 
 def _request_errors(request: Object, path: str) -> list[FieldError]:
-    exactly, first = request.get("exactly"), request.get("firstAvailable")
+    exactly, first = request.get("exactly"), request.get("firstAvailable") or []
     if (exactly is None) == (not first):
         if exactly is None:
             return [required(path, ONE_OF)]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from knarr.api.kind import AGE, NAME, Kind, Object
 from knarr.api.resource import deviceselectors
-from knarr.meta import names
 from knarr.meta.fielderrors import FieldError
 
 
 class DeviceClass(Kind):
-    validate_name = staticmethod(names.is_dns1123_subdomain)
     tracks_generation = True
     columns = (NAME, AGE)
 

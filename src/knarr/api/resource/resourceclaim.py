@@ -7,12 +7,10 @@ from typing import Any
 from knarr.api import printing
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.resource import deviceclaims
-from knarr.meta import names
 from knarr.meta.fielderrors import FieldError
 
 
 class ResourceClaim(Kind):
-    validate_name = staticmethod(names.is_dns1123_subdomain)
     columns = (
         NAME,
         Column("State", "string", "", "A summary of the current state (allocated, pending, reserved, etc.)."),

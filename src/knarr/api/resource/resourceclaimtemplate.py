@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from knarr.api.kind import AGE, NAME, Kind, Object
 from knarr.api.resource import deviceclaims
-from knarr.meta import labels, names, objectmeta
+from knarr.meta import labels, objectmeta
 from knarr.meta.fielderrors import FieldError
 
 SPEC = (
@@ -14,7 +14,6 @@ SPEC = (
 
 
 class ResourceClaimTemplate(Kind):
-    validate_name = staticmethod(names.is_dns1123_subdomain)
     columns = (NAME, AGE)
 
     def default(self, obj: Object) -> None:

@@ -14,7 +14,6 @@ DRIVER_BYTES_MAX, POOL_BYTES_MAX = 63, 253
 
 
 class ResourceSlice(Kind):
-    validate_name = staticmethod(names.is_dns1123_subdomain)
     tracks_generation = True
     columns = (
         NAME,

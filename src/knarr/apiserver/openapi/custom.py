@@ -140,5 +140,5 @@ def v2_schema(schema_: Object) -> Object:
 
 
 def _is_reference(schema_: Object) -> bool:
-    inner = schema_.get("allOf") or ()
+    inner = schema_.get("allOf") or []
     return len(inner) == 1 and "$ref" in inner[0]

@@ -70,7 +70,7 @@ def show(type_: Type) -> str:
     if kind == "opaque":
         inside = ", ".join(map(show, type_[2:]))
         return f"{type_[1]}({inside})" if inside else type_[1]
-    return SHOWN.get(kind, kind)
+    return SHOWN.get(kind, str(kind))
 
 
 _TOKEN = re.compile(r"[\w.]+|[<>,]")

@@ -7,7 +7,7 @@ from typing import Any
 
 from knarr.api.apiextensions.schema.version import VersionSchema
 from knarr.api.kind import Column, Kind, Object
-from knarr.meta import errors, fielderrors, names
+from knarr.meta import errors, fielderrors
 from knarr.meta.fielderrors import FieldError
 from knarr.registry.custom import scalepaths
 from knarr.registry.custom.columns import Cells
@@ -18,7 +18,6 @@ INT32_MAX = (1 << 31) - 1
 class CustomKind(Kind):
     """Made from one version of a definition."""
 
-    validate_name = staticmethod(names.is_dns1123_subdomain)
     kube_finalizers = False
     tracks_generation = True
     allow_unconditional_update = False

@@ -60,7 +60,7 @@ class _Place:
         self.items = items if items is not None and items.any else None
         additional = _Place(node.additional[1], False) if node.additional[1] is not None else None
         self.additional = additional if additional is not None and additional.any else None
-        self.any = bool(self.rules or self.properties or self.items or self.additional)
+        self.any: bool = bool(self.rules or self.properties or self.items or self.additional)
 
     def validate(self, run: _Run, path: str, value: Any, old: Any, before: Any, parent: Any) -> None:
         """`old`: what rules see as oldSelf, None for nothing. `before`: the value that is continued, ABSENT when it
@@ -159,11 +159,11 @@ class _Place:
         run.budget -= cost
         if result is True:
             return
-        error = self._error(run, where, path, value, compiled, variables)
+        broken = self._error(run, where, path, value, compiled, variables)
         if not compiled.uses_old_self and run.updates and _unchanged(value, before, parent):
-            run.warnings.append(str(error))
+            run.warnings.append(str(broken))
         else:
-            run.errors.append(error)
+            run.errors.append(broken)
 
     def _error(
         self, run: _Run, where: str, path: str, value: Any, compiled: Compiled, variables: dict[str, Any]

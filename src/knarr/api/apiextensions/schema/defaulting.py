@@ -26,9 +26,9 @@ def _fill_object(value: dict[str, Any], node: Node) -> None:
     gone: list[str] = []
     properties = node.properties
     if node.has_defaults_below:
-        for name, below in properties.items():
-            if below.has_default and (name not in value or (value[name] is None and not below.nullable)):
-                value[name] = copy(below.default)
+        for name, child in properties.items():
+            if child.has_default and (name not in value or (value[name] is None and not child.nullable)):
+                value[name] = copy(child.default)
     element = node.additional[1]
     for key, item in value.items():
         kind = item.__class__

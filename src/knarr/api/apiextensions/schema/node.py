@@ -55,7 +55,7 @@ class Node:
         )
         #: keys that are not named are dropped
         self.closed = not self.preserve and not self.additional[0]
-        self.has_defaults_below = self.has_default or any(
+        self.has_defaults_below: bool = self.has_default or any(
             child.has_defaults_below for child in self.children()
         )
 

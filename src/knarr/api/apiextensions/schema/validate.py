@@ -354,7 +354,8 @@ def _plain(validator: Validator) -> type | None:
     if validator.nullable or any(validator.schema.get(key) is not None for key in SCALAR_KEYS):
         return None
     # (numbers have to be looked at: an integer must fit 64 bits and may be written 2.0)
-    return {("string",): str, ("boolean",): bool}.get(validator.types)
+    plain: dict[tuple[str, ...], type] = {("string",): str, ("boolean",): bool}
+    return plain.get(validator.types)
 
 
 def _constrains(validator: Validator) -> bool:

@@ -174,7 +174,7 @@ def type_of(value: Any) -> TypeValue:
         return TypeValue("map")
     if value.__class__ is Optional:
         return TypeValue("optional_type")
-    name = PYTHON_TYPES.get(value.__class__) or getattr(value, "cel_type", "dyn")
+    name = str(PYTHON_TYPES.get(value.__class__) or getattr(value, "cel_type", "dyn"))
     return TypeValue(NAMES.get(name, name))
 
 
