@@ -120,17 +120,21 @@ class Kubectl:
 @pytest.fixture
 def in_namespace(
     kubectl_binary: str, kubectl_version: tuple[int, int], request: pytest.FixtureRequest
-) -> Callable[[TestCluster], Kubectl]:
-    """kubectl in a namespace that is this test's own."""
+) -> Iterator[Callable[[TestCluster], Kubectl]]:
+    """kubectl in a namespace that is this test's own; what it holds goes with it."""
     name = request.node.name.lower()
     namespace = "".join(letter if letter.isalnum() else "-" for letter in name)[:60].strip("-")
 
     def make(cluster: TestCluster) -> Kubectl:
         made = Kubectl(kubectl_binary, kubectl_version < OLDEST, cluster, namespace)
         made("create", "namespace", namespace)
+        used.append(made)
         return made
 
-    return make
+    used: list[Kubectl] = []
+    yield make
+    for kubectl in used:
+        kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture

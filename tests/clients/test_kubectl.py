@@ -311,7 +311,11 @@ def test_create_generators(kubectl):
 
 
 @pytest.mark.kubectl(*OLDEST)
-def test_nodes_cordon_taint_drain(web):
+def test_nodes_cordon_taint_drain(cluster_factory, in_namespace):
+    """In a cluster of its own: a drain takes everybody's pods along."""
+    web = in_namespace(cluster_factory(nodes=2))
+    web.apply(WEB)
+    settled(web)
     assert "cordoned" in web("cordon", "test-node-1")
     assert "SchedulingDisabled" in web("get", "node", "test-node-1")
     assert "uncordoned" in web("uncordon", "test-node-1")
