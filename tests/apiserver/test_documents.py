@@ -208,9 +208,10 @@ def test_openapi_over_http(serve: Server):
 
 def test_openapi_v2_over_http(serve: Server):
     answer = serve.get("/openapi/v2")
-    assert answer.json["swagger"] == "2.0"
-    for reference in references(answer.json):
-        assert reference.removeprefix("#/definitions/") in answer.json["definitions"]
+    document = answer.json
+    assert document["swagger"] == "2.0"
+    for reference in references(document):
+        assert reference.removeprefix("#/definitions/") in document["definitions"]
     refused = serve.get("/openapi/v2", "text/html")
     assert (refused.status, refused.body) == (406, b"")
 

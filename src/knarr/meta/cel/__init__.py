@@ -1,6 +1,6 @@
 """The Common Expression Language as Kubernetes speaks it: schemas' validation rules, and admission policies.
 
-    parse     source -> syntax tree; Google's own grammar, by the library cel-expr-python (docs/decisions/0003-cel.md)
+    parse     source -> syntax tree; Google's own grammar, by the library cel-expr-python (docs/decisions/0004-cel.md)
     check     syntax tree -> types and overloads, with cel-go's messages
     estimate  the worst cost of a checked expression, as Kubernetes limits it
     program   a checked expression -> a function, with its running cost

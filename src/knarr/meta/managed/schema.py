@@ -238,9 +238,7 @@ def zero_of(definitions: Definitions, name: str) -> dict[str, Any]:
             out[field] = zero_of(definitions, reference)
         elif default is not None and not default and not reference:
             out[field] = default
-        elif field in WRITTEN.get(name, ()):
-            out[field] = None
-        elif field in required and default is None and field not in omitted:
+        elif field in WRITTEN.get(name, ()) or field in required and default is None and field not in omitted:
             out[field] = None
     return out
 
