@@ -66,11 +66,15 @@ class NodeAPI(Protocol):
 
     def logs(self, namespace: str, name: str, options: LogOptions) -> AsyncIterator[bytes]: ...
 
-    async def exec(self, namespace: str, name: str, container: str, command: list[str], terminal: Terminal) -> Exit: ...
+    async def exec(
+        self, namespace: str, name: str, container: str, command: list[str], terminal: Terminal
+    ) -> Exit: ...
 
     async def attach(self, namespace: str, name: str, container: str, terminal: Terminal) -> Exit: ...
 
-    async def dial(self, namespace: str, name: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def dial(
+        self, namespace: str, name: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to a port of the pod, for port-forward and the pod proxy."""
         ...
 

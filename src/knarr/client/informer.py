@@ -328,7 +328,8 @@ class SharedInformers:
             informer.target
             for (_, *selection), informer in self._informers.items()
             if not any(selection)
-            and (informer.codec.resource.group, informer.codec.resource.name) == (resource.group, resource.name)
+            and (informer.codec.resource.group, informer.codec.resource.name)
+            == (resource.group, resource.name)
         ]
 
     def start(self) -> None:

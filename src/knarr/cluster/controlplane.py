@@ -59,7 +59,9 @@ class ControlPlane:
         self.operations = Operations(self.registry)
         self.services = ServiceHook(self.registry, config.service_cidrs, config.node_ports)
         self.registry.hooks["", "services"] = self.services
-        self.registry.hooks["certificates.k8s.io", "certificatesigningrequests"] = CertificateHook(world.clock)
+        self.registry.hooks["certificates.k8s.io", "certificatesigningrequests"] = CertificateHook(
+            world.clock
+        )
         self.pki = PKI(directory, world.clock, world.chance, (self.services.first_address, config.host))
         self.token = config.admin_token or self._kept_token(directory)
         self.local = LocalAPI(self.operations)
