@@ -70,7 +70,7 @@ ERRORS = [
         [
             "spec.accessModes: Required value",
             "spec.capacity: Required value",
-            'spec.capacity: Unsupported value: {}: supported values: "storage"',
+            'spec.capacity: Unsupported value: null: supported values: "storage"',
             "spec: Required value: must specify a volume type",
         ],
         id="pv empty",

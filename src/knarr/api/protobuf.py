@@ -407,7 +407,19 @@ def decode(body: bytes, default: tuple[str, str] = ("", "")) -> Object:
         raise ProtobufError(
             "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
         )
-    unknown = {number: value for number, _, value in fields_of(body[4:])}
+    try:
+        return _decode(body[4:], default)
+    except ProtobufError:
+        raise
+    except (TypeError, AttributeError, ValueError, LookupError, ArithmeticError, OSError) as error:
+        # fields of another wire type than the message has, times no calendar has
+        raise ProtobufError(f"proto: wrong wireType: {error}") from None
+    except RecursionError:
+        raise ProtobufError("proto: nested too deep") from None
+
+
+def _decode(data: bytes, default: tuple[str, str]) -> Object:
+    unknown = {number: value for number, _, value in fields_of(data)}
     type_meta = {number: bytes(value).decode() for number, _, value in fields_of(unknown.get(1, b""))}
     api_version, kind = type_meta.get(1) or default[0], type_meta.get(2) or default[1]
     try:

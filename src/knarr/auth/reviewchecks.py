@@ -7,6 +7,7 @@ from typing import Any
 from knarr.meta import errors
 from knarr.meta import fielderrors as field
 from knarr.meta.fielderrors import FieldError
+from knarr.meta.managed import in_order
 
 Object = dict[str, Any]
 
@@ -93,6 +94,8 @@ def _empty_metadata(obj: Object, *allowed: str) -> list[FieldError]:
     if all(k in ("managedFields", *allowed) or not v for k, v in metadata.items()):
         return []
     shown = {k: metadata[k] for k in METADATA_ORDER if metadata.get(k)}
+    if entries := metadata.get("managedFields"):
+        shown["managedFields"] = in_order(entries)
     words = f"must be empty except for {allowed[0]}" if allowed else "must be empty"
     return [field.invalid("metadata", shown, words)]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from knarr.admission import bootstrap as admission
 from knarr.auth import bootstrap as roles
+from knarr.cluster import apiservices
 from knarr.flowcontrol import bootstrap as flow_control
 from knarr.meta import errors
 from knarr.registry.registry import Registry
@@ -31,6 +32,7 @@ def objects(
         },
     )
     yield from _kubernetes_service(address, port, first_ip)
+    yield from apiservices.objects()
 
 
 def _kubernetes_service(address: str, port: int, first_ip: str) -> Iterator[tuple[str, str, Object]]:

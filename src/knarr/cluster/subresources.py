@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from knarr.auth.tokens import DEFAULT_SECONDS
-from knarr.meta import times
+from knarr.meta import errors, times
 from knarr.registry.context import Request
 from knarr.registry.operations import read_write_options
 from knarr.registry.result import Result
@@ -32,6 +32,7 @@ def register(plane: ControlPlane) -> None:
         module.register(plane.operations)
     _register_reviews(plane)
     _register_tokens(plane)
+    _register_component_statuses(plane)
 
 
 def _register_reviews(plane: ControlPlane) -> None:
@@ -61,3 +62,25 @@ def _register_tokens(plane: ControlPlane) -> None:
         return Result(orjson.dumps(answer), 201)
 
     plane.registry.handlers["", "serviceaccounts", "token"] = issue
+
+
+#: what ComponentStatus (deprecated since v1.19) still tells of
+COMPONENTS = ("controller-manager", "etcd-0", "scheduler")
+
+
+def _register_component_statuses(plane: ControlPlane) -> None:
+    def status(name: str) -> dict[str, object]:
+        condition = {"type": "Healthy", "status": "True", "message": "ok"}
+        return {"metadata": {"name": name}, "conditions": [condition]}
+
+    async def serve(request: Request, view: View, body: bytes, content_type: str) -> Result:
+        if request.verb == "list":
+            items = [status(name) for name in COMPONENTS]
+            whole = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items}
+            return Result(orjson.dumps(whole), 200, view, is_list=True)
+        if request.name not in COMPONENTS:
+            raise errors.not_found("", "componentstatuses", request.name)
+        head = {"kind": "ComponentStatus", "apiVersion": "v1"}
+        return Result(orjson.dumps({**head, **status(request.name)}), 200, view)
+
+    plane.registry.handlers["", "componentstatuses", ""] = serve

@@ -45,6 +45,8 @@ class Request:
     query: dict[str, str] = field(default_factory=dict)
     #: CreateOptions, UpdateOptions ... as admission sees them
     options: dict[str, object] = field(default_factory=dict)
+    #: the body that was decoded, where messages depend on what decoding drops (registry/decode.py)
+    sent: bytes = b""
     #: where the body has empty lists that are stored as null (registry/decode.py)
     empty: list[tuple[str | int, ...]] = field(default_factory=list)
     #: texts for Warning headers, in order

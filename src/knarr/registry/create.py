@@ -7,7 +7,7 @@ from typing import Any
 from knarr.meta import errors, objectmeta, times
 from knarr.registry import encoding
 from knarr.registry.context import Request
-from knarr.registry.decode import nullify
+from knarr.registry.decode import as_sent, nullify
 from knarr.registry.hooks import Admission
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View
@@ -58,7 +58,11 @@ async def create(
                 "metadata",
                 kube_finalizers=storage.kind.kube_finalizers,
             )
-            found += view.kind.validate(obj)
+            errors_of_kind = view.kind.validate(obj)
+            if errors_of_kind and view.to_stored is None and not view.custom:
+                sent = as_sent(view.definition, request.sent, obj)
+                errors_of_kind = errors_of_kind if sent is None else view.kind.validate(sent)
+            found += errors_of_kind
             if found:
                 raise errors.invalid(storage.row.group, view.row.kind, metadata.get("name", ""), found)
             for text in kind.warnings_on_create(obj):

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from knarr.api import schema
 from knarr.api.catalog import BY_GVK
 from knarr.api.decoding import DecodeError
 from knarr.api.scheme import Strictness, has_duplicates, scheme
@@ -63,7 +64,7 @@ class Decoder:
             check_type(view, (obj.get("apiVersion", ""), obj.get("kind", "")), body)
         self._report(view, request, found + findings, obj)
         self._finish(view, obj)
-        request.empty = empty_lists(body, obj)
+        request.sent, request.empty = body, empty_lists(body, obj)
         return obj
 
     def _protobuf(self, view: View, body: bytes) -> Object:
@@ -190,6 +191,36 @@ def _restore_empty(
     elif isinstance(raw, list) and isinstance(obj, list) and len(raw) == len(obj):
         for index, value in enumerate(raw):
             _restore_empty(value, obj[index], (*path, index), found)
+
+
+def as_sent(definition: str, body: bytes, obj: Object) -> Object | None:
+    """A copy of the object with the empty lists and maps that the body has and that are not stored: validation tells
+    `{}` from nothing in a few messages. None where there are none."""
+    if not body or (b"[]" not in body and b"{}" not in body):
+        return None
+    copy = orjson.loads(orjson.dumps(obj))
+    return copy if _put_back(schema.load()[definition], orjson.loads(body), copy) else None
+
+
+def _put_back(definition: schema.Definition, raw: Any, obj: Any) -> bool:
+    if not isinstance(raw, dict) or not isinstance(obj, dict):
+        return False
+    found = False
+    for field in definition.fields.values():
+        value, type_ = raw.get(field.name), field.type
+        if type_.kind in ("list", "map") and value in ([], {}) and not obj.get(field.name):
+            obj[field.name] = value
+            found = True
+        elif not value or field.name not in obj:
+            continue
+        elif type_.kind == "object" and type_.name in schema.load():
+            found |= _put_back(schema.load()[type_.name], value, obj[field.name])
+        elif type_.kind == "list" and type_.item is not None and type_.item.kind == "object":
+            inner = schema.load().get(type_.item.name)
+            if inner is not None and len(value) == len(obj[field.name]):
+                for sent, kept in zip(value, obj[field.name], strict=True):
+                    found |= _put_back(inner, sent, kept)
+    return found
 
 
 def nullify(obj: Object, paths: list[tuple[str | int, ...]]) -> None:

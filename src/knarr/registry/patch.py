@@ -11,7 +11,7 @@ from knarr.api import schema, unstructured
 from knarr.api.decoding import find_duplicates
 from knarr.api.scheme import has_duplicates, scheme
 from knarr.meta import errors, fielderrors, times
-from knarr.meta.managed import invalid_type
+from knarr.meta.managed import in_order, invalid_type
 from knarr.meta.patch import json_patch, merge_patch, strategic
 from knarr.registry.context import Request
 from knarr.registry.decode import Decoder, warn_of
@@ -75,7 +75,10 @@ class _Change:
         sorted."""
         if self.view.custom:
             return _as_go(orjson.dumps(self.of(live), option=orjson.OPT_SORT_KEYS))
-        new = self.of(scheme().normalize(self.view.definition, live)[0])
+        live = scheme().normalize(self.view.definition, live)[0]
+        if entries := live["metadata"].get("managedFields"):
+            live["metadata"]["managedFields"] = in_order(entries)
+        new = self.of(live)
         return _as_go(orjson.dumps(dict(sorted(new.items())) if isinstance(new, dict) else new))
 
     def complaint(self, new: Any, error: ValueError) -> str:

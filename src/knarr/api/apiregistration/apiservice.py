@@ -27,6 +27,20 @@ class APIService(Kind):
         if service is not None and service.get("port") is None:
             service["port"] = PORT
 
+    def reset_status(self, obj: Object) -> None:
+        """What this server serves itself is available at once."""
+        obj["status"] = {}
+        if obj["spec"].get("service") is None:
+            obj["status"]["conditions"] = [
+                {
+                    "type": "Available",
+                    "status": "True",
+                    "lastTransitionTime": obj["metadata"].get("creationTimestamp"),
+                    "reason": "Local",
+                    "message": "Local APIServices are always available",
+                }
+            ]
+
     def validate(self, obj: Object) -> list[FieldError]:
         spec, name = obj["spec"], obj["metadata"].get("name", "")
         group, version = spec.get("group", ""), spec.get("version", "")

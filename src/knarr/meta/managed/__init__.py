@@ -5,6 +5,7 @@ The way in: `schema` compiles types into nodes (`maps`, `lists`, `node`) that wa
 of paths they produce; `update` and `apply` say what becomes of `entries`.
 """
 
+from knarr.meta.managed.entries import in_order
 from knarr.meta.managed.manager import FieldManager, default_manager, invalid_type, validate_manager
 from knarr.meta.managed.scale import ScaleEntries
 from knarr.meta.managed.schema import UNTYPED, TypeSchema, schema_of, schema_of_crd
@@ -16,6 +17,7 @@ __all__ = [
     "ScaleEntries",
     "TypeSchema",
     "default_manager",
+    "in_order",
     "invalid_type",
     "keep_times",
     "schema_of",

@@ -27,6 +27,14 @@ def new_entry(identity: Identity, api_version: str, fields: fieldset.Tree, time:
     return entry
 
 
+def in_order(entries: list[Entry]) -> list[Entry]:
+    """The entries with their fields as Kubernetes writes them, for messages that show them."""
+    return [
+        {**entry, "fieldsV1": fieldset.ordered(entry["fieldsV1"])} if entry.get("fieldsV1") else entry
+        for entry in entries
+    ]
+
+
 def one_per_manager(entries: list[Entry]) -> list[Entry]:
     """Of entries that name the same manager the last, as Kubernetes reads them: a write through scale may leave two."""
     if len(entries) < 2:
