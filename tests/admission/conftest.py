@@ -1,4 +1,3 @@
-
 import pytest
 
 from ..auth.memory_reader import HandClock, MemoryReader
