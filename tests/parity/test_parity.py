@@ -23,8 +23,8 @@ FOLDER = Path(__file__).parents[3] / "shared" / "parity"
 KNOWN_FILE = Path(__file__).parent / "known.json"
 KNOWN: dict[str, int] = json.loads(KNOWN_FILE.read_text()) if KNOWN_FILE.exists() else {}
 RECORD = bool(os.environ.get("KNARR_PARITY_RECORD"))
-#: how long a step may wait for what controllers do
-PATIENCE_SECONDS = 5.0
+#: how long a step may wait for what controllers do; the namespace controller itself pauses up to 8 s for finalizers
+PATIENCE_SECONDS = 15.0
 #: these wait for what comes late (and, while parts are missing, never)
 SLOW = frozenset({"admission-policies", "admission-policy-params", "admission-webhooks", "mutating-policies"})
 
