@@ -59,9 +59,17 @@ def serve(order: Order) -> int:
     """Run until told to stop. Raises Failure."""
     from knarr.world import loop
 
+    _hurry()
     _log_to_stderr(order.verbose)
     with contextlib.closing(order.place.claim()), _told_to_parent() as tell:
         return loop.run(_live(order, tell))
+
+
+def _hurry() -> None:
+    """What is imported and made at start lives long: collecting among it is wasted (`_settle_memory` resumes). numpy's
+    linear algebra would start a thread for every processor (55 ms), and the scheduler uses none of it."""
+    gc.disable()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 async def _live(order: Order, tell: Any) -> int:
@@ -311,6 +319,7 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 1000)
+    gc.enable()
 
 
 # -- the parent of a detached cluster -----------------------------------------------------------------------
