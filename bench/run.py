@@ -31,7 +31,9 @@ Results = dict[str, float]
 
 
 def start() -> Results:
-    """Start-up and idle memory."""
+    """Start-up and idle memory, of a second start: the first one compiles the modules."""
+    with Server() as first:
+        first.wait(ACCOUNT)
     with Server() as server:
         ready = server.wait(READY)
         usable = server.wait(ACCOUNT)

@@ -14,6 +14,8 @@ import urllib.request
 from pathlib import Path
 
 TOKEN = "bench-token-0123456789abcdef"
+#: compiled modules, shared by all runs
+COMPILED = str(Path(tempfile.gettempdir()) / f"knarr-bench-compiled-{os.getuid()}")
 
 
 class Server:
@@ -24,6 +26,9 @@ class Server:
         self.port = free_port()
         home = Path(self.folder.name)
         environment = {**os.environ, "KNARR_HOME": str(home / "knarr"), "HOME": str(home)}
+        # A user's second start finds compiled modules; a shell that forbids writing them would time the compiler.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment["PYTHONPYCACHEPREFIX"] = COMPILED
         command = [
             sys.executable,
             "-m",
