@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from knarr.meta.cel.environment import CompileError, Environment, Expression
 from knarr.meta.cel.functions import Functions, table
@@ -23,9 +24,18 @@ from knarr.meta.cel.types import (
 from knarr.meta.fielderrors import FieldError, invalid
 
 MUTATION, PATCH = "Object", "JSONPatch"
+
+
+class AnyField(dict[str, Type]):
+    """The fields of a type of which nothing is known: there is any, of any type. False, so that nothing is checked."""
+
+    def get(self, name: str, default: Any = None) -> Type:
+        return DYN
+
+
 PATCH_TYPE: Type = ("object", ObjectType(PATCH, {"op": STRING, "path": STRING, "from": STRING, "value": DYN}))
 #: Object and everything below it: fields are not known, so everything goes
-MUTATION_TYPE: Type = ("object", ObjectType(MUTATION, {}))
+MUTATION_TYPE: Type = ("object", ObjectType(MUTATION, AnyField()))
 
 
 def _object(name: str, /, **fields: Type) -> Type:
@@ -80,11 +90,19 @@ def namespace_type() -> Type:
         resourceVersion=STRING,
         finalizers=list_of(STRING),
     )
+    condition = _object(
+        "kubernetes.NamespaceCondition",
+        status=STRING,
+        type=STRING,
+        lastTransitionTime=TIMESTAMP,
+        message=STRING,
+        reason=STRING,
+    )
     return _object(
         "kubernetes.Namespace",
         metadata=metadata,
         spec=_object("kubernetes.NamespaceSpec", finalizers=list_of(STRING)),
-        status=_object("kubernetes.NamespaceStatus", phase=STRING),
+        status=_object("kubernetes.NamespaceStatus", conditions=list_of(condition), phase=STRING),
     )
 
 
@@ -123,27 +141,40 @@ def environment(
     return Environment(known, authorizer_functions() if authorizer else None, structs)
 
 
+@cache
 def _mutation_types(name: str) -> Type | None:
+    """Types are equal when they are the same one, hence the cache."""
     if name == PATCH:
         return PATCH_TYPE
-    if name == MUTATION or name.startswith(f"{MUTATION}."):
-        return MUTATION_TYPE if name == MUTATION else ("object", ObjectType(name, {}))
-    return None
+    if name == MUTATION:
+        return MUTATION_TYPE
+    return ("object", ObjectType(name, AnyField())) if name.startswith(f"{MUTATION}.") else None
+
+
+def compile_to(
+    env: Environment, text: str, wanted: Sequence[Type] | None, shown: str = ""
+) -> tuple[Expression | None, str]:
+    """(the expression, "") if its type is one of `wanted`, where None is any; else (None, what is wrong).
+
+    `shown` is how the message names what is wanted.
+    """
+    try:
+        expression = env.compile(text)
+    except CompileError as error:
+        return None, f"compilation failed: {error}"
+    if wanted is not None and not any(_matches(expression.type, type_) for type_ in wanted):
+        names = [_name(type_) for type_ in wanted]
+        needed = shown or (names[0] if len(names) == 1 else f"one of [{' '.join(names)}]")
+        return None, f"must evaluate to {needed} but got {_name(expression.type)}"
+    return expression, ""
 
 
 def compile_as(
     env: Environment, text: str, path: str, wanted: Sequence[Type], shown: str = ""
 ) -> tuple[Expression | None, list[FieldError]]:
-    """The expression, if its type is one of `wanted`; `shown` is how the message names what is wanted."""
-    try:
-        expression = env.compile(text)
-    except CompileError as error:
-        return None, [invalid(path, text, f"compilation failed: {error}")]
-    if not any(_matches(expression.type, type_) for type_ in wanted):
-        names = [_name(type_) for type_ in wanted]
-        needed = shown or (names[0] if len(names) == 1 else f"one of [{' '.join(names)}]")
-        return None, [invalid(path, text, f"must evaluate to {needed} but got {_name(expression.type)}")]
-    return expression, []
+    """As `compile_to`, with the field's error."""
+    expression, error = compile_to(env, text, wanted, shown)
+    return expression, [invalid(path, text, error)] if error else []
 
 
 def _matches(found: Type, wanted: Type) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from knarr.meta.cel import types
 from knarr.meta.cel.types import Type
-from knarr.meta.cel.values import Duration, NoSuchOverload, Optional, Timestamp, TypeValue, UInt
+from knarr.meta.cel.values import Duration, NoSuchOverload, Optional, Struct, Timestamp, TypeValue, UInt
 
 Implementation = Callable[..., Any]
 
@@ -78,8 +78,10 @@ def is_of(type_: Type, value: Any) -> bool:
             return True
         case "list":
             return isinstance(value, list)
-        case "map" | "object":
+        case "map":
             return value.__class__ is dict
+        case "object":
+            return value.__class__ is dict or value.__class__ is Struct
         case "opaque":
             if type_[1] == "optional_type":
                 return value.__class__ is Optional

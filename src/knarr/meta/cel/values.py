@@ -53,6 +53,29 @@ class TypeValue(str):
     __slots__ = ()
 
 
+class Fields:
+    """A value whose fields are made when they are read; expressions can do nothing else with it."""
+
+    __slots__ = ()
+
+    def has(self, name: str) -> bool:
+        raise NotImplementedError
+
+    def get(self, name: str) -> Any:
+        """Raises CelError for a field that is not there."""
+        raise NotImplementedError
+
+
+class Struct(dict[str, Any]):
+    """An object that an expression made with `name{...}`."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, fields: dict[str, Any]) -> None:
+        super().__init__(fields)
+        self.name = name
+
+
 class SetList(list[Any]):
     """A list of x-kubernetes-list-type set: order does not matter to equality."""
 
@@ -87,6 +110,8 @@ def equals(a: Any, b: Any) -> bool:
         if other is not dict or len(a) != len(b):
             return False
         return all(key in b and equals(value, b[key]) for key, value in a.items())
+    if kind is Struct:
+        return other is Struct and a.name == b.name and equals(dict(a), dict(b))
     if kind is Optional:
         if other is not Optional or a.present != b.present:
             return False
