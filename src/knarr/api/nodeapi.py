@@ -78,6 +78,10 @@ class NodeAPI(Protocol):
         """A connection to a port of the pod, for port-forward and the pod proxy."""
         ...
 
+    def reach(self, namespace: str, name: str, port: int) -> tuple[tuple[str, int], ...]:
+        """Where on this machine that port may be found: addresses to try in order. Raises NodeError."""
+        ...
+
     async def http(self, path: str, query: dict[str, str]) -> tuple[int, str, bytes]:
         """(status, content type, body) of a GET to the kubelet itself, for nodes/proxy."""
         ...

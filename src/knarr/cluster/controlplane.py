@@ -36,6 +36,8 @@ from knarr.cluster import bootstrap, subresources
 from knarr.cluster.admission import AdmissionGate
 from knarr.cluster.config import Config
 from knarr.cluster.openid import OpenIDDocuments
+from knarr.cluster.services import ServiceResolver
+from knarr.egress import Egress
 from knarr.flowcontrol.controller import FlowController
 from knarr.registry.certificates import CertificateHook
 from knarr.registry.context import Request, UserInfo
@@ -67,6 +69,10 @@ class ControlPlane:
         self.local = LocalAPI(self.operations)
         #: the kubelets that answer for their nodes
         self.nodes = NodeConnections()
+        #: calls to webhooks and other API servers
+        self.egress = Egress(
+            ServiceResolver(self.registry, self.nodes, world.chance, self._listening), world.clock
+        )
         self.server: Server | None = None
         self.ready = False
 
@@ -153,6 +159,13 @@ class ControlPlane:
         host = self.config.host
         return advertise_address() if host.startswith("127.") or host in ("localhost", "0.0.0.0") else host
 
+    def _listening(self) -> tuple[str, int] | None:
+        """Where this API server is reached on this machine."""
+        if self.server is None:
+            return None
+        host = self.config.host
+        return ("127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host, self.server.port)
+
     async def start(self) -> None:
         """Write what a new cluster holds, listen, be ready. Raises PortInUse."""
         config = self.config
@@ -187,6 +200,7 @@ class ControlPlane:
             self._upkeep.cancel()
         if self.server is not None:
             await self.server.stop()
+        await self.egress.close()
         self.registry.cache.close_all()
 
     @property

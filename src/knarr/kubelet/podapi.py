@@ -71,6 +71,9 @@ class PodAPI:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await self._runtime.dial(self._pod(namespace, name), port)
 
+    def reach(self, namespace: str, name: str, port: int) -> tuple[tuple[str, int], ...]:
+        return self._runtime.reach(self._pod(namespace, name), port)
+
     # -- the kubelet's own endpoints ---------------------------------------------------------------------------
 
     async def http(self, path: str, query: dict[str, str]) -> Answer:

@@ -21,6 +21,17 @@ def advertise_address() -> str:
     return NO_ADDRESS if address.startswith("127.") else address
 
 
+def family_of(host: str) -> int | None:
+    """The socket family of an address in numbers; None for a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return family
+    return None
+
+
 def can_listen(host: str, port: int) -> bool:
     """Whether this port is free just now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -648,6 +648,13 @@ class ProcessRuntime:
         await show_attached(running, terminal)
         return Exit()
 
+    def reach(self, pod: Any, port: int) -> tuple[tuple[str, int], ...]:
+        """At the pod's own address, else at 127.0.0.1, as `dial` tries them. Raises NodeError."""
+        mine = self._pods.get(pod.metadata.uid)
+        if mine is None:
+            raise NodeError(f"pod {pod.metadata.name} is not running", 500)
+        return tuple((host, port) for host in dict.fromkeys((mine.address, address.LOCALHOST)))
+
     async def dial(self, pod: Any, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """At the pod's own address, else at 127.0.0.1, where a process may listen that asks for nothing else."""
         mine = self._pods.get(pod.metadata.uid)

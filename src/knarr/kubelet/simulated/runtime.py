@@ -248,7 +248,10 @@ class SimulatedRuntime:
         return Exit(0)
 
     async def dial(self, pod: Any, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        raise NodeError(f"pod {pod.metadata.name} is simulated: nothing listens on port {port}", 500)
+        raise _silent(pod, port)
+
+    def reach(self, pod: Any, port: int) -> tuple[tuple[str, int], ...]:
+        raise _silent(pod, port)
 
     # -- helpers -----------------------------------------------------------------------------------------------
 
@@ -259,6 +262,10 @@ class SimulatedRuntime:
     def _event(self, pod: Any, type_: str, reason: str, message: str, container: str = "") -> None:
         if self._listener is not None:
             self._listener.event(pod, type_, reason, message, container)
+
+
+def _silent(pod: Any, port: int) -> NodeError:
+    return NodeError(f"pod {pod.metadata.name} is simulated: nothing listens on port {port}", 500)
 
 
 def _containers(pod: Any) -> tuple[Any, ...]:
