@@ -275,6 +275,23 @@ def test_other_schedulers_pods_are_left_alone_but_counted(run: Any) -> None:
     run(main())
 
 
+def test_where_an_equal_pod_runs_already_binds_nobody(run: Any) -> None:
+    """A scheduler that starts anew meets the pods that run before those that wait."""
+
+    async def main() -> None:
+        async with scheduling() as c:
+            await c.node("n1")
+            await c.node("n2")
+            await c.pod("bound", labels=APP, nodeName="n1")
+            await c.settle()
+            await c.client.patch(core_v1.Node, "n1", body={"spec": {"unschedulable": True}})
+            await c.pod("free", labels=APP)
+            await c.settle()
+            assert await c.where("free") == "n2"
+
+    run(main())
+
+
 def test_ended_pods_free_their_room(run: Any) -> None:
     async def main() -> None:
         async with scheduling() as c:

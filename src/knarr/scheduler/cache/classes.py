@@ -140,7 +140,9 @@ class PodClass:
     ) -> None:
         """`pod`: any pod of the class; `index_of(resource)`: the row of a resource in the columns."""
         meta, spec = pod.metadata, pod.spec
-        self.id, self.key, self.pod = number, key, pod
+        self.id, self.key = number, key
+        # Where the first pod that was seen runs says nothing of the others.
+        self.pod = pod if not spec.nodeName else replace(pod, spec=replace(spec, nodeName=""))
         self.namespace: str = meta.namespace
         self.labels: dict[str, str] = dict(meta.labels)
         self.terminating = meta.deletionTimestamp is not None
