@@ -16,6 +16,7 @@ from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.http import Stream
 from knarr.apiserver.streaming import pods
 from knarr.meta import errors
+from knarr.registry import endpoints
 from knarr.registry.registry import Registry
 
 #: they concern one hop only and are not handed on
@@ -82,7 +83,7 @@ class Proxies:
         namespace = x.request.namespace
         service = pods.find(self._registry, "services", namespace, name.name)
         port_name = _service_port(service, name.port)
-        ready = list(self._ready(namespace, name.name, port_name))
+        ready = list(endpoints.ready(self._registry, namespace, name.name, port_name))
         if not ready:
             raise errors.unavailable(f'no endpoints available for service "{x.request.name}"')
         endpoint, port = self._handler.world.chance.choice(ready)
@@ -103,21 +104,6 @@ class Proxies:
         code, kind, body = await api.http(_rest(x), x.http.query)
         x.code = code
         x.http.respond(code, [("content-type", kind)], body)
-
-    def _ready(self, namespace: str, service: str, port_name: str) -> Any:
-        """(endpoint, port number) of every ready endpoint with a port of that name."""
-        cacher = self._registry.storage("discovery.k8s.io", "endpointslices").cacher
-        for entry in cacher.list(namespace):
-            obj = entry.object
-            labels = obj["metadata"].get("labels", {})
-            if labels.get("kubernetes.io/service-name") != service:
-                continue
-            for port in obj.get("ports") or ():
-                if (port.get("name") or "") != port_name or not port.get("port"):
-                    continue
-                for endpoint in obj.get("endpoints") or ():
-                    if endpoint.get("conditions", {}).get("ready", True):
-                        yield endpoint, port["port"]
 
     async def _dial_pod(self, pod: dict[str, Any], port: int) -> Streams:
         meta = pod["metadata"]
