@@ -1,0 +1,84 @@
+"""Resources that hold the same objects: the served versions of a resource, and events in both of their groups.
+
+Admission rules name resources by group and version. With matchPolicy Equivalent a rule also covers requests through
+another version, and whoever it calls sees the object in the version that the rule names.
+"""
+
+from __future__ import annotations
+
+from knarr.api import catalog
+from knarr.registry import versions
+from knarr.registry.registry import Registry
+from knarr.registry.storage import Object
+
+#: (group, version, resource) or (group, version, kind)
+Triple = tuple[str, str, str]
+
+
+class Equivalents:
+    """What a registry serves under several names."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def of(self, group: str, resource: str, subresource: str = "") -> list[Triple]:
+        """All names of a resource (those that have the subresource), its own among them."""
+        rows = self._rows(group, resource)
+        return [
+            (r.group, r.version, r.name) for r in rows if not subresource or subresource in r.subresources
+        ]
+
+    def _rows(self, group: str, resource: str):
+        if catalog.is_built_in(group):
+            stored = _stored(group, resource)
+            return [row for gvr, row in catalog.BY_GVR.items() if _stored_as(gvr) == stored]
+        custom = self._registry.custom
+        return [view.row for (g, _, name), view in custom.items() if (g, name) == (group, resource)]
+
+    def kind(self, resource: Triple, subresource: str = "") -> Triple | None:
+        """What requests to a resource or subresource hold; None for what is not served."""
+        view = self._registry.view(*resource)
+        if view is None:
+            return None
+        row = view.row
+        if not subresource:
+            return row.group, row.version, row.kind
+        found = row.subresources.get(subresource)
+        if found is None:
+            return None
+        kind, api_version, _ = found
+        group, _, version = (api_version or row.api_version).rpartition("/")
+        return group, version, kind
+
+    def shown(self, obj: Object, resource: Triple) -> Object:
+        """An object as the registry holds it on its way to the store, in the version of `resource`.
+
+        With kind and apiVersion first. Shares with `obj` what does not differ: not to be changed.
+        """
+        view = self._registry.view(*resource)
+        assert view is not None
+        if view.to_served is not None and not view.custom:
+            obj = view.to_served(obj)
+        type_ = {"kind": view.row.kind, "apiVersion": view.row.api_version}
+        return {**type_, **{key: value for key, value in obj.items() if key not in type_}}
+
+    def held(self, obj: Object, resource: Triple, like: Object) -> Object:
+        """The way back: `like` is the object that `shown` was given."""
+        view = self._registry.view(*resource)
+        assert view is not None
+        if view.to_stored is not None:
+            obj = view.to_stored(obj)
+        type_ = {key: like[key] for key in ("kind", "apiVersion") if key in like}
+        return {**type_, **{key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}}
+
+
+def _stored_as(gvr: Triple) -> tuple[str, str]:
+    group, _, resource = versions.STORED_AS.get(gvr, gvr)
+    return group, resource
+
+
+def _stored(group: str, resource: str) -> tuple[str, str]:
+    for gvr in catalog.BY_GVR:
+        if (gvr[0], gvr[2]) == (group, resource):
+            return _stored_as(gvr)
+    return group, resource
