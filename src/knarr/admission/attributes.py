@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from knarr.admission.reinvocation import Reinvocation
 from knarr.meta import errors
 from knarr.registry.context import Request, UserInfo
 
@@ -37,6 +38,8 @@ class Attributes:
     obj: Object | None = None
     old: Object | None = None
     options: Object = field(default_factory=dict)
+    #: set by the first policy or webhook that changes the object
+    reinvocation: Reinvocation | None = None
 
     @property
     def target(self) -> Target:

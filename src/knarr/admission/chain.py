@@ -16,6 +16,8 @@ class Plugin:
     """
 
     name = ""
+    #: set by the chain; a plugin calls it when it handles other targets than before
+    forget: Callable[[], None] = staticmethod(lambda: None)
 
     def handles(self, target: Target) -> bool:
         """Whether requests for this target concern the plugin; asked once per target."""
@@ -27,6 +29,8 @@ class Chain:
 
     def __init__(self, plugins: Iterable[Plugin]) -> None:
         self.plugins = list(plugins)
+        for plugin in self.plugins:
+            plugin.forget = self.forget
         # one row per target that was ever requested; bounded by the number of resources that are served
         self._admitting: dict[Target, list[Step]] = {}
         self._validating: dict[Target, list[Step]] = {}
@@ -40,6 +44,13 @@ class Chain:
             waiting = step(attributes)
             if waiting is not None:
                 await waiting
+        reinvocation = attributes.reinvocation
+        if reinvocation is not None and reinvocation.wanted:
+            reinvocation.again = True
+            for step in steps:
+                waiting = step(attributes)
+                if waiting is not None:
+                    await waiting
 
     async def validate(self, attributes: Attributes) -> None:
         target = attributes.target
