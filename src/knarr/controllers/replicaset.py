@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -18,9 +18,10 @@ from knarr.client.indexer import BY_CONTROLLER, controller_index
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key, controller_of
 from knarr.controllers.base import PodOwner
+from knarr.controllers.census import Census, Facts, Observed, all_settled
 from knarr.controllers.conditions import find, without
 from knarr.controllers.podcontrol import is_gone, pod_from_template
-from knarr.controllers.pods import is_active, is_terminating, seconds_to_available, worth_keeping
+from knarr.controllers.pods import is_active, worth_keeping
 from knarr.meta import times
 from knarr.meta.errors import StatusError
 from knarr.world import World
@@ -40,6 +41,7 @@ class ReplicaSetController(PodOwner):
         super().__init__(client, informers, world)
         self.watch_pods(self.target())
         self.owners.indexer.add_index(BY_CONTROLLER, controller_index)
+        self._censuses: dict[Key, Census] = {}
 
     @staticmethod
     def target() -> Any:
@@ -52,24 +54,34 @@ class ReplicaSetController(PodOwner):
         rs = self.owners.indexer.get(key)
         if rs is None:
             self.expectations.forget(key)
+            self._censuses.pop(key, None)
             return None
 
-        candidates = self.candidates(rs)
-        active = [pod for pod in candidates if is_active(pod)]
-        pods = await claim(self.client, rs, active, self.selector_of(rs))
+        census = self.census_of(key, rs)
+        candidates = census.take(self.candidates(rs))
+        active = [facts for facts in candidates if facts.active]
+        pods = [facts.pod for facts in active]
+        if not all_settled(active):
+            pods = await claim(self.client, rs, pods, self.selector_of(rs))
         failure: StatusError | None = None
         if settled and rs.metadata.deletionTimestamp is None:
             failure = await self.manage(key, rs, pods)
 
         now = self.clock.now()
-        seen = observe(rs, pods, now)
-        terminating = count_terminating(rs, candidates) if self.counts_terminating else None
+        seen = census.observe(pods, rs.spec.minReadySeconds, now)
+        terminating = count_terminating(candidates) if self.counts_terminating else None
         status = status_of(rs, seen, terminating, len(pods), failure, now)
         if status != rs.status:
             await self.client.update_status(evolve(rs, status=status))
         if failure is not None:
             raise failure
         return Requeue(seen.next_available) if seen.next_available else None
+
+    def census_of(self, key: Key, rs: Any) -> Census:
+        census = self._censuses.get(key)
+        if census is None or not census.is_of(rs):
+            census = self._censuses[key] = Census(rs, self.selector_of(rs))
+        return census
 
     async def manage(self, key: Key, rs: Any, pods: Sequence[Any]) -> StatusError | None:
         """Create or delete pods; the first refusal, if any."""
@@ -126,40 +138,15 @@ class ReplicaSetController(PodOwner):
 # -- deciding -------------------------------------------------------------------------------------------------
 
 
-class Observed(NamedTuple):
-    """What the pods of a set are like."""
-
-    fully_labeled: int
-    ready: int
-    available: int
-    #: seconds until the next ready pod counts as available; None if none waits for that
-    next_available: float | None
-
-
 def cheapest(pods: Sequence[Any], count: int, neighbours: Mapping[str, int], now: float) -> list[Any]:
     """The pods to delete: those that cost least to lose."""
     ranked = sorted(pods, key=lambda pod: worth_keeping(pod, neighbours.get(pod.spec.nodeName, 0), now))
     return ranked[:count]
 
 
-def observe(rs: Any, pods: Sequence[Any], now: float) -> Observed:
-    wanted = rs.spec.template.metadata.labels.items()
-    min_ready = rs.spec.minReadySeconds
-    waits = [seconds_to_available(pod, min_ready, now) for pod in pods]
-    ready = [wait for wait in waits if wait is not None]
-    return Observed(
-        sum(wanted <= pod.metadata.labels.items() for pod in pods),
-        len(ready),
-        ready.count(0.0),
-        min((wait for wait in ready if wait), default=None),
-    )
-
-
-def count_terminating(rs: Any, candidates: Sequence[Any]) -> int:
+def count_terminating(candidates: Sequence[Facts]) -> int:
     """Pods of the set that are on their way out."""
-    uid = rs.metadata.uid
-    going = [pod for pod in candidates if is_terminating(pod)]
-    return sum((ref := controller_of(pod)) is not None and ref.uid == uid for pod in going)
+    return sum([facts.terminating and facts.owned for facts in candidates])
 
 
 def status_of(
