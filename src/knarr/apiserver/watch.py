@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -21,8 +21,11 @@ from knarr.registry.lists import REVISION_WAIT_SECONDS, parse_bare_revision, sto
 from knarr.registry.options import ListOptions, list_options
 from knarr.registry.registry import Registry
 from knarr.registry.storage import View
-from knarr.watchcache import JSON, Frames, Representation, Selection, WatchEvent
+from knarr.watchcache import EVENTS, JSON, Frames, Representation, Selection, WatchEvent
 from knarr.world import World
+
+if TYPE_CHECKING:
+    from knarr.apiserver.convertedwatch import ConvertedWatch
 
 #: `--min-request-timeout`: a watch without timeoutSeconds lasts between this and twice this
 TIMEOUT_SECONDS_MIN = 1800.0
@@ -101,12 +104,19 @@ class _Session:
 
     async def run(self) -> None:
         x, view = self.x, self.view
+        send, selection, representation = self._send, self.selection, self._representation()
+        converted: ConvertedWatch | None = None
+        if view.conversion is not None:
+            from knarr.apiserver.convertedwatch import ConvertedWatch
+
+            converted = ConvertedWatch(view, selection, representation, self._send_slowly, self._closed)
+            send, selection, representation = converted.put, converted.selection, EVENTS
         try:
             watcher = view.storage.cacher.watch(
-                self._send,
-                self.selection,
+                send,
+                selection,
                 since=self.since,
-                representation=self._representation(),
+                representation=representation,
                 bookmarks=self.options.allow_watch_bookmarks,
                 initial_events_end=bool(self.options.send_initial_events),
                 timeout=self._timeout(),
@@ -121,6 +131,7 @@ class _Session:
             return
         x.http.cancel_on_hang_up()
         stop = asyncio.ensure_future(self.watches._handler.stop.wait())
+        converting = asyncio.ensure_future(converted.run()) if converted is not None else None
         try:
             self._open()
             x.running()
@@ -128,6 +139,8 @@ class _Session:
         finally:
             watcher.close()
             stop.cancel()
+            if converting is not None:
+                converting.cancel()
         assert self.stream is not None
         if self.ended.done() and self.ended.result() == "slow":
             self.stream.abort()
@@ -162,6 +175,12 @@ class _Session:
             self.held.append(data)
         else:
             self.stream.write_framed(data)
+
+    async def _send_slowly(self, data: bytes) -> None:
+        """As `_send`, but waits for a slow client: then events wait where they are converted."""
+        self._send(data)
+        if self.stream is not None:
+            await self.stream.drain()
 
     def _unsent(self) -> int:
         return 0 if self.stream is None else self.stream.unsent

@@ -55,6 +55,7 @@ class API(Protocol):
         since_revision: int | None,
         callback: Callable[[list[EntryEvent]], None],
         closed: Callable[[StatusError | None], None],
+        user: str = "",
     ) -> Subscription:
         """Be told of every change, from the event loop, in revision order.
 
@@ -120,7 +121,7 @@ class InProcess:
         closed: Callable[[StatusError | None], None],
     ) -> Subscription:
         return await self._api.subscribe(
-            resource, namespace, label_selector, field_selector, since_revision, callback, closed
+            resource, namespace, label_selector, field_selector, since_revision, callback, closed, self._user
         )
 
     async def watch(
@@ -137,6 +138,7 @@ class InProcess:
             int(version) if version not in ("", "0") else None,
             mailbox.put,
             mailbox.end,
+            self._user,
         )
         seconds = float(query.get("timeoutSeconds") or 0)
         deadline = asyncio.get_running_loop().time() + seconds if seconds else None

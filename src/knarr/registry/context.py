@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,19 @@ class UserInfo:
 ANONYMOUS = UserInfo("system:anonymous", groups=("system:unauthenticated",))
 #: in-process parts of the control plane that need no identity of their own
 LOOPBACK = UserInfo("system:apiserver", groups=("system:authenticated", "system:masters"))
+
+
+class Audit(Protocol):
+    """What the layers below HTTP tell the audit log of a request (apiserver/audit)."""
+
+    def object_sent(self, obj: Mapping[str, Any], kind: str = "", api_version: str = "") -> None:
+        """The decoded body."""
+
+    def patch_sent(self, patch: bytes) -> None:
+        """The body of a patch, as it came."""
+
+    def took(self, part: str, seconds: float) -> None:
+        """How long a part of the work took."""
 
 
 @dataclass(slots=True)
@@ -42,6 +57,8 @@ class Request:
     field_manager: str = ""
     field_validation: str = "Warn"  # Ignore, Warn, Strict
     force: bool = False
+    #: who asks looks at metadata only and changes nothing else: no webhook need convert the rest
+    metadata_only: bool = False
     query: dict[str, str] = field(default_factory=dict)
     #: CreateOptions, UpdateOptions ... as admission sees them
     options: dict[str, object] = field(default_factory=dict)
@@ -53,6 +70,8 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     #: audit annotations
     annotations: dict[str, str] = field(default_factory=dict)
+    #: who records what is sent, where the audit policy wants that
+    audit: Audit | None = None
 
     def warn(self, text: str) -> None:
         if text and text not in self.warnings:

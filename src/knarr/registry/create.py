@@ -34,7 +34,7 @@ async def create(
     generated = objectmeta.ensure_name(metadata, storage.world.chance)
     now = storage.world.clock.now()
     if not applied:
-        view.fields.update(None, obj, request.field_manager, request.subresource, times.format(now))
+        await manage_fields(view, request, None, obj, times.format(now))
     if request.empty:
         nullify(obj, request.empty)
     if view.to_stored is not None:
@@ -96,18 +96,48 @@ async def _store(view: View, request: Request, obj: Object, generated: bool) -> 
     if request.dry_run:
         if (present := storage.cacher.get(key)) is not None:
             raise _exists(view, name, metadata, present.kv)
+        if view.conversion is not None:
+            return Result(without_revision(await view.answer(await view.encode(obj), 0)), 201, view)
         body = encoding.orjson.dumps(_first_three(view, obj))
         return Result(body, 201, view)
     if metadata.get("resourceVersion") not in (None, "", "0"):
         message = "resourceVersion should not be set on objects to be created"
         raise errors.StatusError(errors.failure(500, "", message))
-    value = storage.encode(obj)
+    value = storage.encode(obj) if view.conversion is None else await view.encode(obj)
     lease = await storage.lease() if storage.lease is not None else 0
     try:
         kv = await storage.store.put(key, value, expect=0, lease=lease)
     except CompareFailed as lost:
         raise _exists(view, name, metadata, lost.current) from None
+    if view.conversion is not None:
+        return Result(await view.answer(value, kv.mod_revision), 201, view)
     return Result(view.served(value, kv.mod_revision), 201, view)
+
+
+async def manage_fields(view: View, request: Request, live: Object | None, new: Object, now: str) -> None:
+    """Note in `new` who owns what after this write."""
+    fields, manager, subresource = view.fields, request.field_manager, request.subresource
+    if view.conversion is None:
+        fields.update(live, new, manager, subresource, now)
+        return
+    sent = new["metadata"].get("managedFields", ABSENT)
+
+    def note() -> None:
+        if sent is not ABSENT:
+            new["metadata"]["managedFields"] = sent
+        fields.update(live, new, manager, subresource, now)
+
+    await view.manage(note)
+
+
+ABSENT = object()
+
+
+def without_revision(body: bytes) -> bytes:
+    """What a dry run would have created has none yet."""
+    obj = encoding.orjson.loads(body)
+    del obj["metadata"]["resourceVersion"]
+    return encoding.orjson.dumps(obj)
 
 
 def _exists(view: View, name: str, metadata: Object, present: KV | None) -> errors.StatusError:

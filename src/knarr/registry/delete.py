@@ -59,23 +59,26 @@ async def delete(
     key = storage.key(request.namespace, request.name)
     entry = storage.cacher.get(key)
     current: KV | None = entry.kv if entry is not None else None
+    is_stored = view.to_served is None and view.conversion is None
     for attempt in range(DELETE_TRIES):
         if current is None or current.value is None:
             raise errors.not_found(view.row.group, view.row.name, request.name)
         obj = encoding.decode_stored(current.value, current.mod_revision)
         check_preconditions(view, request, options, obj)
+        # What the client knows it by, before anything happens: a webhook that fails keeps the object.
+        shown = obj if is_stored else await view.live(current.value, current.mod_revision)
         if attempt == 0:
             if options.orphan_dependents is None and not options.propagation_policy:
                 request.warn(storage.kind.orphan_warning)
-            review = admission.open(request, "DELETE", view.gvk, None, obj, options.raw)
+            review = admission.open(request, "DELETE", view.gvk, None, shown, options.raw)
             if review is not None:
                 await review.admit()
                 await review.validate()
         step = decide(view, obj, options, storage.world.clock.now())
         if step is Step.KEEP:
-            return _answer(view, options, obj, removed=False)
+            return _answer(view, options, obj, shown, removed=False)
         if options.dry_run or request.dry_run:
-            return _answer(view, options, obj, removed=step is not Step.MARK)
+            return _answer(view, options, obj, shown, removed=step is not Step.MARK)
         try:
             if step is not Step.REMOVE:
                 current = await storage.store.put(
@@ -89,7 +92,7 @@ async def delete(
         except CompareFailed as lost:
             current = lost.current
             continue
-        return _answer(view, options, obj, removed=step is not Step.MARK)
+        return _answer(view, options, obj, shown, removed=step is not Step.MARK)
     raise errors.conflict(view.row.group, view.row.name, request.name, errors.STALE)
 
 
@@ -223,7 +226,8 @@ def _set(metadata: Object, key: str, value: list[str]) -> None:
         metadata.pop(key, None)
 
 
-def _answer(view: View, options: DeleteOptions, obj: Object, removed: bool) -> Result:
+def _answer(view: View, options: DeleteOptions, obj: Object, shown: Object, removed: bool) -> Result:
+    """`obj` is the object as it is stored now; `shown` what it was before, in the view's version."""
     row = view.row
     if removed and (row.group, row.name) not in RETURNS_OBJECT:
         details = errors.details_of(
@@ -233,7 +237,15 @@ def _answer(view: View, options: DeleteOptions, obj: Object, removed: bool) -> R
     code = 200
     if not removed and options.orphan_dependents is False:
         code = 202
-    if view.to_served is not None:
+    if view.conversion is not None:
+        # Deletion changes metadata only, which is the same in all versions.
+        obj = {**shown, "metadata": obj["metadata"] | _own_texts(shown["metadata"])}
+    elif view.to_served is not None:
         obj = view.to_served(obj)
     body = encoding.orjson.dumps({"kind": row.kind, "apiVersion": row.api_version, **obj})
     return Result(body, code, view)
+
+
+def _own_texts(metadata: Object) -> Object:
+    """What a conversion webhook may have changed."""
+    return {field: metadata[field] for field in ("labels", "annotations") if field in metadata}

@@ -109,10 +109,10 @@ def _not_base64(text: str) -> int | None:
 
 async def list_(view: View, request: Request, options: ListOptions) -> Result:
     """A list's body in the view's kind, as JSON."""
-    return answer(view, await select(view, request, options))
+    return await answer(view, await select(view, request, options))
 
 
-def answer(view: View, chosen: Chosen) -> Result:
+async def answer(view: View, chosen: Chosen) -> Result:
     """A list of the chosen entries, in pieces: no item is copied."""
     row = view.row
     if view.custom:
@@ -121,8 +121,11 @@ def answer(view: View, chosen: Chosen) -> Result:
         head = encoding.list_header(
             row.kind + "List", row.api_version, chosen.revision, chosen.next, chosen.remaining
         )
-    if view.custom:
-        items: Pieces = [b",".join(view.served(e.value, e.mod_revision) for e in chosen.entries)]
+    if view.conversion is not None:
+        objects = await view.conversion.objects([(e.value, e.mod_revision) for e in chosen.entries])
+        items: Pieces = [b",".join(map(orjson.dumps, objects))]
+    elif view.custom:
+        items = [b",".join(view.served(e.value, e.mod_revision) for e in chosen.entries)]
     elif view.to_served is None:
         stored = view.storage.row
         skip = encoding.item_skip(stored.kind, stored.api_version)
@@ -178,6 +181,16 @@ def predicate(view: View, request: Request, options: ListOptions) -> Predicate |
     if len(tests) == 1:
         return tests[0]
     return lambda entry: all(test(entry) for test in tests)
+
+
+async def _converted(
+    view: View, entries: list[Entry], options: ListOptions, wanted: Predicate | None
+) -> Predicate | None:
+    """The predicate where a webhook says what labels and fields an object has in the view's version."""
+    label, field = options.label_selector, options.field_selector
+    if wanted is None or (label is None and field is None):
+        return wanted
+    return await view.conversion.matching(entries, view.kind, label, field)
 
 
 def stored_fields(view: View, selector: fields.FieldSelector) -> fields.FieldSelector:
@@ -236,6 +249,8 @@ async def select(view: View, request: Request, options: ListOptions) -> Chosen:
         raise too_large(revision, cacher.revision)
     if options.limit and options.resource_version != "0":
         return await _page(view, request, options, wanted, 0, "")
+    if view.conversion is not None:
+        wanted = await _converted(view, cacher.list(request.namespace), options, wanted)
     entries = cacher.list(request.namespace, wanted)
     return Chosen(entries, cacher.revision)
 
@@ -261,6 +276,8 @@ async def _page(
         if await cacher.wait_until(at, REVISION_WAIT_SECONDS):
             return await _page(view, request, options, wanted, revision, start)
         raise too_large(at, cacher.revision) from None
+    if view.conversion is not None:
+        wanted = await _converted(view, entries, options, wanted)
     page: list[Entry] = []
     limit, count = options.limit, len(entries)
     for index, entry in enumerate(entries):

@@ -10,9 +10,11 @@ from typing import Any, Protocol
 
 from knarr.meta import errors, fields, labels
 from knarr.registry.context import LOOPBACK, Request, UserInfo
+from knarr.registry.custom.subscription import ConvertedSubscription
 from knarr.registry.operations import Operations
+from knarr.registry.result import Result
 from knarr.registry.storage import View
-from knarr.watchcache import Entry, Selection, Watcher
+from knarr.watchcache import Entry, Selection
 
 EntryEvent = tuple[str, Entry, Entry | None]
 
@@ -44,6 +46,14 @@ class LocalAPI:
 
     async def call(self, call: Call) -> bytes:
         """The body of the answer; raises StatusError."""
+        return (await self.carry_out(self.request_of(call), call)).body
+
+    async def carry_out(self, request: Request, call: Call) -> Result:
+        """The answer to a request that `request_of` made of the call; raises StatusError."""
+        return await self._operations.serve(request, call.body or b"", call.content_type)
+
+    def request_of(self, call: Call) -> Request:
+        """The call as the registry takes it."""
         row = call.resource
         request = Request(
             call.verb,
@@ -60,7 +70,8 @@ class LocalAPI:
         )
         if call.verb == "create" and not call.subresource:
             request.name = ""
-        return (await self._operations.serve(request, call.body or b"", call.content_type)).body
+        request.metadata_only = not call.subresource and knows_metadata_only(call.user)
+        return request
 
     async def raw(self, path: str, query: Mapping[str, str]) -> bytes:
         if self._raw is None:
@@ -76,7 +87,8 @@ class LocalAPI:
         since_revision: int | None,
         callback: Callable[[list[EntryEvent]], None],
         closed: Callable[[errors.StatusError | None], None],
-    ) -> Watcher:
+        user: str = "",
+    ) -> Any:
         """See `client.inprocess.API.subscribe`; views of another version get their own entries."""
         view = self._operations.registry.view(resource.group, resource.version, resource.name)
         if view is None:
@@ -92,8 +104,16 @@ class LocalAPI:
             )
         except ValueError as error:
             raise errors.bad_request(str(error)) from None
+        if view.conversion is not None and not knows_metadata_only(user):
+            return ConvertedSubscription(view, selection, since_revision, callback, closed)
         deliver = callback if view.to_served is None else _converted(view, callback)
         return cacher.subscribe(deliver, selection, since=since_revision, closed=lambda why: closed(None))
+
+
+def knows_metadata_only(user: str) -> bool:
+    """Whether this is a controller of the control plane: those know custom resources by their metadata, or by their
+    scale, and must go on where a conversion webhook does not."""
+    return user.startswith(("system:serviceaccount:kube-system:", "system:kube-controller-manager"))
 
 
 class _Served:

@@ -6,6 +6,7 @@ Authentication, authorization and flow control are above (apiserver/); in-proces
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -68,6 +69,8 @@ class Operations:
     ) -> Result:
         """Answer any resource request but watch. Raises StatusError."""
         view = self.find(request)
+        if request.metadata_only and view.bare is not None:
+            view = view.bare
         handler = self.registry.handlers.get((request.group, request.resource, request.subresource))
         try:
             if handler is not None:
@@ -112,7 +115,8 @@ class Operations:
         if not request.subresource and bool(request.name) != (request.verb in NAMED_VERBS):
             if not (request.name and request.verb in ("list", "watch")):
                 raise method_not_allowed()
-        request.warn(view.kind.deprecation)
+        if view.kind.deprecation:
+            deprecated(request, view.kind.deprecation)
         return view
 
     # -- reading -----------------------------------------------------------------------------------------
@@ -124,6 +128,8 @@ class Operations:
         entry = cacher.get(view.storage.key(request.namespace, request.name))
         if entry is None:
             raise errors.not_found(view.row.group, view.row.name, request.name)
+        if view.conversion is not None:
+            return Result(await view.answer(entry.value, entry.mod_revision), 200, view)
         return Result(view.served(entry.value, entry.mod_revision), 200, view)
 
     async def _wait_for(self, cacher: object, version: str) -> None:
@@ -160,6 +166,8 @@ class Operations:
 
     async def patch(self, request: Request, view: View, body: bytes, content_type: str) -> Result:
         patch.check_content_type(content_type, view.custom)
+        if request.audit is not None:
+            request.audit.patch_sent(body)
         is_apply = content_type == patch.APPLY
         read_write_options(request, view, is_apply)
         transform = patch.transform(view, request, content_type, body, self.decoder)
@@ -191,17 +199,32 @@ class Operations:
         entries = chosen.entries
         for at in range(0, len(entries), COLLECTION_WORKERS):
             await asyncio.gather(*map(one, entries[at : at + COLLECTION_WORKERS]))
-        return answer(view, chosen)
+        return await answer(view, chosen)
 
     def _delete_options(self, request: Request, body: bytes, content_type: str):
         from knarr.registry import deletebody
 
-        options = delete_options(request.query, deletebody.parse(body, content_type))
+        sent = deletebody.parse(body, content_type)
+        if request.audit is not None and sent is not None:
+            request.audit.object_sent(sent, "DeleteOptions", "meta.k8s.io/v1")
+        options = delete_options(request.query, sent)
         request.dry_run = options.dry_run
         return options
 
     def _hook(self, view: View):
         return self.registry.hooks.get((view.storage.row.group, view.storage.row.name))
+
+
+#: where a version's warning says when it goes
+GONE_IN = re.compile(r"unavailable in v(\d+\.\d+)\+").search
+
+
+def deprecated(request: Request, warning: str) -> None:
+    """Say so to the client and to the audit log."""
+    request.warn(warning)
+    request.annotations["k8s.io/deprecated"] = "true"
+    if found := GONE_IN(warning):
+        request.annotations["k8s.io/removed-release"] = found[1]
 
 
 def nothing_there(group: str) -> errors.StatusError:

@@ -170,8 +170,9 @@ def _apply(view: View, request: Request, body: bytes, decoder: Decoder) -> Trans
 
     async def applied(live: Object | None) -> Object:
         now = times.format(clock.now())
-        new = view.fields.apply(
-            live or {}, config, request.field_manager, request.force, request.subresource, now
+        who, subresource, before = request.field_manager, request.subresource, live or {}
+        new = await view.manage(
+            lambda: view.fields.apply(before, config, who, request.force, subresource, now)
         )
         managed = new["metadata"].pop("managedFields", None)
         obj, _ = decoder.patched(view, request, new)

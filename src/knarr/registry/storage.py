@@ -78,6 +78,13 @@ class View:
     #: schema work of custom resources (registry/custom/codec.py)
     normalize: Any = None
     extra: dict[str, Any] = field(default_factory=dict)
+    #: where a webhook converts between the versions: its part in this one (registry/custom/conversion.py). Then
+    #: `answer` and `live` must be awaited instead of `served` and `served_object`
+    conversion: Any = None
+    #: the same resource for who looks at metadata only and must not wait for that webhook
+    bare: View | None = None
+    #: what stored bytes in the version of now begin with, where others may lie in the store; else nothing
+    stored_head: bytes = b""
 
     @property
     def gvk(self) -> tuple[str, str, str]:
@@ -92,3 +99,25 @@ class View:
     def served_object(self, value: bytes, revision: int) -> Object:
         obj = encoding.decode_stored(value, revision)
         return obj if self.to_served is None else self.to_served(obj)
+
+    async def answer(self, value: bytes, revision: int) -> bytes:
+        """`served`, whoever converts."""
+        if self.conversion is None:
+            return self.served(value, revision)
+        return await self.conversion.served(value, revision)
+
+    async def live(self, value: bytes, revision: int) -> Object:
+        """`served_object`, whoever converts; an object of the caller's own."""
+        if self.conversion is None:
+            return self.served_object(value, revision)
+        return await self.conversion.object(value, revision)
+
+    async def encode(self, obj: Object) -> bytes:
+        """An object of this version as it is stored."""
+        if self.conversion is not None:
+            obj = await self.conversion.stored(obj)
+        return self.storage.encode(obj)
+
+    async def manage(self, call: Callable[[], Any]) -> Any:
+        """The result of a call to `fields`, which may need the object in other versions. It may be called twice."""
+        return call() if self.conversion is None else await self.conversion.settled(call)

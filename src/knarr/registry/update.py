@@ -12,7 +12,7 @@ from knarr.meta import errors, fielderrors, objectmeta, times
 from knarr.meta.fielderrors import FieldError
 from knarr.registry import encoding
 from knarr.registry.context import Request
-from knarr.registry.create import create, place
+from knarr.registry.create import create, manage_fields, place
 from knarr.registry.decode import nullify
 from knarr.registry.hooks import Admission
 from knarr.registry.result import Result
@@ -131,30 +131,38 @@ class _Attempt:
         new = await self.make(transform)
         if self.deletes:
             return await self.delete()
+        assert current.value is not None
         if self.changed_nothing():
             self.undo()
-            assert current.value is not None
-            return Result(view.served(current.value, current.mod_revision), 200, view)
-        value = storage.encode(new)
+            return Result(await view.answer(current.value, current.mod_revision), 200, view)
+        value = storage.encode(new) if view.conversion is None else await view.encode(new)
+        if view.conversion is not None and (self.request.dry_run or value == current.value):
+            self.undo()
+            return Result(await view.answer(value, current.mod_revision), 200, view)
         if self.request.dry_run:
             self.undo()
             return Result(encoding.orjson.dumps(self.served(new)), 200, view)
         key = storage.key(self.request.namespace, self.request.name)
         kv = await storage.store.put(key, value, expect=current.mod_revision, lease=current.lease)
         self.done(new)
+        if view.conversion is not None:
+            return Result(await view.answer(value, kv.mod_revision), 200, view)
         return Result(view.served(value, kv.mod_revision), 200, view)
 
     async def make(self, transform: Transform) -> Object:
         view, request, storage = self.view, self.request, self.view.storage
         assert self.current.value is not None
-        stored = encoding.decode_stored(self.current.value, self.current.mod_revision)
-        live = stored if view.to_served is None else view.to_served(stored)
+        if view.conversion is not None:
+            stored = live = await view.live(self.current.value, self.current.mod_revision)
+        else:
+            stored = encoding.decode_stored(self.current.value, self.current.mod_revision)
+            live = stored if view.to_served is None else view.to_served(stored)
         new = await transform(live)
         self._check_identity(new, live)
         place(view, request, new)
         now = storage.world.clock.now()
         if not self.write.applied:
-            view.fields.update(live, new, request.field_manager, request.subresource, times.format(now))
+            await manage_fields(view, request, live, new, times.format(now))
         if request.empty:
             nullify(new, request.empty)
         if view.to_stored is not None:
@@ -188,7 +196,13 @@ class _Attempt:
         new, old = self.new, self.old
         if new["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
             new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        return _without_type(new) == _without_type(old)
+        return _without_type(new) == _without_type(old) and not self._stored_in_old_version()
+
+    def _stored_in_old_version(self) -> bool:
+        """A custom object that lies in the store in another version than its definition's storage version: any
+        write moves it."""
+        head, value = self.view.stored_head, self.current.value
+        return bool(head) and value is not None and not value.startswith(head)
 
     def _finished(self, metadata: Object) -> bool:
         """The last finalizer of an object that is being deleted was removed."""

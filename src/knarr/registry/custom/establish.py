@@ -16,9 +16,10 @@ import orjson
 from knarr.meta import times
 from knarr.meta.errors import StatusError
 from knarr.registry.context import LOOPBACK, Request
-from knarr.registry.custom import names, scale, views
+from knarr.registry.custom import names, scale, views, webhook
 from knarr.registry.custom.views import Definition
 from knarr.registry.delete import delete
+from knarr.registry.hooks import AdmitAll
 from knarr.registry.operations import Operations
 from knarr.registry.options import DeleteOptions
 
@@ -40,11 +41,19 @@ NEVER_ESTABLISHED = names.condition(
 
 
 class CustomResources:
-    """The custom resources of one API server. `changed()` is called after anything that is served changed."""
+    """The custom resources of one API server.
 
-    def __init__(self, operations: Operations, changed: Callable[[], None] = lambda: None) -> None:
+    `changed()` is called after anything that is served changed; `post` reaches conversion webhooks.
+    """
+
+    def __init__(
+        self,
+        operations: Operations,
+        changed: Callable[[], None] = lambda: None,
+        post: webhook.Post | None = None,
+    ) -> None:
         self.operations, self.registry = operations, operations.registry
-        self._changed = changed
+        self._changed, self._post = changed, post
         self._crds: dict[str, Object] = {}
         #: what is served, by name of the definition, with the parts of the definition it was made from
         self.definitions: dict[str, Definition] = {}
@@ -88,7 +97,7 @@ class CustomResources:
         parts = orjson.dumps([crd["metadata"]["uid"], crd["spec"], crd["status"].get("acceptedNames")])
         if self._made_from.get(name) != parts:
             self._stop_serving(name)
-            definition = Definition(crd)
+            definition = Definition(crd, self._webhook(crd))
             key = f"/registry/{GROUP}/{RESOURCE}/{name}".encode()
             entry = self.registry.storage(GROUP, RESOURCE).cacher.get(key)
             floor = entry.kv.create_revision if entry is not None else 0
@@ -98,6 +107,12 @@ class CustomResources:
             self._changed()
         elif terminating:
             self._mark_terminating(self.definitions[name])
+
+    def _webhook(self, crd: Object) -> webhook.ConversionWebhook | None:
+        strategy = (crd["spec"].get("conversion") or {}).get("strategy")
+        if strategy != "Webhook" or self._post is None:
+            return None
+        return webhook.ConversionWebhook(crd, self._post, self.registry.world.chance.uid)
 
     def _mark_terminating(self, definition: Definition) -> None:
         for version in definition.served:
@@ -190,16 +205,14 @@ class CustomResources:
             await self._write(self._crds[name], (DELETION_COMPLETED,), release=True)
 
     async def _delete_all(self, definition: Definition) -> None:
-        version = definition.served[0]["name"] if definition.served else ""
-        view = self.registry.custom.get((definition.group, version, definition.plural))
-        if view is None:
-            return
+        view = definition.stored
+        assert view is not None
         for entry in view.storage.cacher.list():
             request = Request(
                 "delete",
                 "",
                 view.row.group,
-                version,
+                view.row.version,
                 view.row.name,
                 "",
                 entry.namespace,
@@ -207,7 +220,7 @@ class CustomResources:
                 LOOPBACK,
             )
             try:
-                await delete(view, request, DeleteOptions(), self.registry.admission)
+                await delete(view, request, DeleteOptions(), AdmitAll())
             except StatusError as error:
                 if error.code != 404:
                     raise

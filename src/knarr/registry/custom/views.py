@@ -10,9 +10,12 @@ import orjson
 from knarr.api.apiextensions.schema.version import VersionSchema
 from knarr.api.resources import STATUS, Resource
 from knarr.meta.managed import FieldManager, TypeSchema, schema_of_crd
+from knarr.registry import encoding
 from knarr.registry.custom.codec import Codec
 from knarr.registry.custom.columns import Cells
+from knarr.registry.custom.conversion import BareKind, Conversion, KeepsVersion, Versioned, only_metadata
 from knarr.registry.custom.kind import CustomKind, StoredKind
+from knarr.registry.custom.webhook import ConversionWebhook
 from knarr.registry.registry import Registry
 from knarr.registry.storage import Object, Storage, View, prefix_of
 
@@ -21,9 +24,12 @@ VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update
 
 
 class Definition:
-    """One established definition, compiled; made anew whenever its spec changes."""
+    """One established definition, compiled; made anew whenever its spec changes.
 
-    def __init__(self, crd: Object) -> None:
+    `webhook` converts between its versions; without one only their name differs.
+    """
+
+    def __init__(self, crd: Object, webhook: ConversionWebhook | None = None) -> None:
         spec = crd["spec"]
         self.names = crd["status"]["acceptedNames"]
         self.group, self.plural = spec["group"], self.names["plural"]
@@ -33,6 +39,9 @@ class Definition:
         self.storage_version: str = next(v["name"] for v in self.versions if v.get("storage"))
         self.schemas = {v["name"]: VersionSchema(schema_of(v)) for v in self.versions}
         self.typed: dict[str, TypeSchema] = {}
+        self.conversion = Conversion(self, webhook) if webhook is not None else None
+        #: for emptying it: all objects, whatever is served; made by `install`
+        self.stored: View | None = None
 
     def api_version(self, version: str) -> str:
         return f"{self.group}/{version}"
@@ -89,6 +98,7 @@ def install(
     storage_row = d.row(next(v for v in d.versions if v["name"] == d.storage_version))
     prefix = prefix_of(d.group, d.plural, custom=True)
     base = registry.open_storage(storage_row, StoredKind(d.selectable), prefix, created_revision)
+    d.stored = _bare(d, storage_row, base)
     views = []
     for version in d.served:
         view = _view(registry, d, version, storage_row, base)
@@ -121,15 +131,34 @@ def _view(registry: Registry, d: Definition, version: Object, storage_row: Resou
         [f["jsonPath"].removeprefix(".") for f in version.get("selectableFields") or ()],
         deprecation_of(d, version),
     )
-    fields = FieldManager(d.type_schema(name), row.api_version, kind.reset_fields, convert=d.convert)
-    storage = Storage(storage_row, kind, base.prefix, base.store, base.cacher, base.world)
+    convert, storage_class = d.convert, Storage
+    versioned = Versioned(d, d.conversion, name) if d.conversion is not None else None
+    if versioned is not None:
+        convert, storage_class = versioned.convert, KeepsVersion
+    fields = FieldManager(d.type_schema(name), row.api_version, kind.reset_fields, convert=convert)
+    storage = storage_class(storage_row, kind, base.prefix, base.store, base.cacher, base.world)
     view = View(row, kind, storage, "", fields, custom=True)
+    stored = encoding.encode_stored({"metadata": {}}, storage_row.kind, storage_row.api_version)
+    view.stored_head = stored[: stored.index(encoding.METADATA)]
     view.normalize = Codec(row.kind, name, d.schemas)
     view.extra["listKind"] = d.names.get("listKind") or f"{row.kind}List"
+    if versioned is not None:
+        view.conversion, view.bare = versioned, _bare(d, row, base)
+        return view
     read = reader(d, name)
     if not _stored_as_served(d, name, base, read):
         view.to_served = read
     return view
+
+
+def _bare(d: Definition, row: Resource, base: Storage) -> View:
+    """The view for who needs metadata only, so no webhook: objects stay in the version they are stored in."""
+    kind = BareKind()
+    fields = FieldManager(d.type_schema(row.version), row.api_version, convert=d.convert)
+    storage = KeepsVersion(base.row, kind, base.prefix, base.store, base.cacher, base.world)
+    bare = View(row, kind, storage, "", fields, custom=True, normalize=only_metadata)
+    bare.extra["listKind"] = d.names.get("listKind") or f"{row.kind}List"
+    return bare
 
 
 def reader(d: Definition, version: str) -> Callable[[Object], Object]:
