@@ -23,6 +23,12 @@ class Exchange:
     headers: list[tuple[str, str]] = field(default_factory=list)
     #: the request's seat of flow control
     ticket: Any = None
+    #: names the request in the Audit-Id header and in the audit log
+    audit_id: str = ""
+    #: what the audit log learns of it (apiserver/audit); None where nothing is recorded
+    trail: Any = None
+    #: clock.now() when it arrived
+    received: float = 0.0
 
     def running(self) -> None:
         """Give the seat back: the request is answered, or is a stream that is set up and may last for hours."""

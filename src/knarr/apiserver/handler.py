@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
@@ -16,10 +16,14 @@ from knarr.apiserver.http import HTTPRequest
 from knarr.apiserver.respond import Responder
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
+from knarr.meta.gofmt import quote
 from knarr.registry.context import Request, UserInfo
 from knarr.registry.operations import Operations, method_not_allowed
 from knarr.registry.result import Pieces, Result
-from knarr.world import World
+from knarr.world import World, chance
+
+if TYPE_CHECKING:
+    from knarr.apiserver.audit.auditor import Auditor
 
 log = logging.getLogger("knarr.apiserver")
 
@@ -30,6 +34,16 @@ class Authenticates(Protocol):
     ) -> UserInfo: ...
 
 
+class Impersonated(Protocol):
+    """Who a request is made as, and the constraint that allowed it (for the audit log)."""
+
+    @property
+    def user(self) -> UserInfo: ...
+
+    @property
+    def constraint(self) -> str: ...
+
+
 class Authorizes(Protocol):
     async def require(self, request: Request) -> None: ...
 
@@ -37,6 +51,10 @@ class Authorizes(Protocol):
 #: a list of more pieces than this (two to an object) is worth sending in parts
 LARGE_PIECES = 200
 
+#: a request whose sender could not be authenticated
+NOBODY = UserInfo("")
+#: what a request is told that the audit log must have but cannot
+NOT_STORED = "failed to store audit event"
 #: methods that resources have routes for
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -56,13 +74,17 @@ class APIHandler:
         authorizer: Authorizes,
         world: World,
         *,
-        impersonate: Callable[[Request, list[tuple[str, str]]], Awaitable[UserInfo]] | None = None,
+        impersonate: Callable[[Request, list[tuple[str, str]]], Awaitable[Impersonated]] | None = None,
         flow: Any = None,
         observe: Callable[[Exchange], None] | None = None,
+        auditor: Auditor | None = None,
     ) -> None:
         self.operations = operations
         self.authenticator, self.authorizer, self.world = authenticator, authorizer, world
         self.impersonate, self.flow, self.observe = impersonate, flow, observe
+        self.auditor = auditor
+        #: names requests; not the world's chance, whose draws must not depend on who asks how often
+        self._draw = chance()
         self.responder = Responder(world)
         #: by path, or by the part before a trailing "/*"
         self.paths: dict[str, PathHandler] = {}
@@ -79,23 +101,33 @@ class APIHandler:
         exchange = Exchange(
             http, requestinfo.parse(http.method, http.path, http.query), self.world.clock.monotonic()
         )
+        exchange.audit_id = http.headers.get("audit-id") or self._draw.uid()
+        exchange.headers.append(("Audit-Id", exchange.audit_id))
         try:
             await self.serve(exchange)
         except StatusError as error:
             self.responder.error(exchange, error)
+        except Exception as error:
+            if exchange.trail is not None:
+                exchange.trail.panicked(error)
+            raise
         finally:
             if self.observe is not None:
                 self.observe(exchange)
+            if exchange.trail is not None:
+                await exchange.trail.complete()
 
     async def serve(self, x: Exchange) -> None:
         """The chain: each line may raise a StatusError, which is the answer."""
         self._client(x)
         await self._authenticate(x)
+        if self.auditor is not None and not await self._record(x):
+            return
         await self._impersonate(x)
         if self.flow is None:
             await self._authorize_and_dispatch(x)
         else:
-            x.ticket = await self.flow.start(x.request)
+            await self._seat(x)
             x.headers += x.ticket.headers.items()
             try:
                 await self._authorize_and_dispatch(x)
@@ -103,15 +135,29 @@ class APIHandler:
                 x.running()
 
     async def _authorize_and_dispatch(self, x: Exchange) -> None:
-        request = x.request
-        if "fieldSelector" in request.query and (name := requestinfo.selected_name(request)):
-            await self.authorizer.require(replace(request, name=name))
-        else:
-            await self.authorizer.require(request)
+        began = self.world.clock.monotonic() if x.trail is not None else 0.0
+        await self._authorize(x.request)
+        if x.trail is not None:
+            x.trail.record.took("authorization", self.world.clock.monotonic() - began)
         if x.request.is_resource:
             await self._resource(x)
         else:
             await self._path(x)
+
+    async def _seat(self, x: Exchange) -> None:
+        """Wait for a seat of flow control."""
+        if x.trail is None:
+            x.ticket = await self.flow.start(x.request)
+            return
+        began = self.world.clock.monotonic()
+        x.ticket = await self.flow.start(x.request)
+        x.trail.record.took("apf-queue-wait", self.world.clock.monotonic() - began)
+
+    async def _authorize(self, request: Request) -> None:
+        if "fieldSelector" in request.query and (name := requestinfo.selected_name(request)):
+            await self.authorizer.require(replace(request, name=name))
+        else:
+            await self.authorizer.require(request)
 
     def _client(self, x: Exchange) -> None:
         x.request.user_agent = x.http.headers.get("user-agent", "")
@@ -122,13 +168,45 @@ class APIHandler:
         bearer = header[7:].strip() if header[:7].lower() == "bearer " else None
         if bearer is None and "sec-websocket-protocol" in headers:
             bearer = websocket_token(headers["sec-websocket-protocol"])
-        x.request.user = await self.authenticator.authenticate(
-            bearer, x.http.peer_certificate, x.request.annotations
-        )
+        try:
+            x.request.user = await self.authenticator.authenticate(
+                bearer, x.http.peer_certificate, x.request.annotations
+            )
+        except StatusError:
+            if self.auditor is not None:
+                self._record_refused(x)
+            raise
+
+    async def _record(self, x: Exchange) -> bool:
+        """From here on the audit log follows the request; False where it must but cannot, and that is the answer."""
+        assert self.auditor is not None
+        x.received = self.world.clock.now() - (self.world.clock.monotonic() - x.started)
+        x.trail = self.auditor.open(x)
+        if x.trail is None:
+            return True
+        x.trail.record.took("authentication", self.world.clock.monotonic() - x.started)
+        if await x.trail.received():
+            return True
+        x.trail = x.http.on_answer = None
+        uri = f"{x.http.path}?{x.http.raw_query}" if x.http.raw_query else x.http.path
+        self.responder.text(x, 500, f"Internal Server Error: {quote(uri)}: {NOT_STORED}\n")
+        return False
+
+    def _record_refused(self, x: Exchange) -> None:
+        """Whoever it was, nobody knows him."""
+        assert self.auditor is not None
+        x.request.user = NOBODY
+        x.received = self.world.clock.now()
+        x.trail = self.auditor.open(x)
+        if x.trail is not None:
+            x.trail.refused()
 
     async def _impersonate(self, x: Exchange) -> None:
         if self.impersonate is not None and any(name.startswith("impersonate-") for name in x.http.headers):
-            x.request.user = await self.impersonate(x.request, x.http.raw_headers)
+            found = await self.impersonate(x.request, x.http.raw_headers)
+            if x.trail is not None and found.user is not x.request.user:
+                x.trail.record.impersonated(found.user, found.constraint)
+            x.request.user = found.user
 
     async def _resource(self, x: Exchange) -> None:
         request = x.request
@@ -152,7 +230,8 @@ class APIHandler:
             raise self._unacceptable(x)
         x.representation = accepted
         result = await self.operations.serve(request, x.http.body, media_type(x.http.headers))
-        if result.pieces is not None and self._streams_plainly(x, result.pieces):
+        whole = x.trail is not None and x.trail.record.wants_response
+        if result.pieces is not None and not whole and self._streams_plainly(x, result.pieces):
             await self.responder.stream(x, result)
         else:
             self.responder.result(x, result)

@@ -70,6 +70,7 @@ class HTTPRequest:
         "headers",
         "keep_alive",
         "method",
+        "on_answer",
         "path",
         "raw_headers",
         "raw_query",
@@ -94,6 +95,8 @@ class HTTPRequest:
         #: something of an answer was already written
         self.answered = False
         self.task: asyncio.Task[None] | None = None
+        #: told the code when the head of the answer is written (the audit log)
+        self.on_answer: Callable[[int], None] | None = None
 
     @property
     def query(self) -> dict[str, str]:
@@ -124,18 +127,23 @@ class HTTPRequest:
 
     def respond(self, code: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """The whole answer."""
-        self.answered = True
+        self._begin(code)
         head = _head(code, headers, self.keep_alive)
         if self.method == "HEAD" or code in (204, 304):
             self._connection.write(head + b"content-length: %d\r\n\r\n" % len(body))
         else:
             self._connection.write_answer(head + b"content-length: %d\r\n\r\n" % len(body), body)
 
+    def _begin(self, code: int) -> None:
+        self.answered = True
+        if self.on_answer is not None:
+            self.on_answer(code)
+
     async def respond_pieces(
         self, code: int, headers: list[tuple[str, str]], pieces: list[bytes | memoryview]
     ) -> None:
         """A large answer, joined and sent a part at a time: memory stays small and the client reads meanwhile."""
-        self.answered = True
+        self._begin(code)
         size = sum(map(len, pieces))
         connection = self._connection
         connection.write(_head(code, headers, self.keep_alive) + b"content-length: %d\r\n\r\n" % size)
@@ -152,7 +160,7 @@ class HTTPRequest:
 
     def stream(self, code: int, headers: list[tuple[str, str]]) -> Stream:
         """Begin an answer whose length is unknown."""
-        self.answered = True
+        self._begin(code)
         self._connection.write(_head(code, headers, self.keep_alive) + b"transfer-encoding: chunked\r\n\r\n")
         return Stream(self._connection)
 
@@ -160,7 +168,7 @@ class HTTPRequest:
         self, headers: list[tuple[str, str]]
     ) -> tuple[asyncio.Transport, bytes, Callable[[asyncio.Protocol], None]]:
         """Answer 101 and hand over the connection: (transport, bytes already read, set_protocol)."""
-        self.answered = True
+        self._begin(101)
         connection = self._connection
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
         connection.write(f"HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n".encode())

@@ -33,6 +33,9 @@ class Responder:
     def result(self, x: Exchange, result: Result) -> None:
         """Raises 406 when this kind of result has no such representation."""
         representation = x.representation
+        if x.trail is not None:
+            self._recorded(x, result)
+            return
         if representation.as_kind == "" and representation.media_type == JSON:
             body = result.body if not representation.pretty else indent(result.body)
             self.send(x, result.code, JSON, body)
@@ -41,6 +44,13 @@ class Responder:
             body = self._transformed(x, result, representation)
         else:
             body = result.body
+        self.send(x, result.code, representation.media_type, encode(body, representation))
+
+    def _recorded(self, x: Exchange, result: Result) -> None:
+        """The same, told to the audit log, which has every object as JSON."""
+        representation = x.representation
+        body = self._transformed(x, result, representation) if representation.as_kind else result.body
+        x.trail.record.object_answered(body)
         self.send(x, result.code, representation.media_type, encode(body, representation))
 
     async def stream(self, x: Exchange, result: Result) -> None:
@@ -71,7 +81,10 @@ class Responder:
             self.text(x, 404, f"{error.message}\n")
             return
         wanted = accept(x.http.headers.get("accept", "")) or Representation()
-        body = encode(orjson.dumps(error.status), wanted)
+        body = orjson.dumps(error.status)
+        if x.trail is not None:
+            x.trail.record.object_answered(body)
+        body = encode(body, wanted)
         x.headers += [(name, value) for name, value in error.headers.items()]
         seconds = (error.status.get("details") or {}).get("retryAfterSeconds")
         if seconds and "Retry-After" not in error.headers:

@@ -60,6 +60,9 @@ class Authorizers:
     async def require(self, request: Request) -> None:
         """Raise StatusError 403 unless the request is allowed."""
         decision = await self.authorize(request)
+        notes = request.annotations
+        notes["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"
+        notes["authorization.k8s.io/reason"] = decision.reason
         if not decision.allowed:
             raise forbidden(request, decision.reason)
 

@@ -125,7 +125,7 @@ async def _constrained(
         keys = {f"{EXTRA}associated-node-keys": tuple(sorted(requester.extra))}
         requester = replace(requester, extra=keys)
     await authorizers.require(
-        replace(request, user=requester, verb=f"impersonate-on:{mode.name}:{request.verb}")
+        replace(request, user=requester, verb=f"impersonate-on:{mode.name}:{request.verb}", annotations={})
     )
     ask = _Asker(authorizers, requester, f"impersonate:{mode.name}", AUTHENTICATION)
     user = wanted

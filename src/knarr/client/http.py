@@ -90,6 +90,10 @@ class HTTP:
     async def raw(self, path: str, query: Mapping[str, str] = NO_QUERY) -> bytes:
         return await self._call("GET", path, query, None, JSON)
 
+    async def post(self, path: str, body: bytes, query: Mapping[str, str] = NO_QUERY) -> bytes:
+        """The body of the answer to JSON that is no request to a resource; raises StatusError."""
+        return await self._call("POST", path, query, body, JSON)
+
     async def watch(
         self, resource: Resource, namespace: str = "", query: Mapping[str, str] = NO_QUERY
     ) -> AsyncIterator[list[WatchEvent]]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from knarr.apiserver.audit.options import AuditOptions
+from knarr.apiserver.limits import Limits
+
 SERVICE_CIDR = "10.96.0.0/16"
 POD_CIDR = "10.244.0.0/16"
 #: where 256 nodes with a /24 each are not enough
@@ -37,6 +40,10 @@ class Config:
     compaction_mode: str = "periodic"
     compaction_retention: float = 300.0
     quota_bytes: int = 8 << 30
+    #: the API server's load, times and end
+    limits: Limits = Limits()
+    #: what is recorded of requests, and where
+    audit: AuditOptions = AuditOptions()
     #: seeds every draw of the cluster; None is the operating system's chance
     seed: int | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
+from typing import Any
 
 from knarr.admission.chain import Chain
 from knarr.admission.defaults import default_plugins
@@ -22,7 +23,7 @@ from knarr.auth.authenticate import Authenticator
 from knarr.auth.authorize import Authorizers
 from knarr.auth.bootstrap import cluster_role_rules
 from knarr.auth.escalation import EscalationGuard
-from knarr.auth.impersonation import impersonate, wanted_user
+from knarr.auth.impersonation import Impersonated, impersonate, wanted_user
 from knarr.auth.node import NodeAuthorizer
 from knarr.auth.pki import PKI
 from knarr.auth.rbac import RBAC
@@ -40,7 +41,7 @@ from knarr.cluster.services import ServiceResolver
 from knarr.egress import Egress
 from knarr.flowcontrol.controller import FlowController
 from knarr.registry.certificates import CertificateHook
-from knarr.registry.context import Request, UserInfo
+from knarr.registry.context import Request
 from knarr.registry.custom.establish import CustomResources
 from knarr.registry.local import LocalAPI
 from knarr.registry.operations import Operations
@@ -66,7 +67,7 @@ class ControlPlane:
         )
         self.pki = PKI(directory, world.clock, world.chance, (self.services.first_address, config.host))
         self.token = config.admin_token or self._kept_token(directory)
-        self.local = LocalAPI(self.operations)
+        self.local: Any = LocalAPI(self.operations)
         #: the kubelets that answer for their nodes
         self.nodes = NodeConnections()
         #: calls to webhooks and other API servers
@@ -97,6 +98,8 @@ class ControlPlane:
             impersonate=self._impersonate,
             flow=self.flow,
         )
+        if config.audit.policy_file:
+            self._audit()
         self.reviews = Reviews(self.authenticator, self.authorizers, rbac, world.clock)
         plugins = default_plugins(self.registry, world, self.authorizers)
         self.registry.admission = AdmissionGate(Chain([*plugins, EscalationGuard(rbac, self.authorizers)]))
@@ -110,6 +113,16 @@ class ControlPlane:
             self.registry, self.handler, health, lambda: getattr(self.store, "bytes_in_use", 0)
         )
         Pages(self.registry, self.handler, health, self._flags)
+
+    def _audit(self) -> None:
+        """Record requests, those of this process's own clients among them. Raises AuditError."""
+        from knarr.apiserver.audit.auditor import open_auditor
+        from knarr.apiserver.audit.inprocess import AuditedAPI
+
+        auditor = open_auditor(self.config.audit, self.world)
+        if auditor is not None:
+            self.handler.auditor = auditor
+            self.local = AuditedAPI(self.local, auditor, self.world)
 
     def _store_check(self) -> str | None:
         failure = getattr(self.store, "failure", None)
@@ -148,11 +161,11 @@ class ControlPlane:
         path.write_text(token + "\n")
         return token
 
-    async def _impersonate(self, request: Request, headers: list[tuple[str, str]]) -> UserInfo:
+    async def _impersonate(self, request: Request, headers: list[tuple[str, str]]) -> Impersonated:
         wanted = wanted_user(headers)
         if wanted is None:
-            return request.user
-        return (await impersonate(request, wanted, self.authorizers)).user
+            return Impersonated(request.user)
+        return await impersonate(request, wanted, self.authorizers)
 
     def _advertised(self) -> str:
         """The address in the kubernetes service's endpoints."""
@@ -201,6 +214,8 @@ class ControlPlane:
         if self.server is not None:
             await self.server.stop()
         await self.egress.close()
+        if self.handler.auditor is not None:
+            await self.handler.auditor.close()
         self.registry.cache.close_all()
 
     @property

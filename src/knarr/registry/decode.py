@@ -37,6 +37,12 @@ class Decoder:
 
     def body(self, view: View, request: Request, body: bytes, content_type: str) -> Object:
         """The object of a POST or PUT, defaulted. Raises 400, 415."""
+        obj = self._read(view, request, body, content_type)
+        if request.audit is not None:
+            request.audit.object_sent(obj, view.row.kind, view.row.api_version)
+        return obj
+
+    def _read(self, view: View, request: Request, body: bytes, content_type: str) -> Object:
         if content_type == PROTOBUF and not view.custom:
             return self._protobuf(view, body)
         found: list[str] = []

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from knarr.api.kind import Kind
 from knarr.api.resources import Resource
 from knarr.meta.managed import FieldManager
 from knarr.registry import encoding
+from knarr.registry.context import Audit, Request
 from knarr.store.base import Store
 from knarr.watchcache import Cacher
 from knarr.world import World
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 #: where etcd keeps resources whose folder is not their name
 FOLDERS = {
@@ -59,6 +61,17 @@ class Storage:
 
     def encode(self, obj: Object) -> bytes:
         return encoding.encode_stored(obj, self.row.kind, self.row.api_version)
+
+    def timed(self, request: Request, write: Awaitable[T]) -> Awaitable[T]:
+        """The write, with its time told to the audit log where that follows the request."""
+        return write if request.audit is None else self._timed(request.audit, write)
+
+    async def _timed(self, audit: Audit, write: Awaitable[T]) -> T:
+        began = self.world.clock.monotonic()
+        try:
+            return await write
+        finally:
+            audit.took("etcd", self.world.clock.monotonic() - began)
 
 
 @dataclass(slots=True)

@@ -143,7 +143,8 @@ class _Attempt:
             self.undo()
             return Result(encoding.orjson.dumps(self.served(new)), 200, view)
         key = storage.key(self.request.namespace, self.request.name)
-        kv = await storage.store.put(key, value, expect=current.mod_revision, lease=current.lease)
+        write = storage.store.put(key, value, expect=current.mod_revision, lease=current.lease)
+        kv = await storage.timed(self.request, write)
         self.done(new)
         if view.conversion is not None:
             return Result(await view.answer(value, kv.mod_revision), 200, view)
