@@ -131,6 +131,8 @@ def test_the_default_set(reader):
         "CertificateSubjectRestriction",
         "DefaultIngressClass",
         "PodTopologyLabels",
+        "MutatingAdmissionPolicy",
+        "ValidatingAdmissionPolicy",
         "ResourceQuota",
     ]
 

@@ -17,6 +17,7 @@ from knarr.admission.noderestriction import NodeRestriction
 from knarr.admission.nodetaints import TaintNodesByCondition
 from knarr.admission.podsecurity.plugin import PodSecurity
 from knarr.admission.podtopologylabels import PodTopologyLabels
+from knarr.admission.policies.plugins import MutatingAdmissionPolicy, ValidatingAdmissionPolicy
 from knarr.admission.priority import Priority
 from knarr.admission.quota.plugin import ResourceQuota
 from knarr.admission.runtimeclass import RuntimeClass
@@ -26,16 +27,18 @@ from knarr.admission.storage import (
     PersistentVolumeClaimResize,
     StorageObjectInUseProtection,
 )
-from knarr.registry.reader import Reader
+from knarr.registry.equivalents import Equivalents
+from knarr.registry.registry import Registry
 from knarr.world import World
 
 
-def default_plugins(reader: Reader, world: World, authorizer: Authorizer) -> list[Plugin]:
+def default_plugins(reader: Registry, world: World, authorizer: Authorizer) -> list[Plugin]:
     """`Chain(default_plugins(...))` is the chain of a default API server.
 
-    Policies and webhooks stand between the last two lines: after every plugin that sets defaults, before the quota
-    counts what they made of the object.
+    Policies and webhooks come after every plugin that sets defaults, before the quota counts what they made of the
+    object.
     """
+    equivalents = Equivalents(reader)
     return [
         NamespaceLifecycle(reader),
         LimitRanger(reader),
@@ -54,5 +57,7 @@ def default_plugins(reader: Reader, world: World, authorizer: Authorizer) -> lis
         CertificateSubjectRestriction(),
         DefaultIngressClass(reader),
         PodTopologyLabels(reader),
+        MutatingAdmissionPolicy(reader, equivalents, authorizer),
+        ValidatingAdmissionPolicy(reader, equivalents, authorizer),
         ResourceQuota(reader, world.clock),
     ]

@@ -7,6 +7,7 @@ another version, and whoever it calls sees the object in the version that the ru
 from __future__ import annotations
 
 from knarr.api import catalog
+from knarr.api.resources import Resource
 from knarr.registry import versions
 from knarr.registry.registry import Registry
 from knarr.registry.storage import Object
@@ -50,13 +51,29 @@ class Equivalents:
         group, _, version = (api_version or row.api_version).rpartition("/")
         return group, version, kind
 
-    def shown(self, obj: Object, resource: Triple) -> Object:
+    def resource_of(self, kind: Triple) -> Resource | None:
+        """The resource that objects of a kind are served as."""
+        found = catalog.BY_GVK.get(kind)
+        if found is not None:
+            return found
+        group, version, name = kind
+        for view in self._registry.custom.values():
+            if (view.row.group, view.row.version, view.row.kind) == (group, version, name):
+                return view.row
+        return None
+
+    def shown(self, obj: Object, resource: Triple, kind: Triple | None = None) -> Object:
         """An object as the registry holds it on its way to the store, in the version of `resource`.
 
+        `kind` is given for what subresources have kinds of their own for (Scale, Binding): these have one version.
         With kind and apiVersion first. Shares with `obj` what does not differ: not to be changed.
         """
         view = self._registry.view(*resource)
         assert view is not None
+        if kind is not None and kind != view.gvk:
+            group, version, name = kind
+            type_ = {"kind": name, "apiVersion": f"{group}/{version}" if group else version}
+            return {**type_, **{key: value for key, value in obj.items() if key not in type_}}
         if view.to_served is not None and not view.custom:
             obj = view.to_served(obj)
         type_ = {"kind": view.row.kind, "apiVersion": view.row.api_version}
