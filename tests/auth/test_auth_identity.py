@@ -50,7 +50,7 @@ class Desk:
         self.rbac = RBAC(reader)
         node = NodeAuthorizer(reader, cluster_role_rules("system:node"))
         self.authorizers = Authorizers(node, self.rbac)
-        self.reviews = Reviews(self.authenticator, self.authorizers, self.rbac, clock)
+        self.reviews = Reviews(self.authenticator, self.authorizers, clock)
 
     def issue(self, name="robot", **spec):
         return self.issuer.issue("ns", name, {"spec": spec})

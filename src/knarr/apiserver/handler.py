@@ -30,7 +30,11 @@ log = logging.getLogger("knarr.apiserver")
 
 class Authenticates(Protocol):
     async def authenticate(
-        self, bearer: str | None, peer_certificate: Any = None, annotations: dict[str, str] | None = None
+        self,
+        bearer: str | None,
+        peer_certificate: Any = None,
+        annotations: dict[str, str] | None = None,
+        path: str = "",
     ) -> UserInfo: ...
 
 
@@ -170,7 +174,7 @@ class APIHandler:
             bearer = websocket_token(headers["sec-websocket-protocol"])
         try:
             x.request.user = await self.authenticator.authenticate(
-                bearer, x.http.peer_certificate, x.request.annotations
+                bearer, x.http.peer_certificate, x.request.annotations, x.http.path
             )
         except StatusError:
             if self.auditor is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from knarr.auth import jwt
@@ -32,7 +32,7 @@ class Authenticator:
     """The union of all methods, with a bounded cache of tokens found good.
 
     `audiences` are what the API server itself goes by; `anonymous` lets requests without credentials in as
-    system:anonymous.
+    system:anonymous, where `anonymous_paths` names paths on these alone.
     """
 
     def __init__(
@@ -41,9 +41,11 @@ class Authenticator:
         clock: Clock,
         audiences: Iterable[str] = (),
         anonymous: bool = True,
+        anonymous_paths: Collection[str] = (),
     ) -> None:
         self.audiences = tuple(audiences)
         self.anonymous = anonymous
+        self._anonymous_paths = frozenset(anonymous_paths)
         self._clock = clock
         self._certificates = ClientCertificates(clock)
         self._steps = [(m.authenticate, inspect.iscoroutinefunction(m.authenticate)) for m in methods]
@@ -54,18 +56,19 @@ class Authenticator:
         bearer: str | None,
         peer_certificate: bytes | dict[str, Any] | None = None,
         annotations: dict[str, str] | None = None,
+        path: str = "",
     ) -> UserInfo:
         """The user; StatusError 401 when credentials were sent and none is good.
 
         `peer_certificate` is what ssl's `getpeercert` returned (DER with `True`, else the dict) for a certificate
-        that the TLS layer verified. `annotations` receives notes for the audit log.
+        that the TLS layer verified. `annotations` receives notes for the audit log. `path` is that of the request.
         """
         if peer_certificate:
             user = self._certificates.identify(peer_certificate)
             if user is not None:
                 return user
         if not bearer:
-            if peer_certificate or not self.anonymous:
+            if peer_certificate or not self._may_be_anonymous(path):
                 raise errors.unauthorized()
             return ANONYMOUS
         try:
@@ -75,6 +78,13 @@ class Authenticator:
         if annotations is not None:
             annotations.update(identity.annotations)
         return identity.user
+
+    def _may_be_anonymous(self, path: str) -> bool:
+        return self.anonymous and (not self._anonymous_paths or path in self._anonymous_paths)
+
+    def forget(self) -> None:
+        """Look at every token anew: who may come in has changed."""
+        self._cache.clear()
 
     async def review(self, token: str, audiences: tuple[str, ...] = ()) -> Identity:
         """Who the token stands for; AuthenticationError with every method's objection.

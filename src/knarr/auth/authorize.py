@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Iterable
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from knarr.meta import errors
-from knarr.registry.context import Request
+from knarr.registry.context import Request, UserInfo
 
 PRIVILEGED_GROUP = "system:masters"
 
@@ -27,16 +27,32 @@ ALLOWED = Decision(True)
 NO_OPINION = Decision(False)
 
 
+class Rules(NamedTuple):
+    """Everything that one authorizer lets somebody do: RBAC's rules, whether there may be more, and why."""
+
+    rules: Sequence[dict[str, Any]] = ()
+    incomplete: bool = False
+    faults: Sequence[str] = ()
+
+
 class Authorizer(Protocol):
-    """`authorize` may also be a coroutine function (a webhook)."""
+    """`authorize` may also be a coroutine function (a webhook). `resolve` is asked for a namespace, "" the cluster."""
 
     def authorize(self, request: Request) -> Decision | Awaitable[Decision]: ...
+
+    def resolve(self, user: UserInfo, namespace: str) -> Rules: ...
 
 
 class Authorizers:
     """Asks one after another until one allows or denies; members of system:masters may do everything."""
 
     def __init__(self, *authorizers: Authorizer) -> None:
+        self.members: tuple[Authorizer, ...] = ()
+        self.replace(*authorizers)
+
+    def replace(self, *authorizers: Authorizer) -> None:
+        """From the next request on, ask these."""
+        self.members = authorizers
         self._steps = [(a.authorize, inspect.iscoroutinefunction(a.authorize)) for a in authorizers]
 
     async def authorize(self, request: Request) -> Decision:
@@ -55,7 +71,14 @@ class Authorizers:
                 faults.append(decision.error)
         if not reasons and not faults:
             return NO_OPINION
-        return Decision(False, "\n".join(reasons), False, _aggregate(faults))
+        return Decision(False, "\n".join(reasons), False, aggregate(faults))
+
+    def resolve(self, user: UserInfo, namespace: str) -> Rules:
+        """What all of them together let somebody do."""
+        found = [member.resolve(user, namespace) for member in self.members]
+        rules = [rule for part in found for rule in part.rules]
+        faults = list(dict.fromkeys(fault for part in found for fault in part.faults))
+        return Rules(rules, any(part.incomplete for part in found), faults)
 
     async def require(self, request: Request) -> None:
         """Raise StatusError 403 unless the request is allowed."""
@@ -67,7 +90,8 @@ class Authorizers:
             raise forbidden(request, decision.reason)
 
 
-def _aggregate(faults: Iterable[str]) -> str:
+def aggregate(faults: Iterable[str]) -> str:
+    """Several messages as one, each once."""
     unique = list(dict.fromkeys(faults))
     return unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]" if unique else ""
 

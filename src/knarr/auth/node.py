@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from knarr.auth.authorize import ALLOWED, NO_OPINION, Decision
+from knarr.auth.authorize import ALLOWED, NO_OPINION, Decision, Rules
 from knarr.auth.graph import NodeGraph
 from knarr.auth.rules import Rule, compile_rule
 from knarr.meta.gofmt import quote
@@ -55,6 +55,12 @@ class NodeAuthorizer:
             why = special(node, request)
             return ALLOWED if why is None else Decision(False, why)
         return ALLOWED if any(r.allows(request) for r in self._rules) else NO_OPINION
+
+    def resolve(self, user: UserInfo, namespace: str) -> Rules:
+        """What a node may do hangs on its pods: there is no list of it."""
+        if node_name(user) is None:
+            return Rules()
+        return Rules((), True, ("node authorizer does not support user rule resolution",))
 
     # Each returns None to allow, else the reason not to.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from knarr.auth.authorize import NO_OPINION, Decision
+from knarr.auth.authorize import NO_OPINION, Decision, Rules
 from knarr.auth.rules import Compiled, Rule, compile_rule
 from knarr.auth.satokens import username
 from knarr.meta.gofmt import quote
@@ -89,6 +89,10 @@ class RBAC:
             else:
                 rules.extend(role.rules)
         return rules, faults
+
+    def resolve(self, user: UserInfo, namespace: str) -> Rules:
+        rules, faults = self.rules_for(user, namespace)
+        return Rules(rules, False, faults)
 
     def role_rules(self, role_kind: str, role_name: str, namespace: str) -> list[Rule] | None:
         """The rules a roleRef leads to, None if there is no such role."""

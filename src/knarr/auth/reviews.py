@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.auth.authenticate import Authenticator
-from knarr.auth.authorize import Authorizers
+from knarr.auth.authorize import Authorizers, aggregate
 from knarr.auth.identity import AuthenticationError
-from knarr.auth.node import node_name
-from knarr.auth.rbac import RBAC
 from knarr.auth.reviewchecks import check_local, check_self, check_subject
+from knarr.auth.reviewselectors import field_selector, label_selector, selector_faults
 from knarr.meta import errors, times
 from knarr.registry.context import Request, UserInfo
 from knarr.world.clock import Clock
@@ -23,12 +22,9 @@ class Reviews:
     `request` is the request that carries the review; the object was decoded, with managedFields if its kind has them.
     """
 
-    def __init__(
-        self, authenticator: Authenticator, authorizers: Authorizers, rbac: RBAC, clock: Clock
-    ) -> None:
+    def __init__(self, authenticator: Authenticator, authorizers: Authorizers, clock: Clock) -> None:
         self._authenticator = authenticator
         self._authorizers = authorizers
-        self._rbac = rbac
         self._clock = clock
         self._handlers = {
             "tokenreviews": self.token,
@@ -80,20 +76,19 @@ class Reviews:
         namespace = (obj.get("spec") or {}).get("namespace")
         if not namespace:
             raise errors.bad_request("no namespace on request")
-        rules, faults = self._rbac.rules_for(request.user, namespace)
+        found = self._authorizers.resolve(request.user, namespace)
         keys = ("verbs", "apiGroups", "resources", "resourceNames")
         status: Object = {
-            "resourceRules": [{k: r[k] for k in keys if r.get(k)} for r in rules if r.get("resources")],
+            "resourceRules": [{k: r[k] for k in keys if r.get(k)} for r in found.rules if r.get("resources")],
             "nonResourceRules": [
-                {k: r[k] for k in ("verbs", "nonResourceURLs")} for r in rules if r.get("nonResourceURLs")
+                {k: r[k] for k in ("verbs", "nonResourceURLs")}
+                for r in found.rules
+                if r.get("nonResourceURLs")
             ],
-            "incomplete": False,
+            "incomplete": found.incomplete,
         }
-        if node_name(request.user) is not None:
-            status["incomplete"] = True
-            faults = ["node authorizer does not support user rule resolution", *faults]
-        if faults:
-            status["evaluationError"] = ", ".join(dict.fromkeys(faults))
+        if found.faults:
+            status["evaluationError"] = aggregate(found.faults)
         return {
             "kind": obj["kind"],
             "apiVersion": obj["apiVersion"],
@@ -109,8 +104,9 @@ class Reviews:
             status["denied"] = True
         if decision.reason:
             status["reason"] = decision.reason
-        if decision.error:
-            status["evaluationError"] = decision.error
+        faults = [*([decision.error] if decision.error else []), *selector_faults(spec)]
+        if faults:
+            status["evaluationError"] = aggregate(faults)
         return status
 
 
@@ -138,9 +134,8 @@ def _question(spec: Object, user: UserInfo) -> Request:
         path = spec["nonResourceAttributes"]
         return Request(path.get("verb", ""), path=path.get("path", ""), user=user)
     query = {}
-    for key in ("fieldSelector", "labelSelector"):
-        text = _selector(resource.get(key) or {})
-        if text:
+    for key, texts in (("fieldSelector", field_selector), ("labelSelector", label_selector)):
+        if text := texts(resource.get(key) or {}):
             query[key] = text
     return Request(
         resource.get("verb", ""),
@@ -153,15 +148,3 @@ def _question(spec: Object, user: UserInfo) -> Request:
         user=user,
         query=query,
     )
-
-
-def _selector(attributes: Object) -> str:
-    """Only what an authorizer can use: requirements that a key has exactly one value."""
-    if attributes.get("rawSelector"):
-        return attributes["rawSelector"]
-    exact = [
-        f"{r['key']}={r['values'][0]}"
-        for r in attributes.get("requirements") or ()
-        if r.get("operator") == "In" and len(r.get("values") or ()) == 1
-    ]
-    return ",".join(exact)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from knarr.auth.jwt import Signer
@@ -27,7 +27,11 @@ EXTENDED_SECONDS = 365 * 24 * 3600
 
 
 class TokenIssuer:
-    """Signs tokens for service accounts; `audiences` are the API server's own."""
+    """Signs tokens for service accounts; `audiences` are the API server's own.
+
+    `seconds_max` is the longest a token lasts (0: no limit); `extends`: mounted tokens last a year, as clients of old
+    never read them again.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,8 @@ class TokenIssuer:
         chance: Chance,
         issuer: str = ISSUER,
         audiences: Sequence[str] = (ISSUER,),
+        seconds_max: int = 0,
+        extends: bool = True,
     ) -> None:
         self._signer = signer
         self._reader = reader
@@ -44,14 +50,21 @@ class TokenIssuer:
         self._chance = chance
         self.issuer_url = issuer
         self.audiences = tuple(audiences)
+        self._seconds_max = seconds_max
+        self._extends_mounted = extends
 
     def issue(
-        self, namespace: str, name: str, request: Object, annotations: dict[str, str] | None = None
+        self,
+        namespace: str,
+        name: str,
+        request: Object,
+        annotations: dict[str, str] | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> Object:
         """The answer to POST serviceaccounts/NAME/token: the TokenRequest with metadata and status filled in.
 
         Raises StatusError 404 for an unknown account or bound object, 422, 400, 409 as Kubernetes words them.
-        `annotations` receives the note for the audit log.
+        `annotations` receives the note for the audit log, `warn` what the client should be told.
         """
         metadata = request.get("metadata") or {}
         _check_place(metadata, namespace, name)
@@ -62,6 +75,7 @@ class TokenIssuer:
         spec.setdefault("boundObjectRef", None)
         _check_seconds(spec["expirationSeconds"])
         bound = self._bound(namespace, name, spec["boundObjectRef"])
+        self._shorten(spec, warn)
         now = int(self._clock.now())
         claims = self._claims(account, bound, spec, now)
         if annotations is not None:
@@ -78,6 +92,14 @@ class TokenIssuer:
                 "expirationTimestamp": times.format(now + spec["expirationSeconds"]),
             },
         }
+
+    def _shorten(self, spec: Object, warn: Callable[[str], None] | None) -> None:
+        wanted = spec["expirationSeconds"]
+        if not self._seconds_max or wanted <= self._seconds_max:
+            return
+        spec["expirationSeconds"] = self._seconds_max
+        if warn is not None:
+            warn(f"requested expiration of {wanted} seconds shortened to {self._seconds_max} seconds")
 
     def legacy(self, account: Object, secret: Object) -> str:
         """The token of a Secret of type kubernetes.io/service-account-token: it lasts as long as the Secret."""
@@ -118,7 +140,8 @@ class TokenIssuer:
 
     def _extends(self, bound: dict[str, Object], spec: Object) -> bool:
         for_server = all(a in self.audiences for a in spec["audiences"])
-        return "pod" in bound and spec["expirationSeconds"] == MOUNTED_SECONDS and for_server
+        wanted = self._extends_mounted and "pod" in bound
+        return wanted and spec["expirationSeconds"] == MOUNTED_SECONDS and for_server
 
     def _bound(self, namespace: str, name: str, reference: Object | None) -> dict[str, Object]:
         """What the token dies with, by the word for it in the claims; for a pod also its node."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from knarr.apiserver.audit.options import AuditOptions
 from knarr.apiserver.limits import Limits
+from knarr.auth.configuration.settings import AuthenticationSettings, AuthorizationSettings
 
 SERVICE_CIDR = "10.96.0.0/16"
 POD_CIDR = "10.244.0.0/16"
 #: where 256 nodes with a /24 each are not enough
 LARGE_POD_CIDR = "10.128.0.0/9"
-ISSUER = "https://kubernetes.default.svc"
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,11 @@ class Config:
     service_cidrs: tuple[str, ...] = (SERVICE_CIDR,)
     pod_cidr: str = POD_CIDR
     node_ports: tuple[int, int] = (30000, 32767)
-    issuer: str = ISSUER
     #: a token of system:masters besides the client certificate; drawn when empty
     admin_token: str = ""
-    anonymous: bool = True
+    #: who may come in, and what they may do
+    authentication: AuthenticationSettings = AuthenticationSettings()
+    authorization: AuthorizationSettings = AuthorizationSettings()
     controllers: bool = True
     scheduler: bool = True
     #: etcd's: "periodic" (seconds) or "revision" (how many), "" is off

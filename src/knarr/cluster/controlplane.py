@@ -19,23 +19,17 @@ from knarr.apiserver.openapi.serve import OpenAPI
 from knarr.apiserver.paths import Pages
 from knarr.apiserver.server import Server
 from knarr.apiserver.watch import Watches
-from knarr.auth.authenticate import Authenticator
-from knarr.auth.authorize import Authorizers
-from knarr.auth.bootstrap import cluster_role_rules
+from knarr.auth.discovery import KEYS_PATH
 from knarr.auth.escalation import EscalationGuard
 from knarr.auth.impersonation import Impersonated, impersonate, wanted_user
-from knarr.auth.node import NodeAuthorizer
 from knarr.auth.pki import PKI
-from knarr.auth.rbac import RBAC
 from knarr.auth.reviews import Reviews
-from knarr.auth.satokens import ServiceAccountTokens
-from knarr.auth.statictokens import StaticTokens, admin
-from knarr.auth.tokens import TokenIssuer
 from knarr.client.client import Client
 from knarr.client.inprocess import InProcess
 from knarr.cluster import bootstrap, subresources
 from knarr.cluster.admission import AdmissionGate
 from knarr.cluster.config import Config
+from knarr.cluster.identities import Identities
 from knarr.cluster.openid import OpenIDDocuments
 from knarr.cluster.services import ServiceResolver
 from knarr.egress import Egress
@@ -77,17 +71,10 @@ class ControlPlane:
         self.server: Server | None = None
         self.ready = False
 
-        rbac = RBAC(self.registry)
-        node = NodeAuthorizer(self.registry, cluster_role_rules("system:node"))
-        self.authorizers = Authorizers(node, rbac)
-        tokens = ServiceAccountTokens(
-            [self.pki.signer.verifier], self.registry, world.clock, [config.issuer], [config.issuer]
-        )
-        methods = [StaticTokens(admin(self.token)), tokens]
-        self.issuer = TokenIssuer(
-            self.pki.signer, self.registry, world.clock, world.chance, config.issuer, (config.issuer,)
-        )
-        self.authenticator = Authenticator(methods, world.clock, (config.issuer,), config.anonymous)
+        self.identities = Identities(config, self.registry, world, self.pki, self.token)
+        self.authorizers = self.identities.authorizers
+        self.authenticator = self.identities.authenticator
+        self.issuer = self.identities.issuer
         self.flow = FlowController(self.registry, world.clock) if config.serve else None
         self._upkeep: asyncio.Task[None] | None = None
         self.handler = APIHandler(
@@ -100,14 +87,16 @@ class ControlPlane:
         )
         if config.audit.policy_file:
             self._audit()
-        self.reviews = Reviews(self.authenticator, self.authorizers, rbac, world.clock)
+        self.reviews = Reviews(self.authenticator, self.authorizers, world.clock)
         plugins = default_plugins(self.registry, world, self.authorizers)
-        self.registry.admission = AdmissionGate(Chain([*plugins, EscalationGuard(rbac, self.authorizers)]))
+        self.registry.admission = AdmissionGate(
+            Chain([*plugins, EscalationGuard(self.identities.rbac, self.authorizers)])
+        )
         subresources.register(self)
         Watches(self.registry, self.handler, world)
         streaming.register(self.handler, self.registry, self.nodes)
         self.openapi = OpenAPI(self.registry, self.handler)
-        self.custom_resources = CustomResources(self.operations, self._publish_custom)
+        self.custom_resources = CustomResources(self.operations, self._publish_custom, self.egress.post)
         health = Health(self.handler, self._store_check, lambda: None if self.ready else "not ready")
         self.metrics = Metrics(
             self.registry, self.handler, health, lambda: getattr(self.store, "bytes_in_use", 0)
@@ -133,15 +122,12 @@ class ControlPlane:
         config = self.config
         low, high = config.node_ports
         return {
-            "anonymous-auth": str(config.anonymous).lower(),
-            "api-audiences": config.issuer,
-            "authorization-mode": "Node,RBAC",
             "bind-address": config.host,
             "event-ttl": f"{EVENT_TTL_SECONDS}s",
             "secure-port": str(self.server.port if self.server else config.port),
-            "service-account-issuer": config.issuer,
             "service-cluster-ip-range": ",".join(config.service_cidrs),
             "service-node-port-range": f"{low}-{high}",
+            **self.identities.flags(),
         }
 
     def _publish_custom(self) -> None:
@@ -191,7 +177,10 @@ class ControlPlane:
             await self.server.start(config.host, config.port)
             port = self.server.port
         OpenIDDocuments(
-            self.handler, config.issuer, f"https://{config.host}:{port}", [self.pki.signer.verifier]
+            self.handler,
+            self.issuer.issuer_url,
+            config.authentication.service_account_jwks_uri or f"https://{config.host}:{port}{KEYS_PATH}",
+            self.identities.verifiers,
         )
         Discovery(self.registry, self.handler, f"{config.host}:{port}")
         wanted = bootstrap.objects(

@@ -14,10 +14,10 @@ class OpenIDDocuments:
     """The issuer's configuration and its public keys."""
 
     def __init__(
-        self, handler: APIHandler, issuer: str, base_url: str, verifiers: Sequence[Verifier]
+        self, handler: APIHandler, issuer: str, keys_url: str, verifiers: Sequence[Verifier]
     ) -> None:
         self._handler = handler
-        self._configuration = discovery.configuration(issuer, base_url + discovery.KEYS_PATH, verifiers)
+        self._configuration = discovery.configuration(issuer, keys_url, verifiers)
         self._verifiers = verifiers
         handler.paths[discovery.CONFIGURATION_PATH] = self.configuration
         handler.paths[discovery.KEYS_PATH] = self.keys

@@ -58,7 +58,7 @@ def _register_tokens(plane: ControlPlane) -> None:
         requests.fields.update(
             None, obj, request.field_manager, "token", times.format(plane.world.clock.now())
         )
-        answer = plane.issuer.issue(request.namespace, request.name, obj, request.annotations)
+        answer = plane.issuer.issue(request.namespace, request.name, obj, request.annotations, request.warn)
         return Result(orjson.dumps(answer), 201)
 
     plane.registry.handlers["", "serviceaccounts", "token"] = issue

@@ -11,7 +11,7 @@ from knarr.meta.cel.functions import Functions
 from knarr.meta.cel.library import functions
 from knarr.meta.cel.parse import ParseError, parse
 from knarr.meta.cel.program import Program
-from knarr.meta.cel.syntax import Expr, Ident
+from knarr.meta.cel.syntax import Call, Const, Expr, Ident, Select
 from knarr.meta.cel.types import Type
 
 
@@ -38,9 +38,27 @@ class Expression:
         """The variables it refers to, its own included."""
         return frozenset(node.name for node in nodes(self._expr) if isinstance(node, Ident))
 
+    def selects(self, variable: str, field: str) -> bool:
+        """Whether `variable.field` or `variable.?field` stands somewhere in it."""
+        return any(_selects(node, variable, field) for node in nodes(self._expr))
+
     def cost(self, size_at: estimate.SizeAt) -> estimate.Range:
         """The estimated cost, at least and at most."""
         return estimate.cost(self._expr, size_at)
+
+
+def _selects(node: Expr, variable: str, field: str) -> bool:
+    if isinstance(node, Select):
+        return node.field == field and isinstance(node.operand, Ident) and node.operand.name == variable
+    if not isinstance(node, Call) or node.function != "_?._" or len(node.args) != 2:
+        return False
+    operand, name = node.args
+    return (
+        isinstance(operand, Ident)
+        and operand.name == variable
+        and isinstance(name, Const)
+        and name.value == field
+    )
 
 
 class Environment:

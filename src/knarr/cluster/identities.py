@@ -1,0 +1,289 @@
+"""Who may come in and what they may do: authentication and authorization put together from the settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from knarr.auth.authenticate import Authenticator
+from knarr.auth.authorize import Authorizers
+from knarr.auth.bootstrap import cluster_role_rules
+from knarr.auth.bootstraptokens import BootstrapTokens
+from knarr.auth.configuration import ConfigurationError, settings
+from knarr.auth.identity import TokenMethod
+from knarr.auth.jwt import Verifier
+from knarr.auth.node import NodeAuthorizer
+from knarr.auth.pki import PKI
+from knarr.auth.rbac import RBAC
+from knarr.auth.satokens import ServiceAccountTokens
+from knarr.auth.statictokens import StaticTokens, admin, parse_token_file
+from knarr.auth.tokens import TokenIssuer
+from knarr.cluster.config import Config
+from knarr.registry.registry import Registry
+from knarr.world import World
+
+if TYPE_CHECKING:
+    from knarr.auth.configuration.authentication import Authentication
+    from knarr.auth.configuration.authorization import Mode
+    from knarr.auth.configuration.watch import FileWatch
+    from knarr.auth.oidc.issuers import Issuers
+    from knarr.auth.webhooktokens import WebhookTokens
+
+
+class Identities:
+    """Raises ConfigurationError for settings that are wrong. `start` follows files that may change."""
+
+    def __init__(self, config: Config, registry: Registry, world: World, pki: PKI, admin_token: str) -> None:
+        settings.check(config.authentication, config.authorization)
+        self._authentication, self._authorization = config.authentication, config.authorization
+        self._world, self._registry = world, registry
+        self._watches: list[FileWatch] = []
+        self._webhooks: dict[int, Any] = {}
+        self._issuers: Issuers | None = None
+        self._webhook_tokens: WebhookTokens | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+        self.rbac = RBAC(registry)
+        self._node = NodeAuthorizer(registry, cluster_role_rules("system:node"))
+        self._modes = self._read_modes()
+        self.authorizers = Authorizers(*self._open_modes(self._modes))
+        self.verifiers = [pki.signer.verifier, *self._further_keys()]
+        own = self._authentication
+        self.issuer = TokenIssuer(
+            pki.signer,
+            registry,
+            world.clock,
+            world.chance,
+            own.service_account_issuer[0],
+            own.audiences,
+            int(own.service_account_max_token_expiration),
+            own.service_account_extend_token_expiration,
+        )
+        self.authenticator = self._authenticator(admin_token)
+
+    # -- authentication ------------------------------------------------------------------------------------
+
+    def _authenticator(self, admin_token: str) -> Authenticator:
+        """The methods in Kubernetes' order."""
+        own, world = self._authentication, self._world
+        methods: list[TokenMethod] = [StaticTokens(self._static(admin_token))]
+        methods.append(
+            ServiceAccountTokens(
+                self.verifiers, self._registry, world.clock, own.service_account_issuer, own.audiences
+            )
+        )
+        if own.enable_bootstrap_token_auth:
+            methods.append(BootstrapTokens(self._registry, world.clock))
+        configured = self._configured()
+        if configured is not None:
+            methods.append(self._open_issuers(configured))
+        if own.authentication_token_webhook_config_file:
+            methods.append(self._open_webhook())
+        anonymous, paths = self._anonymous(configured)
+        return Authenticator(methods, world.clock, own.audiences, anonymous, paths)
+
+    def _static(self, admin_token: str) -> dict[str, Any]:
+        path = self._authentication.token_auth_file
+        if not path:
+            return admin(admin_token)
+        text = _read(path).decode("utf-8", "replace")
+        try:
+            return parse_token_file(text.splitlines()) | admin(admin_token)
+        except ValueError as error:
+            raise ConfigurationError(f"{path}: {error}") from None
+
+    def _configured(self) -> Authentication | None:
+        """What a configuration file or the --oidc flags say; None where there are neither."""
+        own = self._authentication
+        if own.authentication_config:
+            from knarr.auth.configuration import authentication
+
+            content = _read(own.authentication_config)
+            self._watch(own.authentication_config, content, self._change_issuers)
+            return authentication.parse(content, own.authentication_config, own.service_account_issuer)
+        if own.oidc_issuer_url:
+            from knarr.auth.configuration.oidcflags import from_flags
+
+            return from_flags(own)
+        return None
+
+    def _open_issuers(self, configured: Authentication) -> TokenMethod:
+        from knarr.auth.oidc.issuers import Issuers
+
+        self._issuers = Issuers(self._members(configured))
+        return self._issuers
+
+    def _members(self, configured: Authentication) -> list[Any]:
+        from knarr.auth.oidc.algorithms import ALGORITHMS
+        from knarr.auth.oidc.authenticator import OIDCTokens
+
+        own = self._authentication
+        algorithms = ALGORITHMS if own.authentication_config else own.oidc_signing_algs
+        return [OIDCTokens(issuer, self._world.clock, algorithms) for issuer in configured.issuers]
+
+    def _change_issuers(self, content: bytes) -> None:
+        """Issuers may change at any time; whether requests may be anonymous is settled at the start, as upstream."""
+        from knarr.auth.configuration import authentication
+
+        own = self._authentication
+        found = authentication.parse(content, own.authentication_config, own.service_account_issuer)
+        assert self._issuers is not None
+        self._issuers.replace(self._members(found))
+        self.authenticator.forget()
+
+    def _open_webhook(self) -> TokenMethod:
+        from knarr.auth.remote import Remote
+        from knarr.auth.webhooktokens import WebhookTokens
+
+        own = self._authentication
+        self._webhook_tokens = WebhookTokens(
+            Remote(_access(own.authentication_token_webhook_config_file)),
+            self._world,
+            own.authentication_token_webhook_version,
+            own.authentication_token_webhook_cache_ttl,
+            own.audiences,
+        )
+        return self._webhook_tokens
+
+    def _anonymous(self, configured: Authentication | None) -> tuple[bool, frozenset[str]]:
+        """(whether, on which paths alone)."""
+        flag = self._authentication.anonymous_auth
+        told = None if configured is None else configured.anonymous
+        if told is not None and flag is not None:
+            raise ConfigurationError(
+                "--anonymous-auth flag cannot be set when anonymous field is configured in authentication "
+                "configuration file"
+            )
+        if any(mode.type == "AlwaysAllow" for mode in self._modes):
+            return False, frozenset()  # or nobody at all could do everything
+        if told is None:
+            return flag is not False, frozenset()
+        return bool(told.get("enabled")), frozenset(c.get("path", "") for c in told.get("conditions") or ())
+
+    def _further_keys(self) -> list[Verifier]:
+        found = []
+        for path in self._authentication.service_account_key_file:
+            try:
+                found += _verifiers(_read(path).decode())
+            except ValueError as error:
+                raise ConfigurationError(f"{path}: {error}") from None
+        return found
+
+    # -- authorization -------------------------------------------------------------------------------------
+
+    def _read_modes(self) -> Sequence[Mode]:
+        from knarr.auth.configuration.authorization import Mode, Webhook, parse
+
+        own = self._authorization
+        if own.authorization_config:
+            content = _read(own.authorization_config)
+            self._watch(own.authorization_config, content, self._change_modes)
+            return parse(content, own.authorization_config)
+        webhook = Webhook(
+            own.authorization_webhook_config_file,
+            own.authorization_webhook_version,
+            own.authorization_webhook_cache_authorized_ttl,
+            own.authorization_webhook_cache_unauthorized_ttl,
+        )
+        return [Mode(mode, mode.lower(), webhook if mode == "Webhook" else None) for mode in own.modes]
+
+    def _open_modes(self, modes: Sequence[Mode]) -> list[Any]:
+        return [self._open_mode(mode) for mode in modes]
+
+    def _open_mode(self, mode: Mode) -> Any:
+        if mode.type == "RBAC":
+            return self.rbac
+        if mode.type == "Node":
+            return self._node
+        if mode.type == "ABAC":
+            from knarr.auth import abac
+
+            path = self._authorization.authorization_policy_file
+            if not path:
+                raise ConfigurationError("authorization-mode ABAC's authorization policy file not passed")
+            return abac.ABAC(abac.parse(_read(path).decode("utf-8", "replace"), path))
+        if mode.webhook is not None:
+            from knarr.auth.remote import Remote
+            from knarr.auth.webhookauthorizer import WebhookAuthorizer
+
+            remote = Remote(_access(mode.webhook.kubeconfig), mode.webhook.timeout)
+            return WebhookAuthorizer(remote, self._world, mode.webhook)
+        from knarr.auth.modes import AlwaysAllow, AlwaysDeny
+
+        return AlwaysAllow() if mode.type == "AlwaysAllow" else AlwaysDeny()
+
+    def _change_modes(self, content: bytes) -> None:
+        """Webhooks may come, go and move; the others stay those of the start, in whatever order."""
+        from knarr.auth.configuration.authorization import parse
+
+        required = [mode.type for mode in self._modes if mode.type != "Webhook"]
+        modes = parse(content, self._authorization.authorization_config, required)
+        before = self.authorizers.members
+        self.authorizers.replace(*self._open_modes(modes))
+        for member in before:
+            if hasattr(member, "close"):
+                task = asyncio.ensure_future(member.close())
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+    # -- life ----------------------------------------------------------------------------------------------
+
+    def _watch(self, path: str, content: bytes, apply: Any) -> None:
+        from knarr.auth.configuration.watch import FileWatch
+
+        self._watches.append(FileWatch(path, content, apply))
+
+    def start(self) -> None:
+        for watch in self._watches:
+            watch.start()
+
+    async def stop(self) -> None:
+        for watch in self._watches:
+            await watch.stop()
+        for part in (self._issuers, self._webhook_tokens, *self.authorizers.members):
+            if hasattr(part, "close"):
+                await part.close()
+        await asyncio.gather(*self._closing)
+
+    def flags(self) -> dict[str, str]:
+        """The settings by kube-apiserver's names, as /flagz shows them."""
+        own = self._authentication
+        found = {
+            "anonymous-auth": str(self.authenticator.anonymous).lower(),
+            "api-audiences": ",".join(own.audiences),
+            "enable-bootstrap-token-auth": str(own.enable_bootstrap_token_auth).lower(),
+            "service-account-issuer": ",".join(own.service_account_issuer),
+        }
+        if self._authorization.authorization_config:
+            found["authorization-config"] = self._authorization.authorization_config
+        else:
+            found["authorization-mode"] = ",".join(self._authorization.modes)
+        return found
+
+
+def _read(path: str) -> bytes:
+    from knarr.auth.configuration.load import read_file
+
+    return read_file(path)
+
+
+def _access(path: str) -> Any:
+    """Where a webhook is, from its kubeconfig file."""
+    from knarr.client.kubeconfig import KubeconfigError, load
+
+    try:
+        return load(str(Path(path)))
+    except (KubeconfigError, OSError) as error:
+        raise ConfigurationError(f"{path}: {error}" if path not in str(error) else str(error)) from None
+
+
+def _verifiers(text: str) -> list[Verifier]:
+    """Every key of a PEM file, public or private."""
+    import re
+
+    blocks = re.findall(r"-----BEGIN [A-Z ]*KEY-----.*?-----END [A-Z ]*KEY-----", text, re.DOTALL)
+    if not blocks:
+        raise ValueError("data does not contain any valid RSA or ECDSA public keys")
+    return [Verifier.from_pem(f"{block}\n") for block in blocks]
