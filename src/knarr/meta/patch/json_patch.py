@@ -7,7 +7,8 @@ for null, negative indices count from the end, and a path need not begin with a 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -28,8 +29,15 @@ _KNOWN_FIELDS = frozenset({*_TEXT_FIELDS, "value"})
 REFUSED = "the server rejected our request due to an error in our request"
 
 
-class _Refused(Exception):
-    """The patch does not fit the document."""
+class Refused(Exception):
+    """The patch does not fit the document; the text is the library's."""
+
+
+class TestFailed(Refused):
+    """A `test` operation found something else."""
+
+
+MISSING, INVALID_INDEX = "missing value", "invalid index referenced"
 
 
 def apply(doc: Any, patch: Any) -> Any:
@@ -38,16 +46,21 @@ def apply(doc: Any, patch: Any) -> Any:
     StatusError: 400 for what is no patch, 413 for too many operations, 422 for one that does not fit.
     """
     operations = check(patch)
-    document = _Document(doc)
     try:
-        for operation in operations:
-            kind = operation.get("op")
-            run = _OPERATIONS.get(kind) if isinstance(kind, str) else None
-            if run is None:
-                raise _Refused(f"Unexpected kind: {kind}")
-            run(document, operation)
-    except _Refused as reason:
+        return patched(doc, operations)
+    except Refused as reason:
         raise errors.StatusError(errors.failure(422, "Invalid", REFUSED, {})) from reason
+
+
+def patched(doc: Any, operations: list[Operation]) -> Any:
+    """As `apply`, of checked operations. Raises Refused."""
+    document = _Document(doc)
+    for operation in operations:
+        kind = operation.get("op", "unknown")
+        run = _OPERATIONS.get(kind) if isinstance(kind, str) else None
+        if run is None:
+            raise Refused(f"Unexpected kind: {kind}")
+        run(document, operation)
     return document.finished()
 
 
@@ -116,21 +129,22 @@ class _Document:
             self._owned[id(child)] = child
         return child
 
-    def find(self, path: str) -> tuple[Container, str]:
-        """The container that the path's last part is in, and that part."""
+    def find(self, path: str) -> tuple[Container, str] | None:
+        """The container that the path's last part is in, and that part; None where there is no such place."""
         _, slash, rest = path.partition("/")
         if not slash:
-            raise _Refused(f"missing path: {path}")
+            return None
         *parts, key = rest.split("/")
         here = self.root
         for part in parts:
             part = _unescape(part)
-            if _get(here, part) is None:
-                raise _Refused(f"missing path: {path}")
+            try:
+                if _get(here, part) is None:
+                    return None
+            except Refused:
+                return None
             here = self.own(here, part if isinstance(here, dict) else _index(here, part))
-        if not isinstance(here, dict | list):
-            raise _Refused(f"missing path: {path}")
-        return here, _unescape(key)
+        return (here, _unescape(key)) if isinstance(here, dict | list) else None
 
     def finished(self) -> Any:
         for container in self._owned.values():
@@ -145,14 +159,22 @@ def _unescape(part: str) -> str:
     return part.replace("~1", "/").replace("~0", "~")
 
 
+def _number(key: str) -> int:
+    if not _INDEX(key):
+        raise Refused(f'strconv.Atoi: parsing "{key}": invalid syntax')
+    return int(key)
+
+
+def _bounded(index: int, size: int) -> int:
+    """An index from the start, where negative ones count from the end."""
+    if not -size <= index < size:
+        raise Refused(f"Unable to access invalid index: {index}: {INVALID_INDEX}")
+    return index % size
+
+
 def _index(items: list[Any], key: str) -> int:
     """Where an existing element is."""
-    if not _INDEX(key):
-        raise _Refused(f"bad index: {key}")
-    index = int(key)
-    if not -len(items) <= index < len(items):
-        raise _Refused(f"index out of bounds: {key}")
-    return index % len(items)
+    return _bounded(_number(key), len(items))
 
 
 def _get(container: Any, key: str) -> Any:
@@ -161,7 +183,7 @@ def _get(container: Any, key: str) -> Any:
         return container.get(key)
     if isinstance(container, list):
         return container[_index(container, key)]
-    raise _Refused(f"not a container at: {key}")
+    raise Refused(f"not a container at: {key}")
 
 
 def _remove(container: Container, key: str) -> None:
@@ -170,7 +192,7 @@ def _remove(container: Container, key: str) -> None:
     elif key in container:
         del container[key]
     else:
-        raise _Refused(f"nonexistent key: {key}")
+        raise Refused(f"Unable to remove nonexistent key: {key}: {MISSING}")
 
 
 def _insert(container: Container, key: str, value: Any) -> None:
@@ -180,29 +202,50 @@ def _insert(container: Container, key: str, value: Any) -> None:
     if key == "-":
         container.append(value)
         return
-    if not _INDEX(key):
-        raise _Refused(f"bad index: {key}")
-    index, size = int(key), len(container) + 1
-    if not -size <= index < size:
-        raise _Refused(f"index out of bounds: {key}")
-    container.insert(index % size, value)
+    try:
+        index = _number(key)
+    except Refused as reason:
+        raise Refused(f"value was not a proper array index: '{key}': {reason}") from None
+    container.insert(_bounded(index, len(container) + 1), value)
 
 
-def _path(operation: Operation, field: str = "path") -> str:
+def _path(operation: Operation, field: str = "path", without: str = "") -> str:
+    """`without`: what the message ends in when there is none."""
     path = operation.get(field)
     if path is None:
-        raise _Refused(f"operation missing {field} field")
+        why = without or f"operation missing {field} field: {MISSING}"
+        raise Refused(f"{operation.get('op')} operation failed to decode {field}: {why}")
     return path
 
 
+def _find(document: _Document, path: str, missing: str) -> tuple[Container, str]:
+    """`missing` says what cannot be done without the place."""
+    found = document.find(path)
+    if found is None:
+        raise Refused(f"{missing}: {MISSING}")
+    return found
+
+
+@contextmanager
+def _explained(words: str) -> Iterator[None]:
+    try:
+        yield
+    except Refused as reason:
+        raise Refused(f"{words}: {reason}") from None
+
+
 def _run_add(document: _Document, operation: Operation) -> None:
-    container, key = document.find(_path(operation))
-    _insert(container, key, operation.get("value"))
+    path = _path(operation, without=MISSING)
+    container, key = _find(document, path, f'add operation does not apply: doc is missing path: "{path}"')
+    with _explained(f"error in add for path: '{path}'"):
+        _insert(container, key, operation.get("value"))
 
 
 def _run_remove(document: _Document, operation: Operation) -> None:
-    container, key = document.find(_path(operation))
-    _remove(container, key)
+    path = _path(operation, without=MISSING)
+    container, key = _find(document, path, f'remove operation does not apply: doc is missing path: "{path}"')
+    with _explained(f"error in remove for path: '{path}'"):
+        _remove(container, key)
 
 
 def _run_replace(document: _Document, operation: Operation) -> None:
@@ -212,40 +255,64 @@ def _run_replace(document: _Document, operation: Operation) -> None:
         if isinstance(value, dict | list):
             document.root = value
         return
-    container, key = document.find(path)
-    if isinstance(container, list):
-        container[_index(container, key)] = value
-    else:
+    container, key = _find(document, path, f"replace operation does not apply: doc is missing path: {path}")
+    if isinstance(container, dict):
         container[key] = value
+        return
+    try:
+        index = _index(container, key)
+    except Refused:
+        raise Refused(f"replace operation does not apply: doc is missing key: {path}: {MISSING}") from None
+    container[index] = value
 
 
 def _run_move(document: _Document, operation: Operation) -> None:
-    container, key = document.find(_path(operation, "from"))
-    value = _get(container, key)
-    _remove(container, key)
-    container, key = document.find(_path(operation))
-    _insert(container, key, value)
+    source = _path(operation, "from", f"operation, missing from field: {MISSING}")
+    container, key = _find(
+        document, source, f"move operation does not apply: doc is missing from path: {source}"
+    )
+    with _explained(f"error in move for path: '{key}'"):
+        value = _get(container, key)
+        _remove(container, key)
+    path = _path(operation)
+    container, key = _find(
+        document, path, f"move operation does not apply: doc is missing destination path: {path}"
+    )
+    with _explained(f"error in move for path: '{path}'"):
+        _insert(container, key, value)
 
 
 def _run_copy(document: _Document, operation: Operation) -> None:
-    container, key = document.find(_path(operation, "from"))
-    text = orjson.dumps(_get(container, key))
+    source = _path(operation, "from", f"operation, missing from field: {MISSING}")
+    container, key = _find(
+        document, source, f"copy operation does not apply: doc is missing from path: {source}"
+    )
+    with _explained(f"error in copy for from: '{source}'"):
+        text = orjson.dumps(_get(container, key))
+    path = _path(operation, without=MISSING)
+    container, key = _find(
+        document, path, f"copy operation does not apply: doc is missing destination path: {path}"
+    )
     document.copied_bytes += len(text)
     if document.copied_bytes > COPIED_BYTES_MAX:
-        raise _Refused(f"copied {document.copied_bytes} bytes, more than {COPIED_BYTES_MAX}")
-    container, key = document.find(_path(operation))
-    _insert(container, key, orjson.loads(text))
+        raise Refused(
+            "Unable to complete the copy, the accumulated size increase of copy is"
+            f" {document.copied_bytes}, exceeding the limit {COPIED_BYTES_MAX}"
+        )
+    with _explained("error while adding value during copy"):
+        _insert(container, key, orjson.loads(text))
 
 
 def _run_test(document: _Document, operation: Operation) -> None:
     path, wanted = _path(operation), operation.get("value")
     if path:
-        container, key = document.find(path)
-        found = _get(container, key)
+        container, key = _find(document, path, f"test operation does not apply: is missing path: {path}")
+        with _explained(f"error in test for path: '{path}'"):
+            found = _get(container, key)
     else:
         found = document.root
     if not same(found, wanted):
-        raise _Refused(f"testing value {path} failed")
+        raise TestFailed(f"testing value {path} failed: test failed")
 
 
 _OPERATIONS: dict[str, Callable[[_Document, Operation], None]] = {
