@@ -128,5 +128,7 @@ def test_a_watch(serve: Server, namespace):
         data = b"".join(wire.chunks())
     (size,) = struct.unpack(">I", data[:4])
     assert len(data) == 4 + size
-    event = protobuf.decode(data[4:])
-    assert (event["kind"], event["type"]) == ("WatchEvent", "ADDED")
+    # the event is a bare message: only the object in it has an envelope
+    assert data[4:].startswith(b"\x0a\x05ADDED\x12")
+    event = protobuf.read_watch_event(data[4:])
+    assert (event["object"]["kind"], event["object"]["data"]) == ("ConfigMap", {"k": "v"})

@@ -429,17 +429,20 @@ def _decode(data: bytes, default: tuple[str, str]) -> Object:
     return {"apiVersion": api_version, "kind": kind, **found.decode(unknown.get(2, b""))}
 
 
-def watch_frame(event: Object) -> bytes:
-    """One event of a protobuf watch stream: four bytes of length, then a WatchEvent message."""
-    obj = encode(event["object"])
-    body = delimited(1, event["type"].encode()) + delimited(2, delimited(1, obj))
-    body = (
-        MAGIC
-        + delimited(1, delimited(1, b"v1") + delimited(2, b"WatchEvent"))
-        + delimited(2, body)
-        + b"\x1a\x00\x22\x00"
-    )
-    return struct.pack(">I", len(body)) + body
+def watch_event(event: Object) -> bytes:
+    """One event of a watch: a bare WatchEvent message whose object is a body with its own envelope."""
+    return delimited(1, event["type"].encode()) + delimited(2, delimited(1, encode(event["object"])))
+
+
+def read_watch_event(data: bytes) -> Object:
+    """The reverse of `watch_event`. Raises ProtobufError."""
+    found = {number: value for number, _, value in fields_of(data)}
+    return {"type": bytes(found.get(1, b"")).decode(), "object": _decode_raw(found.get(2, b""))}
+
+
+def frame(message: bytes) -> bytes:
+    """A message in a stream of messages: four bytes of length before it."""
+    return struct.pack(">I", len(message)) + message
 
 
 def _definition(api_version: str, kind: str) -> str:

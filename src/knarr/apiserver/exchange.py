@@ -19,6 +19,8 @@ class Exchange:
     #: clock.monotonic() when it arrived
     started: float
     representation: Representation = PLAIN
+    #: of a custom resource, which nothing but metadata is protobuf of
+    custom: bool = False
     code: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
     #: the request's seat of flow control

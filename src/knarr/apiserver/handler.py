@@ -227,8 +227,8 @@ class APIHandler:
         if x.http.method not in METHODS:
             self.operations.find(request)
             raise method_not_allowed()
-        custom = (request.group, request.version, request.resource) in self.operations.registry.custom
-        accepted = negotiate.accept(x.http.headers.get("accept", ""), protobuf=not custom)
+        x.custom = (request.group, request.version, request.resource) in self.operations.registry.custom
+        accepted = negotiate.accept(x.http.headers.get("accept", ""), protobuf=not x.custom)
         if accepted is None:
             self.operations.find(request)
             raise self._unacceptable(x)
@@ -251,6 +251,8 @@ class APIHandler:
 
     def _unacceptable(self, x: Exchange) -> StatusError:
         header = x.http.headers.get("accept", "")
+        if x.custom:
+            return negotiate.only_these(negotiate.CUSTOM)
         if "as=" in header:
             return negotiate.only_these()
         served = negotiate.SERVED

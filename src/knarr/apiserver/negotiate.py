@@ -10,6 +10,8 @@ from knarr.meta import errors
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 #: what objects are served as, in the order errors name them
 SERVED = (JSON, YAML, PROTOBUF)
+#: what custom resources are served as
+CUSTOM = (JSON, YAML)
 STREAMED = (JSON + ";stream=watch", PROTOBUF + ";stream=watch")
 TRANSFORMS = {
     ("Table", "meta.k8s.io", "v1"): "Table",
@@ -41,7 +43,10 @@ class _Clause(NamedTuple):
 
 @lru_cache(maxsize=512)
 def accept(header: str, transformable: bool = True, protobuf: bool = True) -> Representation | None:
-    """The first clause of an Accept header that can be served, by quality; None when none can."""
+    """The first clause of an Accept header that can be served, by quality; None when none can.
+
+    Without `protobuf` (custom resources) only their metadata has that form.
+    """
     if not header or header == "*/*" or header == JSON:
         return PLAIN
     for clause in _clauses(header):
@@ -53,11 +58,12 @@ def accept(header: str, transformable: bool = True, protobuf: bool = True) -> Re
 
 def _representation(clause: _Clause, transformable: bool, protobuf: bool) -> Representation | None:
     media_type = clause.media_type
-    if media_type == "*/*":
+    if media_type == "*/*" or (media_type == "application/*" and not protobuf):
+        # routes of built-in resources want an exact name, or anything
         media_type = JSON
-    if media_type not in SERVED or (media_type == PROTOBUF and not protobuf):
-        return None
     parameters = clause.parameters
+    if media_type not in SERVED or (media_type == PROTOBUF and not protobuf and not parameters.get("as")):
+        return None
     wanted = parameters.get("as", "")
     pretty = parameters.get("pretty", "") not in ("", "0", "false")
     if not wanted:
@@ -65,7 +71,7 @@ def _representation(clause: _Clause, transformable: bool, protobuf: bool) -> Rep
     if not transformable:
         return None
     known = TRANSFORMS.get((wanted, parameters.get("g", ""), parameters.get("v", "")))
-    if known is None:
+    if known is None or (known == "Table" and media_type == PROTOBUF):
         return None
     return Representation(media_type, known, parameters.get("v", "v1"), pretty)
 
@@ -80,7 +86,13 @@ def _clauses(header: str) -> list[_Clause]:
         except ValueError:
             quality = 0.0
         clauses.append(_Clause(media_type.lower(), parameters, quality))
-    return sorted(clauses, key=lambda clause: -clause.quality)
+    return sorted(clauses, key=_rank)
+
+
+def _rank(clause: _Clause) -> tuple[float, bool, bool]:
+    """Better quality first; of equals, what is named before what is a wildcard."""
+    type_, _, subtype = clause.media_type.partition("/")
+    return -clause.quality, type_ == "*", subtype == "*"
 
 
 def not_acceptable(available: tuple[str, ...] = SERVED) -> errors.StatusError:

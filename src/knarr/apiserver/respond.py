@@ -77,10 +77,11 @@ class Responder:
         """An error in the client's media type; JSON where that cannot be served."""
         if x.http.answered:
             return
-        if isinstance(error, errors.PathNotFound):
-            self.text(x, 404, f"{error.message}\n")
+        if isinstance(error, errors.PlainText):
+            x.headers += error.headers.items()
+            self.text(x, error.code, f"{error.message}\n")
             return
-        wanted = accept(x.http.headers.get("accept", "")) or Representation()
+        wanted = accept(x.http.headers.get("accept", ""), protobuf=not x.custom) or Representation()
         body = orjson.dumps(error.status)
         if x.trail is not None:
             x.trail.record.object_answered(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,8 +13,9 @@ from knarr.api.scheme import without_nulls
 from knarr.apiserver import negotiate, table
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
-from knarr.apiserver.http import Stream, chunk
+from knarr.apiserver.http import HTTPRequest, Stream, chunk
 from knarr.apiserver.respond import NO_CACHE, warning_headers
+from knarr.apiserver.streaming import websocket
 from knarr.apiserver.transform import metadata_of
 from knarr.meta.errors import StatusError
 from knarr.registry.context import Request
@@ -26,6 +28,7 @@ from knarr.world import World
 
 if TYPE_CHECKING:
     from knarr.apiserver.convertedwatch import ConvertedWatch
+    from knarr.apiserver.watchsocket import SocketStream
 
 #: `--min-request-timeout`: a watch without timeoutSeconds lasts between this and twice this
 TIMEOUT_SECONDS_MIN = 1800.0
@@ -46,13 +49,14 @@ class Watches:
         request = x.request
         view = self._handler.operations.find(request)
         options = list_options(request.query)
-        accepted = negotiate.accept(x.http.headers.get("accept", ""))
-        if accepted is None:
-            raise negotiate.not_acceptable(negotiate.SERVED + negotiate.STREAMED)
-        if accepted.media_type == negotiate.YAML:
-            raise negotiate.only_these(negotiate.STREAMED)
-        x.representation = accepted
+        x.custom = view.custom
+        x.representation = accepted(x, view)
         selection = selection_of(view, request, options)
+        if wants_socket(x.http):
+            from knarr.apiserver import watchsocket
+
+            if watchsocket.refuse(x.http):
+                return
         session = _Session(self, x, view, options, selection)
         try:
             session.since = await self._since(view, options)
@@ -74,6 +78,26 @@ class Watches:
         if revision == 0:
             return cacher.revision
         return revision
+
+
+def wants_socket(http: HTTPRequest) -> bool:
+    headers = http.headers
+    return "upgrade" in headers and websocket.wanted(http)
+
+
+def accepted(x: Exchange, view: View) -> negotiate.Representation:
+    """What the events are sent as. Raises 406."""
+    found = negotiate.accept(x.http.headers.get("accept", ""), protobuf=not view.custom)
+    served, streamed = (
+        (negotiate.CUSTOM, negotiate.STREAMED[:1]) if view.custom else (None, negotiate.STREAMED)
+    )
+    if found is None and served is not None:
+        raise negotiate.only_these(served)
+    if found is None:
+        raise negotiate.not_acceptable(negotiate.SERVED + negotiate.STREAMED)
+    if found.media_type == negotiate.YAML:
+        raise negotiate.only_these(streamed)
+    return found
 
 
 def selection_of(view: View, request: Request, options: ListOptions) -> Selection:
@@ -98,9 +122,10 @@ class _Session:
         self.watches, self.x, self.view, self.options = watches, x, view, options
         self.selection = selection
         self.since: int | None = None
+        self.over_socket = wants_socket(x.http)
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.stream: Stream | None = None
-        self.held: list[bytes] = []
+        self.stream: Stream | SocketStream | None = None
+        self.held: list[Any] = []
 
     async def run(self) -> None:
         x, view = self.x, self.view
@@ -149,15 +174,16 @@ class _Session:
 
     def _open(self) -> None:
         """The headers, then what `cacher.watch` already sent. No await lies between the two."""
-        self.x.code = 200
-        kind = "application/json" if self.x.representation.media_type == negotiate.JSON else PROTOBUF_STREAM
-        headers = [
-            ("content-type", kind),
-            NO_CACHE,
-            *self.x.headers,
-            *warning_headers(self.x.request.warnings),
-        ]
-        self.stream = self.x.http.stream(200, headers)
+        x = self.x
+        x.code = 101 if self.over_socket else 200
+        kind = "application/json" if x.representation.media_type == negotiate.JSON else PROTOBUF_STREAM
+        headers = [("content-type", kind), NO_CACHE, *x.headers, *warning_headers(x.request.warnings)]
+        if self.over_socket:
+            from knarr.apiserver.watchsocket import SocketStream
+
+            self.stream = SocketStream(x.http, headers, self._closed)
+        else:
+            self.stream = x.http.stream(200, headers)
         for data in self.held:
             self.stream.write_framed(data)
         self.held.clear()
@@ -167,10 +193,17 @@ class _Session:
         server does."""
         self._open()
         assert self.stream is not None
-        self.stream.write(orjson.dumps({"type": "ERROR", "object": error.status}) + b"\n")
+        event = {"type": "ERROR", "object": error.status}
+        if self.x.representation.media_type == negotiate.PROTOBUF:
+            from knarr.api import protobuf
+
+            message = protobuf.watch_event(event)
+            self.stream.write(message if self.over_socket else protobuf.frame(message))
+        else:
+            self.stream.write(orjson.dumps(event) + b"\n")
         self.stream.finish()
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: Any) -> None:
         if self.stream is None:
             self.held.append(data)
         else:
@@ -200,25 +233,39 @@ class _Session:
         if wanted.as_kind == "Table":
             include = self.x.request.query.get("includeObject", "")
             table.check_include(include)
-            return _Tables(view, include, self.watches._world, wanted.version)
+            return _Tables(view, include, self.watches._world, wanted.version, self.over_socket)
         if wanted.as_kind == "PartialObjectMetadataList":
             return _NotAList(self)
-        if wanted.as_kind:
-            version = f"meta.k8s.io/{wanted.version}"
-            return Frames(("partial", wanted.version), lambda event: _partial(event, version), chunk)
+        key, encode = _encoding(wanted, view)
+        if self.over_socket:
+            return _Messages(key, encode)
+        if key == PLAIN:
+            return CHUNKED_JSON
         if wanted.media_type == negotiate.PROTOBUF:
             from knarr.api import protobuf
 
-            return Frames(
-                ("protobuf", view.row.api_version),
-                lambda event: protobuf.watch_frame(_typed(view, event)),
-                chunk,
-            )
-        if view.to_served is not None:
-            return Frames(("served", view.row.api_version), lambda event: _served(view, event), chunk)
-        return CHUNKED_JSON
+            return Frames(key, lambda event: protobuf.frame(encode(event)), chunk)
+        return Frames(key, encode, chunk)
 
 
+def _encoding(wanted: negotiate.Representation, view: View) -> tuple[Hashable, Callable[[WatchEvent], bytes]]:
+    """How one event is written, and the name of that way."""
+    version = f"meta.k8s.io/{wanted.version}"
+    if wanted.media_type == negotiate.PROTOBUF:
+        from knarr.api import protobuf
+
+        if wanted.as_kind:
+            return ("partial protobuf", version), lambda event: protobuf.watch_event(_partial(event, version))
+        return ("protobuf", view.row.api_version), lambda event: protobuf.watch_event(_typed(view, event))
+    if wanted.as_kind:
+        return ("partial", version), lambda event: orjson.dumps(_partial(event, version)) + b"\n"
+    if view.to_served is not None:
+        return ("served", view.row.api_version), lambda event: _served(view, event)
+    return PLAIN, lambda event: event.json
+
+
+#: the way of most watchers: JSON of the stored version
+PLAIN = "plain"
 PROTOBUF_STREAM = "application/vnd.kubernetes.protobuf;stream=watch"
 
 
@@ -232,6 +279,17 @@ class _ChunkedJson(Representation):
 
 
 CHUNKED_JSON = _ChunkedJson()
+
+
+class _Messages(Representation):
+    """Each event by itself: a WebSocket has frames of its own."""
+
+    def __init__(self, key: Hashable, encode: Callable[[WatchEvent], bytes]) -> None:
+        self.key = ("messages", key)
+        self._of, self._encode = key, encode
+
+    def payload(self, events: list[WatchEvent]) -> list[bytes]:
+        return [event.encoded(self._of, self._encode) for event in events]
 
 
 def _object(event: WatchEvent) -> dict[str, Any]:
@@ -273,8 +331,8 @@ def _cells_of_nothing(kind: Kind, bookmark: dict[str, Any], now: float) -> list[
     return [""] * len(kind.columns)
 
 
-def _partial(event: WatchEvent, version: str) -> bytes:
-    return _line(event.type, metadata_of(_object(event), version))
+def _partial(event: WatchEvent, version: str) -> dict[str, Any]:
+    return {"type": event.type, "object": metadata_of(_object(event), version)}
 
 
 class _NotAList(Representation):
@@ -292,13 +350,15 @@ class _NotAList(Representation):
 class _Tables(Representation):
     """One Table per event; only the first carries the column definitions, so each watcher has its own."""
 
-    def __init__(self, view: View, include: str, world: World, version: str) -> None:
+    def __init__(self, view: View, include: str, world: World, version: str, apart: bool = False) -> None:
+        """`apart`: each event by itself, not in HTTP's chunks."""
         self.key = ("table", id(self))
         self._view, self._include, self._world, self._version = view, include, world, version
-        self._first = True
+        self._first, self._apart = True, apart
 
-    def payload(self, events: list[WatchEvent]) -> bytes:
-        return chunk(b"".join([self._frame(event) for event in events]))
+    def payload(self, events: list[WatchEvent]) -> bytes | list[bytes]:
+        frames = [self._frame(event) for event in events]
+        return frames if self._apart else chunk(b"".join(frames))
 
     def _frame(self, event: WatchEvent) -> bytes:
         obj = _shown(self._view, event)

@@ -11,7 +11,7 @@ import base64
 import contextlib
 import hashlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from knarr.apiserver.http import HTTPRequest
@@ -93,6 +93,8 @@ class WebSocket(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed = asyncio.Event()
+        self._ignoring = False
+        self._ended: Callable[[], None] | None = None
         transport.set_write_buffer_limits(WRITE_BYTES_MAX)
 
     @property
@@ -112,16 +114,47 @@ class WebSocket(asyncio.Protocol):
                 self._transport.resume_reading()
         return message
 
+    def ignore(self, ended: Callable[[], None]) -> None:
+        """Whatever the client says from now on is dropped; `ended` is called when it goes."""
+        self._ignoring, self._ended = True, ended
+        if self.closed:
+            ended()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes written but not yet taken by the kernel."""
+        return self._transport.get_write_buffer_size()
+
     async def send(self, data: bytes, text: bool = False) -> None:
         """Waits while the client is slow. Raises ConnectionError when it is gone."""
         if self.closed:
             raise ConnectionResetError("client hung up")
-        (self._frames.send_text if text else self._frames.send_binary)(data)
-        self._flush()
+        self.post(data, text)
+        await self.drain()
+
+    def post(self, data: bytes, text: bool = False) -> None:
+        """Without waiting: the caller minds `unsent`."""
+        if not self.closed:
+            (self._frames.send_text if text else self._frames.send_binary)(data)
+            self._flush()
+
+    async def drain(self) -> None:
+        """Wait while the client is slow. Raises ConnectionError when it goes meanwhile."""
         if not self._writable.is_set():
             await self._writable.wait()
             if self.closed:
                 raise ConnectionResetError("client hung up")
+
+    def hang_up(self) -> None:
+        """Say good-bye and end without waiting for the answer."""
+        if not self.closed:
+            with contextlib.suppress(Exception):
+                self._frames.send_close(1000, "")
+                self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Say good-bye, wait a little for the answer, end the connection."""
@@ -156,7 +189,9 @@ class WebSocket(asyncio.Protocol):
             self._text = event.opcode is Opcode.TEXT
             self._parts = []
         self._parts.append(bytes(event.data))
-        if event.fin:
+        if event.fin and self._ignoring:
+            self._parts = []
+        elif event.fin:
             self._messages.append(Message(b"".join(self._parts), self._text))
             self._parts = []
             self._arrived.set()
@@ -181,6 +216,9 @@ class WebSocket(asyncio.Protocol):
         self._closed.set()
         self._arrived.set()
         self._writable.set()
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended()
 
     def _flush(self) -> None:
         for data in self._frames.data_to_send():
