@@ -10,7 +10,7 @@ from knarr.api import catalog
 from knarr.api.resources import Resource
 from knarr.registry import versions
 from knarr.registry.registry import Registry
-from knarr.registry.storage import Object
+from knarr.registry.storage import Object, View
 
 #: (group, version, resource) or (group, version, kind)
 Triple = tuple[str, str, str]
@@ -62,31 +62,46 @@ class Equivalents:
                 return view.row
         return None
 
-    def shown(self, obj: Object, resource: Triple, kind: Triple | None = None) -> Object:
+    def view(self, resource: Triple, kind: Triple | None = None) -> View:
+        """Decoding, defaults and schema of what requests to `resource` hold; see `shown` for `kind`."""
+        view = self._registry.view(*resource)
+        assert view is not None
+        return view if kind is None or kind == view.gvk else self._registry.open_request_view(*kind, view)
+
+    async def shown(self, obj: Object, resource: Triple, kind: Triple | None = None) -> Object:
         """An object as the registry holds it on its way to the store, in the version of `resource`.
 
         `kind` is given for what subresources have kinds of their own for (Scale, Binding): these have one version.
-        With kind and apiVersion first. Shares with `obj` what does not differ: not to be changed.
+        With kind and apiVersion first. Shares with `obj` what does not differ: not to be changed. Raises StatusError
+        where a conversion webhook fails.
         """
         view = self._registry.view(*resource)
         assert view is not None
         if kind is not None and kind != view.gvk:
             group, version, name = kind
-            type_ = {"kind": name, "apiVersion": f"{group}/{version}" if group else version}
-            return {**type_, **{key: value for key, value in obj.items() if key not in type_}}
-        if view.to_served is not None and not view.custom:
+            return _typed(obj, name, f"{group}/{version}" if group else version)
+        if view.conversion is not None:
+            obj = await view.conversion.between(obj, view.row.api_version)
+        elif view.to_served is not None and not view.custom:
             obj = view.to_served(obj)
-        type_ = {"kind": view.row.kind, "apiVersion": view.row.api_version}
-        return {**type_, **{key: value for key, value in obj.items() if key not in type_}}
+        return _typed(obj, view.row.kind, view.row.api_version)
 
-    def held(self, obj: Object, resource: Triple, like: Object) -> Object:
+    async def held(self, obj: Object, resource: Triple, kind: Triple, like: Object) -> Object:
         """The way back: `like` is the object that `shown` was given."""
         view = self._registry.view(*resource)
         assert view is not None
-        if view.to_stored is not None:
-            obj = view.to_stored(obj)
+        if kind == view.gvk:
+            if view.conversion is not None:
+                obj = await view.conversion.between(obj, like["apiVersion"])
+            elif view.to_stored is not None:
+                obj = view.to_stored(obj)
         type_ = {key: like[key] for key in ("kind", "apiVersion") if key in like}
         return {**type_, **{key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}}
+
+
+def _typed(obj: Object, kind: str, api_version: str) -> Object:
+    type_ = {"kind": kind, "apiVersion": api_version}
+    return {**type_, **{key: value for key, value in obj.items() if key not in type_}}
 
 
 def _stored_as(gvr: Triple) -> tuple[str, str]:

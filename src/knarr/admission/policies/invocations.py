@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any, Generic, NamedTuple
 
 from knarr.admission.attributes import Attributes
@@ -42,7 +42,9 @@ class Lookup:
     def __init__(self, reader: Reader, equivalents: Equivalents) -> None:
         self.reader, self.equivalents = reader, equivalents
 
-    def find(self, source: Source[E_], a: Attributes) -> Iterator[Invocation[E_] | Misconfigured[E_]]:
+    async def find(
+        self, source: Source[E_], a: Attributes
+    ) -> AsyncIterator[Invocation[E_] | Misconfigured[E_]]:
         """In the order in which they count."""
         for policy, bindings in source.hooks(a.target):
             try:
@@ -58,7 +60,7 @@ class Lookup:
                     if binding.constraints.match(a, self.equivalents, self.reader) is None:
                         continue
                     ref = binding.spec.get("paramRef")
-                    found = params.collect(resource, ref, a, self.equivalents, self.reader)
+                    found = await params.collect(resource, ref, a, self.equivalents, self.reader)
                 except ConfigurationError as error:
                     yield Misconfigured(policy, binding, f"failed to configure binding: {error}")
                     continue
@@ -72,10 +74,12 @@ class Lookup:
             raise errors.not_found("", "namespaces", a.namespace)
         return found
 
-    def inputs(self, a: Attributes, matched: Matched, param: Object | None, authorizer: Object) -> Inputs:
-        obj, old = (self._shown(o, matched) for o in (a.obj, a.old))
+    async def inputs(
+        self, a: Attributes, matched: Matched, param: Object | None, authorizer: Object
+    ) -> Inputs:
+        obj, old = await self._shown(a.obj, matched), await self._shown(a.old, matched)
         request = admission_request(a, matched.resource, matched.kind)
         return Inputs(obj, old, request, self.namespace(a), param, authorizer)
 
-    def _shown(self, obj: Object | None, matched: Matched) -> Object | None:
-        return None if obj is None else self.equivalents.shown(obj, matched.resource, matched.kind)
+    async def _shown(self, obj: Object | None, matched: Matched) -> Object | None:
+        return None if obj is None else await self.equivalents.shown(obj, matched.resource, matched.kind)

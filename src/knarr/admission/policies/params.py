@@ -29,7 +29,7 @@ def resource_of(kind: Object | None, equivalents: Equivalents) -> Resource | Non
     return found
 
 
-def collect(
+async def collect(
     resource: Resource | None, ref: Object | None, a: Attributes, equivalents: Equivalents, reader: Reader
 ) -> list[Object | None]:
     """One evaluation for each; [None] where the policy or the binding uses no parameters, [] where there are none.
@@ -43,7 +43,7 @@ def collect(
     if not objects and ref.get("parameterNotFoundAction") == "Deny":
         raise ConfigurationError(NOT_FOUND)
     shown = resource.group, resource.version, resource.name
-    return [equivalents.shown(obj, shown) for obj in objects]
+    return [await equivalents.shown(obj, shown) for obj in objects]
 
 
 def _namespace(resource: Resource, ref: Object, a: Attributes) -> str:

@@ -44,7 +44,7 @@ class Validating:
         decisions = Decisions(self._authorizer)
         refusals: list[Refusal] = []
         notes = _Notes()
-        for found in self._lookup.find(source, a):
+        async for found in self._lookup.find(source, a):
             if isinstance(found, Misconfigured):
                 if found.policy.fails:
                     binding = found.binding.name if found.binding else ""
@@ -57,7 +57,7 @@ class Validating:
             raise _refused(a, refusals[0])
 
     async def _judge(self, call: Invocation[Validator], a: Attributes, decisions: Decisions) -> Verdict:
-        inputs = self._lookup.inputs(a, call.matched, call.param, bindings(decisions, a))
+        inputs = await self._lookup.inputs(a, call.matched, call.param, bindings(decisions, a))
         return await answered(decisions, lambda: call.policy.evaluator.validate(inputs))
 
 

@@ -92,6 +92,12 @@ class FieldManager:
             lastapplied.update(result, config)
         return result
 
+    def merged(self, live: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+        """`live` with what `config` says, owned by nobody (see configuration.py). Raises ValueError."""
+        from knarr.meta.managed.configuration import merge
+
+        return merge(self._versions.schema, live, config)
+
     def _apply(self, scope: Scope, live: Any, config: Any, who: Any, force: bool, now: str) -> dict[str, Any]:
         versions = self._versions
         try:

@@ -210,6 +210,15 @@ class Versioned:
             return obj
         return orjson.loads((await self._between([obj], self._storage_version))[0])
 
+    async def between(self, obj: Object, api_version: str) -> Object:
+        """An object of any version, not yet stored, in another; its resourceVersion stays with it."""
+        if obj.get("apiVersion") == api_version:
+            return obj
+        new = orjson.loads((await self._between([obj], api_version))[0])
+        if version := obj["metadata"].get("resourceVersion"):
+            new["metadata"] = {"resourceVersion": version, **new["metadata"]}
+        return new
+
     async def _between(self, objects: Iterable[Object], api_version: str) -> list[bytes]:
         keys = [(_plain(obj), api_version) for obj in objects]
         return await self._conversion.all(keys, orjson.loads)
