@@ -108,13 +108,14 @@ async def _start(order: Order) -> Cluster:
 
 
 async def _start_with(config: Config) -> Cluster:
+    from knarr.auth.configuration import ConfigurationError
     from knarr.auth.pki import PKIError
     from knarr.cluster.cluster import Cluster
     from knarr.store.errors import OpenError
 
     try:
         cluster = Cluster(config)
-    except (OpenError, PKIError) as error:
+    except (OpenError, PKIError, ConfigurationError) as error:
         raise say.Failure(str(error)) from None
     try:
         await cluster.start()
@@ -141,6 +142,7 @@ def _cannot_listen(error: OSError, config: Config) -> say.Failure:
 
 
 def _config(order: Order) -> Config:
+    from knarr.cli import accessflags
     from knarr.cli.up import compaction_of, quota_of
     from knarr.cluster.config import Config
 
@@ -162,6 +164,7 @@ def _config(order: Order) -> Config:
         compaction_retention=retention,
         quota_bytes=quota_of(settings["quota"]),
         seed=settings["seed"],
+        **accessflags.settings_of(settings),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from knarr.cli import home, say
+from knarr.cli import accessflags, home, say
 from knarr.cli.options import name_option
 
 #: options whose value stays with the cluster: a second `knarr up` without them goes on as before
@@ -28,6 +28,7 @@ KEPT = (
     "quota",
     "controllers",
     "scheduler",
+    *accessflags.NAMES,
 )
 DEFAULTS: dict[str, Any] = {
     "nodes": 1,
@@ -44,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "quota": "8Gi",
     "controllers": True,
     "scheduler": True,
+    **dict.fromkeys(accessflags.NAMES),
 }
 #: an address block that stays with the data: objects hold addresses of it
 FIXED = ("service_cidr", "pod_cidr")
@@ -153,6 +155,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--quota", callback=_quota, help="How large the data may grow. [8Gi]"),
             click.option("--controllers/--no-controllers", default=None, help="Run the controllers. [yes]"),
             click.option("--scheduler/--no-scheduler", default=None, help="Run the scheduler. [yes]"),
+            *accessflags.OPTIONS,
             click.option("-v", "--verbose", count=True, help="Log more to stderr; -vv everything."),
         ]
     ):

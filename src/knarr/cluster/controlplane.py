@@ -9,12 +9,14 @@ from typing import Any
 
 from knarr.admission.chain import Chain
 from knarr.admission.defaults import default_plugins
+from knarr.admission.webhooks.counts import Counts
 from knarr.api.nodeapi import NodeConnections
 from knarr.apiserver import streaming
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import Health
-from knarr.apiserver.metrics import Metrics
+from knarr.apiserver.inflight import InFlight
+from knarr.apiserver.metrics import Family, Metrics
 from knarr.apiserver.openapi.serve import OpenAPI
 from knarr.apiserver.paths import Pages
 from knarr.apiserver.server import Server
@@ -34,12 +36,13 @@ from knarr.cluster.openid import OpenIDDocuments
 from knarr.cluster.services import ServiceResolver
 from knarr.egress import Egress
 from knarr.flowcontrol.controller import FlowController
+from knarr.meta import times
 from knarr.registry.certificates import CertificateHook
 from knarr.registry.context import Request
 from knarr.registry.custom.establish import CustomResources
 from knarr.registry.local import LocalAPI
 from knarr.registry.operations import Operations
-from knarr.registry.registry import EVENT_TTL_SECONDS, Registry
+from knarr.registry.registry import Registry
 from knarr.registry.services import ServiceHook
 from knarr.store.base import Store
 from knarr.world import World
@@ -75,7 +78,10 @@ class ControlPlane:
         self.authorizers = self.identities.authorizers
         self.authenticator = self.identities.authenticator
         self.issuer = self.identities.issuer
-        self.flow = FlowController(self.registry, world.clock) if config.serve else None
+        config.limits.check()
+        self.registry.event_ttl_seconds = int(config.limits.event_ttl)
+        fair = config.serve and config.limits.enable_priority_and_fairness
+        self.flow = FlowController(self.registry, world.clock, config.limits.seats) if fair else None
         self._upkeep: asyncio.Task[None] | None = None
         self.handler = APIHandler(
             self.operations,
@@ -84,11 +90,18 @@ class ControlPlane:
             world,
             impersonate=self._impersonate,
             flow=self.flow,
+            limits=config.limits,
         )
+        if config.serve and not fair:
+            limits = config.limits
+            self.handler.in_flight = InFlight(
+                limits.max_requests_inflight, limits.max_mutating_requests_inflight
+            )
         if config.audit.policy_file:
             self._audit()
         self.reviews = Reviews(self.authenticator, self.authorizers, world.clock)
-        plugins = default_plugins(self.registry, world, self.authorizers)
+        webhook_counts = Counts()
+        plugins = default_plugins(self.registry, world, self.authorizers, self.egress.post, webhook_counts)
         self.registry.admission = AdmissionGate(
             Chain([*plugins, EscalationGuard(self.identities.rbac, self.authorizers)])
         )
@@ -101,6 +114,7 @@ class ControlPlane:
         self.metrics = Metrics(
             self.registry, self.handler, health, lambda: getattr(self.store, "bytes_in_use", 0)
         )
+        self.metrics.sources.append(lambda: map(Family._make, webhook_counts.families()))
         Pages(self.registry, self.handler, health, self._flags)
 
     def _audit(self) -> None:
@@ -123,7 +137,19 @@ class ControlPlane:
         low, high = config.node_ports
         return {
             "bind-address": config.host,
-            "event-ttl": f"{EVENT_TTL_SECONDS}s",
+            "event-ttl": times.format_go_duration(config.limits.event_ttl),
+            "audit-log-path": config.audit.log.path,
+            "audit-policy-file": config.audit.policy_file,
+            "audit-webhook-config-file": config.audit.webhook.config_file,
+            "enable-priority-and-fairness": str(config.limits.enable_priority_and_fairness).lower(),
+            "goaway-chance": f"{config.limits.goaway_chance:g}",
+            "livez-grace-period": times.format_go_duration(config.limits.livez_grace_period),
+            "max-mutating-requests-inflight": str(config.limits.max_mutating_requests_inflight),
+            "max-requests-inflight": str(config.limits.max_requests_inflight),
+            "min-request-timeout": f"{config.limits.min_request_timeout:g}",
+            "request-timeout": times.format_go_duration(config.limits.request_timeout),
+            "shutdown-delay-duration": times.format_go_duration(config.limits.shutdown_delay_duration),
+            "shutdown-send-retry-after": str(config.limits.shutdown_send_retry_after).lower(),
             "secure-port": str(self.server.port if self.server else config.port),
             "service-cluster-ip-range": ",".join(config.service_cidrs),
             "service-node-port-range": f"{low}-{high}",
@@ -193,7 +219,14 @@ class ControlPlane:
         await bootstrap.write(self.registry, wanted)
         if self.flow is not None:
             self._upkeep = asyncio.create_task(self.flow.run())
+        self.identities.start()
         self.ready = True
+
+    async def linger(self) -> None:
+        """About to stop: not ready any more, but serving until those who look at that have noticed."""
+        self.handler.ending = True
+        if self.server is not None and (seconds := self.config.limits.shutdown_delay_duration):
+            await asyncio.sleep(seconds)
 
     async def stop(self) -> None:
         """End watches, stop listening."""
@@ -202,6 +235,7 @@ class ControlPlane:
             self._upkeep.cancel()
         if self.server is not None:
             await self.server.stop()
+        await self.identities.stop()
         await self.egress.close()
         if self.handler.auditor is not None:
             await self.handler.auditor.close()
