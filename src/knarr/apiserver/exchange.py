@@ -10,7 +10,7 @@ from knarr.apiserver.negotiate import PLAIN, Representation
 from knarr.registry.context import Request
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Exchange:
     """The HTTP request, what it asks for, and how it will be answered."""
 
@@ -31,6 +31,8 @@ class Exchange:
     trail: Any = None
     #: clock.now() when it arrived
     received: float = 0.0
+    #: answered 504 in place of whoever is still at it
+    too_late: bool = False
 
     def running(self) -> None:
         """Give the seat back: the request is answered, or is a stream that is set up and may last for hours."""

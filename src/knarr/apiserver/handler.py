@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from knarr.apiserver import negotiate, requestinfo
+from knarr.apiserver.deadlines import Deadlines
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.http import HTTPRequest
-from knarr.apiserver.respond import Responder
+from knarr.apiserver.inflight import InFlight
+from knarr.apiserver.limits import Limits
+from knarr.apiserver.respond import NO_CACHE, Responder
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.meta.gofmt import quote
@@ -57,6 +60,16 @@ LARGE_PIECES = 200
 
 #: a request whose sender could not be authenticated
 NOBODY = UserInfo("")
+#: no request takes so long
+NEVER = 1e9
+#: paths that are served to the last
+WATCHED = ("/readyz", "/livez", "/healthz", "/metrics")
+#: the answer to what took too long, which Kubernetes writes without a kind and as text
+LATE = (
+    b'{"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout",'
+    b'"reason":"Timeout","details":{},"code":504}\n'
+)
+LATE_STATUS = b'{"kind":"Status","apiVersion":"v1",' + LATE[1:-1]
 #: what a request is told that the audit log must have but cannot
 NOT_STORED = "failed to store audit event"
 #: methods that resources have routes for
@@ -82,6 +95,7 @@ class APIHandler:
         flow: Any = None,
         observe: Callable[[Exchange], None] | None = None,
         auditor: Auditor | None = None,
+        limits: Limits = Limits(),
     ) -> None:
         self.operations = operations
         self.authenticator, self.authorizer, self.world = authenticator, authorizer, world
@@ -94,10 +108,19 @@ class APIHandler:
         self.paths: dict[str, PathHandler] = {}
         #: by (group, resource, subresource) or by verb ("watch")
         self.streams: dict[tuple[str, str, str] | str, StreamHandler] = {}
+        self.limits = limits
+        self.deadlines = Deadlines(limits.request_timeout or NEVER, self._too_late)
+        #: without priority and fairness
+        self.in_flight: InFlight | None = None
+        #: what new requests are told when the server stops; None while it does not
+        self.refusal: errors.StatusError | None = None
+        #: the server is about to stop: it is no longer ready
+        self.ending = False
         #: set when the server stops: long-running requests end
         self.stop = asyncio.Event()
 
     def stopping(self) -> None:
+        self.ending = True
         self.stop.set()
 
     async def __call__(self, http: HTTPRequest) -> None:
@@ -108,6 +131,10 @@ class APIHandler:
         exchange.audit_id = http.headers.get("audit-id") or self._draw.uid()
         exchange.headers.append(("Audit-Id", exchange.audit_id))
         try:
+            if self.refusal is not None:
+                self._refuse(exchange, self.refusal)
+            if not exchange.long_running:
+                self._begin(exchange)
             await self.serve(exchange)
         except StatusError as error:
             self.responder.error(exchange, error)
@@ -116,10 +143,39 @@ class APIHandler:
                 exchange.trail.panicked(error)
             raise
         finally:
-            if self.observe is not None:
+            self.deadlines.end(exchange)
+            if self.observe is not None and not exchange.too_late:
                 self.observe(exchange)
             if exchange.trail is not None:
                 await exchange.trail.complete()
+
+    def _refuse(self, x: Exchange, refusal: errors.StatusError) -> None:
+        """The server stops. Who watches over it is still served."""
+        agent = x.http.headers.get("user-agent", "")
+        if not (agent.startswith("kube-apiserver/") or x.http.path.startswith(WATCHED)):
+            x.http.keep_alive = False
+            raise refusal
+
+    def _begin(self, x: Exchange) -> None:
+        """From now on time runs. Raises 400."""
+        try:
+            self.deadlines.begin(x)
+        except StatusError:
+            if self.auditor is not None:
+                self._record_refused(x)
+            raise
+        if self.limits.goaway_chance and self._draw.random() < self.limits.goaway_chance:
+            x.http.keep_alive = False
+
+    def _too_late(self, x: Exchange) -> None:
+        """Answer for a handler that is still at it; what it does in the end is seen by nobody."""
+        x.too_late, x.code = True, 504
+        if x.trail is not None:
+            x.trail.record.object_answered(LATE_STATUS)
+        headers = [("content-type", "text/plain; charset=utf-8"), NO_CACHE, ("Audit-Id", x.audit_id)]
+        x.http.cut_off(504, headers, LATE)
+        if self.observe is not None:
+            self.observe(x)
 
     async def serve(self, x: Exchange) -> None:
         """The chain: each line may raise a StatusError, which is the answer."""
@@ -128,7 +184,9 @@ class APIHandler:
         if self.auditor is not None and not await self._record(x):
             return
         await self._impersonate(x)
-        if self.flow is None:
+        if self.in_flight is not None:
+            await self._counted(x, self.in_flight)
+        elif self.flow is None or (x.long_running and x.request.verb != "watch"):
             await self._authorize_and_dispatch(x)
         else:
             await self._seat(x)
@@ -137,6 +195,13 @@ class APIHandler:
                 await self._authorize_and_dispatch(x)
             finally:
                 x.running()
+
+    async def _counted(self, x: Exchange, in_flight: InFlight) -> None:
+        kind = in_flight.start(x)
+        try:
+            await self._authorize_and_dispatch(x)
+        finally:
+            in_flight.finish(kind)
 
     async def _authorize_and_dispatch(self, x: Exchange) -> None:
         began = self.world.clock.monotonic() if x.trail is not None else 0.0

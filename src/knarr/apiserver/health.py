@@ -114,7 +114,7 @@ class Health:
         }
 
     def _not_stopping(self) -> str | None:
-        return "process is shutting down" if self._handler.stop.is_set() else None
+        return "process is shutting down" if self._handler.ending else None
 
     async def serve(self, x: Exchange) -> None:
         which, _, single = x.http.path.strip("/").partition("/")

@@ -4,7 +4,7 @@ Written for what an API server needs and general servers lack: the TLS client ce
 streams whose frames go straight to the transport, upgrades to a raw stream, and an import of milliseconds
 (docs/decisions/0002-http.md has the measurements).
 
-Buffers and their bounds: a request's head 64 KiB and body BODY_BYTES_MAX (413 beyond); a client that pipelines has
+Buffers and their bounds: a request's head 1 MiB and body BODY_BYTES_MAX (413 beyond); a client that pipelines has
 up to PIPELINED_MAX requests waiting here, the rest in its own socket; writes are unbounded for whole answers, and
 streams say how much is unsent so that their writers can stop (Stream.unsent).
 """
@@ -25,13 +25,16 @@ import httptools
 
 log = logging.getLogger("knarr.http")
 
-HEAD_BYTES_MAX = 64 * 1024
+#: Go's: 1 MiB and what it reads ahead
+HEAD_BYTES_MAX = (1 << 20) + 4096
 BODY_BYTES_MAX = 3 * 1024 * 1024
 HTTP_VERSIONS = ("1.0", "1.1")
 #: requests of one connection that wait while one is served; then its socket is no longer read
 PIPELINED_MAX = 16
 #: an idle connection is closed after this
-IDLE_SECONDS = 600.0
+IDLE_SECONDS = 90.0
+#: the head of a request must be whole by then
+HEAD_SECONDS = 32.0
 #: a large answer is written in parts of about this size
 PART_BYTES = 256 * 1024
 #: a request that has begun must be whole by then, however its bytes trickle
@@ -116,6 +119,20 @@ class HTTPRequest:
     def remote(self) -> str:
         peer = self._connection.transport.get_extra_info("peername") if self._connection.transport else None
         return peer[0] if peer else ""
+
+    def cut_off(self, code: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Answer in place of the handler, whose own answer nobody will see, and close. What was begun is broken off."""
+        connection = self._connection
+        if self.answered:
+            if connection.transport is not None:
+                connection.transport.abort()
+            return
+        self.keep_alive = False
+        self.respond(code, headers, body)
+        self.on_answer = None
+        if connection.transport is not None:
+            connection.transport.close()
+            connection.transport = None
 
     @property
     def hung_up(self) -> bool:
@@ -262,12 +279,14 @@ class Connection(asyncio.Protocol):
         self._waiting: list[HTTPRequest] = []
         self._request: HTTPRequest | None = None
         self._upgraded = False
+        #: a request asks for another protocol: what comes after it belongs to that, or waits for the answer
+        self._upgrading = False
         self._tail = b""
         self._can_write = asyncio.Event()
         self._can_write.set()
         self._idle: asyncio.TimerHandle | None = None
         #: a request has begun and is not whole; its time runs when it did not come in one piece
-        self._reading = False
+        self._reading = self._head_whole = False
         self._deadline: asyncio.TimerHandle | None = None
         self._closing = False
         #: what is no HTTP came while requests were being answered: the answer after theirs
@@ -306,6 +325,11 @@ class Connection(asyncio.Protocol):
         return False
 
     def data_received(self, data: bytes) -> None:
+        if self._upgrading:
+            self._tail += data
+            if len(self._tail) > HIGH_WATER_BYTES and self.transport is not None:
+                self.transport.pause_reading()
+            return
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
@@ -314,12 +338,14 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserInvalidMethodError as error:
             self._unknown_method(data, str(error))
         except httptools.HttpParserUpgrade as upgrade:
+            self._upgrading = True
             self._tail += data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             # what a callback raised comes wrapped
             self._malformed(str(error.__context__ or error))
         if self._reading and self._deadline is None and self.transport is not None:
-            self._deadline = asyncio.get_running_loop().call_later(READ_SECONDS, self.transport.abort)
+            seconds = READ_SECONDS if self._head_whole else HEAD_SECONDS
+            self._deadline = asyncio.get_running_loop().call_later(seconds, self.transport.abort)
 
     def _unknown_method(self, data: bytes, why: str) -> None:
         """A method the parser has not heard of, as the first thing of what came in: read as another, and named as
@@ -337,7 +363,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._url, self._headers, self._raw_headers, self._body = b"", {}, [], []
         self._head_bytes = self._body_bytes = 0
-        self._too_large = False
+        self._too_large = self._head_whole = False
         self._reading = True
 
     def on_url(self, url: bytes) -> None:
@@ -360,6 +386,11 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if self._parser.get_http_version() not in HTTP_VERSIONS:
             raise httptools.HttpParserError("unsupported version")
+        self._head_whole = True
+        if self._deadline is not None:
+            # The body has its own time.
+            self._deadline.cancel()
+            self._deadline = None
         if self._headers.get("expect", "").lower() == "100-continue":
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -462,6 +493,8 @@ class Connection(asyncio.Protocol):
         self.cancellable = False
         if self._upgraded or self.transport is None:
             return
+        if self._upgrading and not self._waiting and request.keep_alive:
+            self._stay()
         if not request.keep_alive or self._closing:
             self.transport.close()
         elif self._waiting:
@@ -474,10 +507,27 @@ class Connection(asyncio.Protocol):
         else:
             self._rest()
 
+    def _stay(self) -> None:
+        """Nothing became of the other protocol: what came meanwhile are further requests of this one."""
+        self._upgrading = False
+        tail, self._tail = self._tail, b""
+        self._parser = httptools.HttpRequestParser(self)
+        if self.transport is not None:
+            self.transport.resume_reading()
+        if tail:
+            self._busy = True
+            self.data_received(tail)
+            self._busy = False
+
     @property
     def at_work(self) -> bool:
         """A request is being answered, or its answer is not sent yet."""
-        return self._busy or (self.transport is not None and self.transport.get_write_buffer_size() > 0)
+        if self._busy or self.transport is None:
+            return self._busy
+        try:
+            return self.transport.get_write_buffer_size() > 0
+        except AttributeError:
+            return False  # asyncio's TLS has lost its socket and will say so in a moment
 
     @property
     def method_served(self) -> str:
@@ -525,6 +575,7 @@ class Connection(asyncio.Protocol):
         transport = self.transport
         if transport is None:
             raise ConnectionResetError("client hung up")
+        transport.resume_reading()
 
         def become(protocol: asyncio.Protocol) -> None:
             transport.set_protocol(protocol)
@@ -559,14 +610,23 @@ class Listener:
         )
         return self._server.sockets[0].getsockname()[1]
 
+    def shut(self) -> None:
+        """Close connections that rest, the others after their answer."""
+        for connection in list(self._connections):
+            connection.shut()
+
     def methods(self) -> list[str]:
         """Of the requests under way."""
         return [c.method_served for c in self._connections if c.method_served]
 
-    async def close(self, grace_seconds: float) -> None:
-        """Stop accepting, let answers finish for `grace_seconds`, then cut."""
+    def deaf(self) -> None:
+        """Accept no more connections."""
         if self._server is not None:
             self._server.close()
+
+    async def close(self, grace_seconds: float) -> None:
+        """Stop accepting, let answers finish for `grace_seconds`, then cut."""
+        self.deaf()
         for connection in list(self._connections):
             connection.shut()
         with contextlib.suppress(TimeoutError):

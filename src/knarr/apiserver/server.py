@@ -8,6 +8,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from knarr.apiserver.http import Listener
+from knarr.meta import errors
 
 if TYPE_CHECKING:
     from knarr.apiserver.handler import APIHandler
@@ -16,7 +17,8 @@ log = logging.getLogger("knarr.apiserver")
 
 #: connections the kernel queues while we are busy
 BACKLOG = 4096
-#: how long a stopping server waits for requests that are under way
+SHUTTING_DOWN = "The apiserver is shutting down, please try again later."
+#: how long a stopping server waits for streams, and for clients to read their answers
 SHUTDOWN_SECONDS = 5.0
 
 
@@ -48,9 +50,23 @@ class Server:
         return len(methods) - reading, reading
 
     async def stop(self) -> None:
-        """Stop accepting, end watches cleanly, let requests finish for a moment."""
-        self._handler.stopping()
-        await self._listener.close(SHUTDOWN_SECONDS)
+        """Take no more requests, end watches cleanly, let those under way finish.
+
+        Requests that end are waited for as long as they may take, streams for a moment.
+        """
+        handler, listener = self._handler, self._listener
+        if handler.limits.shutdown_send_retry_after:
+            handler.refusal = errors.told_to_wait(SHUTTING_DOWN, 5)
+        else:
+            handler.refusal = errors.unavailable("apiserver is shutting down")
+            handler.refusal.headers["Retry-After"] = "1"
+            listener.deaf()
+        handler.stopping()
+        listener.shut()
+        await handler.deadlines.wait_until_none(handler.limits.request_timeout)
+        handler.deadlines.close()
+        grace = handler.limits.shutdown_watch_termination_grace_period
+        await listener.close(SHUTDOWN_SECONDS + grace)
 
 
 def tls_context(certificate: str, key: str, client_ca: str) -> ssl.SSLContext:

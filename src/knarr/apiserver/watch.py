@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from knarr.apiserver.convertedwatch import ConvertedWatch
     from knarr.apiserver.watchsocket import SocketStream
 
-#: `--min-request-timeout`: a watch without timeoutSeconds lasts between this and twice this
-TIMEOUT_SECONDS_MIN = 1800.0
+#: where there is no `--min-request-timeout`
+NEVER = 1e9
 #: a client that has this much unread is cut off and watches again
 UNSENT_BYTES_MAX = 4 << 20
 #: how long a clean end may wait for a stuck reader
@@ -161,6 +161,8 @@ class _Session:
             self._open()
             x.running()
             await asyncio.wait((self.ended, stop), return_when=asyncio.FIRST_COMPLETED)
+            if grace := self.watches._handler.limits.shutdown_watch_termination_grace_period:
+                await self._linger(grace)
         finally:
             watcher.close()
             stop.cancel()
@@ -171,6 +173,11 @@ class _Session:
             self.stream.abort()
             return
         self.stream.finish()
+
+    async def _linger(self, grace: float) -> None:
+        """Not all watchers shall come back at once: each ends at its own time."""
+        if not self.ended.done():
+            await asyncio.wait((self.ended,), timeout=self.watches._world.chance.random() * grace)
 
     def _open(self) -> None:
         """The headers, then what `cacher.watch` already sent. No await lies between the two."""
@@ -226,7 +233,8 @@ class _Session:
         seconds = self.options.timeout_seconds
         if seconds is not None and seconds > 0:
             return float(seconds)
-        return self.watches._world.chance.jitter(TIMEOUT_SECONDS_MIN)
+        shortest = self.watches._handler.limits.min_request_timeout
+        return self.watches._world.chance.jitter(shortest) if shortest else NEVER
 
     def _representation(self) -> Representation:
         wanted, view = self.x.representation, self.view

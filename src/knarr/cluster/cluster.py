@@ -82,6 +82,7 @@ class Cluster:
 
     async def stop(self) -> None:
         """The reverse of start; pods of the process runtime are ended with their grace."""
+        await self.plane.linger()
         if self._background is not None:
             self._background.cancel()
             await asyncio.gather(self._background, return_exceptions=True)

@@ -76,8 +76,12 @@ def page_not_found() -> StatusError:
     return StatusError(failure(404, "NotFound", "the server could not find the requested resource", {}))
 
 
-class PathNotFound(StatusError):
-    """404 of a path that no API server knows; answered as text, without a Status."""
+class PlainText(StatusError):
+    """What an outer part of the API server says: the message as text, without a Status."""
+
+
+class PathNotFound(PlainText):
+    """404 of a path that no API server knows."""
 
     def __init__(self) -> None:
         super().__init__(failure(404, "NotFound", "404 page not found", {}))
@@ -157,6 +161,11 @@ def too_large(message: str = "etcdserver: request is too large") -> StatusError:
 def too_many_requests(message: str, retry_after_seconds: int = 1) -> StatusError:
     status = failure(429, "TooManyRequests", message, {"retryAfterSeconds": retry_after_seconds})
     return StatusError(status, {"Retry-After": str(retry_after_seconds)})
+
+
+def told_to_wait(message: str, seconds: int = 1) -> PlainText:
+    """429 before anything was looked at."""
+    return PlainText(failure(429, "TooManyRequests", message), {"Retry-After": str(seconds)})
 
 
 def timeout(message: str, retry_after_seconds: int = 0) -> StatusError:

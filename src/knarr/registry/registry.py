@@ -25,7 +25,7 @@ from knarr.store.base import Store
 from knarr.watchcache import Attributes, WatchCache
 from knarr.world import World
 
-#: seconds events are kept (`--event-ttl`), in leases shared by all events of a minute
+#: seconds events are kept where `--event-ttl` does not say otherwise, in leases shared by all events of a minute
 EVENT_TTL_SECONDS = 3600
 EVENT_LEASE_SHARED_SECONDS = 60
 
@@ -55,6 +55,8 @@ class Registry:
         self.handlers: dict[tuple[str, str, str], Handler] = {}
         #: custom resources, by (group, version, plural); filled by the CRD machinery
         self.custom: dict[tuple[str, str, str], View] = {}
+        #: how long events are kept (`--event-ttl`)
+        self.event_ttl_seconds = EVENT_TTL_SECONDS
         self._event_lease = (0, 0.0)
 
     # -- finding ---------------------------------------------------------------------------------------
@@ -123,7 +125,7 @@ class Registry:
             kind = catalog.kind_of(row.group, row.version, row.name)
             found = self.open_storage(row, kind, prefix_of(row.group, row.name))
             if (row.group, row.name) == ("", "events"):
-                found.ttl_seconds, found.lease = EVENT_TTL_SECONDS, self._lease_for_events
+                found.ttl_seconds, found.lease = self.event_ttl_seconds, self._lease_for_events
         return found
 
     def open_storage(self, row: Resource, kind: Any, prefix: bytes, floor: int = 0) -> Storage:
@@ -152,7 +154,7 @@ class Registry:
         lease, until = self._event_lease
         now = self.world.clock.now()
         if now >= until:
-            granted = await self.store.lease_grant(EVENT_TTL_SECONDS + EVENT_LEASE_SHARED_SECONDS)
+            granted = await self.store.lease_grant(self.event_ttl_seconds + EVENT_LEASE_SHARED_SECONDS)
             lease = granted.id
             self._event_lease = (lease, now + EVENT_LEASE_SHARED_SECONDS)
         return lease
