@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from knarr.admission.certificates import (
     Authorizer,
     CertificateApproval,
@@ -27,18 +29,34 @@ from knarr.admission.storage import (
     PersistentVolumeClaimResize,
     StorageObjectInUseProtection,
 )
+from knarr.admission.webhooks.calling import Caller, Post
+from knarr.admission.webhooks.counts import Counts
+from knarr.admission.webhooks.mutating import MutatingAdmissionWebhook
+from knarr.admission.webhooks.validating import ValidatingAdmissionWebhook
+from knarr.egress import EgressError
 from knarr.registry.equivalents import Equivalents
 from knarr.registry.registry import Registry
 from knarr.world import World
 
 
-def default_plugins(reader: Registry, world: World, authorizer: Authorizer) -> list[Plugin]:
+async def _nobody(*_: Any, **__: Any) -> Any:
+    raise EgressError("nothing is called from here")
+
+
+def default_plugins(
+    reader: Registry,
+    world: World,
+    authorizer: Authorizer,
+    post: Post = _nobody,
+    counts: Counts | None = None,
+) -> list[Plugin]:
     """`Chain(default_plugins(...))` is the chain of a default API server.
 
     Policies and webhooks come after every plugin that sets defaults, before the quota counts what they made of the
-    object.
+    object. `post` reaches webhooks (`Egress.post`).
     """
     equivalents = Equivalents(reader)
+    caller, counts = Caller(post, world.chance.uid), counts or Counts()
     return [
         NamespaceLifecycle(reader),
         LimitRanger(reader),
@@ -58,6 +76,8 @@ def default_plugins(reader: Registry, world: World, authorizer: Authorizer) -> l
         DefaultIngressClass(reader),
         PodTopologyLabels(reader),
         MutatingAdmissionPolicy(reader, equivalents, authorizer),
+        MutatingAdmissionWebhook(reader, caller, world.clock, authorizer, counts),
         ValidatingAdmissionPolicy(reader, equivalents, authorizer),
+        ValidatingAdmissionWebhook(reader, caller, world.clock, authorizer, counts),
         ResourceQuota(reader, world.clock),
     ]
