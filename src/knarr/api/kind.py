@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 from knarr.api import schema
-from knarr.meta import names
+from knarr.meta import names, objectmeta
 from knarr.meta.fielderrors import FieldError
 
 Object = dict[str, Any]
@@ -76,6 +76,8 @@ class Kind:
     deprecation: ClassVar[str] = ""
     #: selectable fields that the stored version (`catalog`) knows by another name
     field_aliases: ClassVar[dict[str, str]] = {}
+    #: lists whose defaults are for absent ones only: sent empty they stay so, for validation to see
+    told_empty: ClassVar[tuple[tuple[str, ...], ...]] = ()
     #: the columns of `kubectl get`, in order, Name and Age included
     columns: ClassVar[Sequence[Column]] = (NAME, AGE)
 
@@ -118,6 +120,8 @@ class Kind:
 
     #: true where status is a subresource; the catalog sets it from discovery
     has_status: bool = False
+    #: who writes the status may not change labels, annotations, finalizers or owners with it
+    status_keeps_metadata: ClassVar[bool] = False
 
     def reset_status(self, obj: Object) -> None:
         """What status is on creation; most kinds encode an empty struct."""
@@ -128,6 +132,8 @@ class Kind:
         for key in set(obj) | set(old):
             if key not in ("status", "metadata", "apiVersion", "kind"):
                 self.keep(obj, old, key)
+        if self.status_keeps_metadata:
+            objectmeta.keep_for_status(obj["metadata"], old["metadata"])
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         return []
@@ -160,7 +166,9 @@ class Kind:
         """Paths (tuples of field names) that a writer through `subresource` never owns."""
         if not self.has_status:
             return ()
-        return (("status",),) if subresource == "" else (("spec",),) if subresource == "status" else ()
+        if subresource == "status":
+            return (("metadata",), ("spec",)) if self.status_keeps_metadata else (("spec",),)
+        return (("status",),) if subresource == "" else ()
 
     # -- deletion --------------------------------------------------------------------------------------------
 

@@ -12,6 +12,12 @@ _HTML = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
 _LINES = (("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
 
 
+class Plain(str):
+    """A value that prints itself (Go's Stringer): field errors show it without quotes."""
+
+    __slots__ = ()
+
+
 def quote(text: str) -> str:
     """Go's %q: what cannot be printed is escaped, other languages' letters are not."""
     if text.isprintable() and '"' not in text and "\\" not in text:
@@ -77,7 +83,7 @@ def go_float(number: float) -> str:
 def go_value(value: Any) -> str:
     """A value inside a field error: strings quoted, null as `null`, structs and lists as JSON."""
     if isinstance(value, str):
-        return quote(value)
+        return value if type(value) is Plain else quote(value)
     if value is None:
         return "null"
     if isinstance(value, float):

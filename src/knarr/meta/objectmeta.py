@@ -334,6 +334,28 @@ def prepare_update(meta: Metadata, old: Mapping[str, Any]) -> None:
     dedupe_owner_references(meta)
 
 
+#: what a write to a status may not touch, where a kind says so
+KEPT_FOR_STATUS = (
+    "labels",
+    "annotations",
+    "finalizers",
+    "ownerReferences",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+)
+
+
+def keep_for_status(meta: Metadata, old: Mapping[str, Any]) -> None:
+    """Puts back what is not a status writer's to change; managedFields tell of this very write and stay."""
+    for field in KEPT_FOR_STATUS:
+        if field in old:
+            meta[field] = old[field]
+        else:
+            meta.pop(field, None)
+
+
 def _carry(meta: Metadata, old: Mapping[str, Any], field: str) -> None:
     if old.get(field):
         meta[field] = old[field]

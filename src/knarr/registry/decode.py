@@ -69,6 +69,8 @@ class Decoder:
         ):
             check_type(view, (obj.get("apiVersion", ""), obj.get("kind", "")), body)
         self._report(view, request, found + findings, obj)
+        if view.kind.told_empty and b"[]" in body:
+            put_empty(view.kind.told_empty, orjson.loads(body), obj)
         self._finish(view, obj)
         request.sent, request.empty = body, empty_lists(body, obj)
         return obj
@@ -92,6 +94,7 @@ class Decoder:
             obj, findings = view.normalize(new)
         else:
             obj, findings = scheme().normalize(view.definition, new)
+            put_empty(view.kind.told_empty, new, obj)
         return self._finish(view, obj), findings
 
     def check_patched_type(self, view: View, new: Any) -> None:
@@ -197,6 +200,18 @@ def _restore_empty(
     elif isinstance(raw, list) and isinstance(obj, list) and len(raw) == len(obj):
         for index, value in enumerate(raw):
             _restore_empty(value, obj[index], (*path, index), found)
+
+
+def put_empty(paths: tuple[tuple[str, ...], ...], raw: Any, obj: Any) -> None:
+    """Give the object the empty lists of a body at `paths` again: defaults fill in a list that is absent, not one that
+    was sent empty."""
+    for *parents, last in paths:
+        sent, kept = raw, obj
+        for part in parents:
+            sent = sent.get(part) if isinstance(sent, dict) else None
+            kept = kept.get(part) if isinstance(kept, dict) else None
+        if isinstance(sent, dict) and isinstance(kept, dict) and sent.get(last) == []:
+            kept[last] = []
 
 
 def as_sent(definition: str, body: bytes, obj: Object) -> Object | None:

@@ -20,6 +20,7 @@ _NEWLINES = re.compile(r"[\n\r]+")
 
 
 class ValidatingAdmissionPolicy(Kind):
+    status_keeps_metadata = True
     tracks_generation = True
     columns = (
         NAME,

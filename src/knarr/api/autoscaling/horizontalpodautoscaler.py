@@ -21,6 +21,7 @@ PERIOD_SECONDS_MAX = 1800
 class HorizontalPodAutoscaler(Kind):
     """autoscaling/v2, the version that is stored."""
 
+    told_empty = (("spec", "behavior", "scaleUp", "policies"), ("spec", "behavior", "scaleDown", "policies"))
     columns = (
         NAME,
         Column("Reference", doc="autoscaling.v2.HorizontalPodAutoscalerSpec.scaleTargetRef"),

@@ -15,6 +15,7 @@ SUBJECT_FIELDS = {"Group": "group", "ServiceAccount": "serviceAccount", "User": 
 
 
 class FlowSchema(Kind):
+    status_keeps_metadata = True
     tracks_generation = True
     columns = (
         NAME,

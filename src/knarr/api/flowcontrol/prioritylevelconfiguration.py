@@ -15,6 +15,7 @@ PERCENT_MAX = 100
 
 
 class PriorityLevelConfiguration(Kind):
+    status_keeps_metadata = True
     tracks_generation = True
     columns = (
         NAME,

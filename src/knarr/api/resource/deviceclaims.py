@@ -7,23 +7,32 @@ from typing import Any
 from knarr.api import checks, gostruct
 from knarr.api.gostruct import Items, Pointer
 from knarr.api.kind import Object
-from knarr.api.resource import deviceselectors
-from knarr.meta import names
-from knarr.meta.fielderrors import FieldError, duplicate, invalid, required, too_many
+from knarr.api.resource import deviceconfigs, devicenames, devicerequests, deviceselectors, devicetaints
+from knarr.api.resource.devicerequests import Names
+from knarr.meta.fielderrors import FieldError, invalid, required
 
 MODES = ("All", "ExactCount")
 REQUESTS_MAX = CONSTRAINTS_MAX = CONFIGS_MAX = 32
 FIRST_AVAILABLE_MAX = 8
 ONE_OF = "exactly one of `exactly` or `firstAvailable` is required"
+#: v1.36 says so of a constraint without any attribute, though nothing is set twice
+ONE_ATTRIBUTE = (
+    'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set'
+)
 
+TOLERATION: gostruct.Shape = (
+    *gostruct.strings("key", "operator", "value", "effect"),
+    ("tolerationSeconds", "TolerationSeconds", None),
+)
+_SELECTOR: gostruct.Shape = (("cel", "CEL", Pointer(gostruct.strings("expression"))),)
 _EXACT: gostruct.Shape = (
     ("deviceClassName", "DeviceClassName", ""),
-    ("selectors", "Selectors", None),
+    ("selectors", "Selectors", Items(_SELECTOR)),
     ("allocationMode", "AllocationMode", ""),
     ("count", "Count", 0),
     ("adminAccess", "AdminAccess", None),
-    ("tolerations", "Tolerations", None),
-    ("capacity", "Capacity", None),
+    ("tolerations", "Tolerations", Items(TOLERATION)),
+    ("capacity", "Capacity", Pointer((("requests", "Requests", None),))),
 )
 _SUB: gostruct.Shape = (("name", "Name", ""), *(f for f in _EXACT if f[0] != "adminAccess"))
 _REQUEST: gostruct.Shape = (
@@ -31,6 +40,17 @@ _REQUEST: gostruct.Shape = (
     ("exactly", "Exactly", Pointer(_EXACT)),
     ("firstAvailable", "FirstAvailable", Items(_SUB)),
 )
+_CONSTRAINT: gostruct.Shape = (
+    ("requests", "Requests", None),
+    ("matchAttribute", "MatchAttribute", None),
+    ("distinctAttribute", "DistinctAttribute", None),
+)
+OPAQUE: gostruct.Field = (
+    "opaque",
+    "Opaque",
+    Pointer((("driver", "Driver", ""), ("parameters", "Parameters", None))),
+)
+_CONFIG: gostruct.Shape = (("requests", "Requests", None), OPAQUE)
 #: a claim's spec as messages print it
 SPEC: gostruct.Shape = (
     (
@@ -38,8 +58,8 @@ SPEC: gostruct.Shape = (
         "Devices",
         (
             ("requests", "Requests", Items(_REQUEST)),
-            ("constraints", "Constraints", None),
-            ("config", "Config", None),
+            ("constraints", "Constraints", Items(_CONSTRAINT)),
+            ("config", "Config", Items(_CONFIG)),
         ),
     ),
 )
@@ -60,53 +80,41 @@ def default(spec: Object) -> None:
 def errors(spec: Object, path: str) -> list[FieldError]:
     """`path` is that of the claim's spec."""
     devices, where = spec.get("devices") or {}, f"{path}.devices"
-    found: list[FieldError] = []
-    requests = devices.get("requests") or ()
-    if len(requests) > REQUESTS_MAX:
-        found.append(too_many(f"{where}.requests", len(requests), REQUESTS_MAX))
-    known: dict[str, None] = {}
-    for i, request in enumerate(requests):
-        here = f"{where}.requests[{i}]"
-        found += _name_errors(request.get("name", ""), f"{here}.name")
-        if request.get("name", "") in known:
-            found.append(duplicate(here, request["name"]))
-        known[request.get("name", "")] = None
-        found += _request_errors(request, here)
-    for i, constraint in enumerate(devices.get("constraints") or ()):
-        found += _constraint_errors(constraint, f"{where}.constraints[{i}]", known)
-    return found
-
-
-def _name_errors(name: str, path: str) -> list[FieldError]:
-    return checks.dns_label(path, name) if name else [required(path)]
+    known = devicerequests.names_of(devices)
+    found = devicenames.distinct(
+        devices.get("requests"), REQUESTS_MAX, _request_errors, devicenames.name_of, f"{where}.requests"
+    )
+    found += devicenames.items(
+        devices.get("constraints"),
+        CONSTRAINTS_MAX,
+        lambda constraint, here: _constraint_errors(constraint, here, known),
+        f"{where}.constraints",
+    )
+    return found + devicenames.items(
+        devices.get("config"),
+        CONFIGS_MAX,
+        lambda config, here: config_errors(config, here, known),
+        f"{where}.config",
+    )
 
 
 def _request_errors(request: Object, path: str) -> list[FieldError]:
     exactly, first = request.get("exactly"), request.get("firstAvailable") or []
-    if (exactly is None) == (not first):
-        if exactly is None:
-            return [required(path, ONE_OF)]
-        return [
-            invalid(
-                path,
-                None,
-                "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set",
-            )
-        ]
+    found = devicerequests.name_errors(request.get("name", ""), f"{path}.name")
+    if exactly is None and not first:
+        return [*found, required(path, ONE_OF)]
+    if exactly is not None and first:
+        return [*found, invalid(path, None, f"{ONE_OF}, but multiple fields are set")]
     if exactly is not None:
-        return _wanted_errors(exactly, f"{path}.exactly")
-    found: list[FieldError] = []
-    if len(first) > FIRST_AVAILABLE_MAX:
-        found.append(too_many(f"{path}.firstAvailable", len(first), FIRST_AVAILABLE_MAX))
-    seen: set[str] = set()
-    for i, sub in enumerate(first):
-        here = f"{path}.firstAvailable[{i}]"
-        found += _name_errors(sub.get("name", ""), f"{here}.name")
-        if sub.get("name", "") in seen:
-            found.append(duplicate(here, sub["name"]))
-        seen.add(sub.get("name", ""))
-        found += _wanted_errors(sub, here)
-    return found
+        return found + _wanted_errors(exactly, f"{path}.exactly")
+    return found + devicenames.distinct(
+        first, FIRST_AVAILABLE_MAX, _sub_errors, devicenames.name_of, f"{path}.firstAvailable"
+    )
+
+
+def _sub_errors(request: Object, path: str) -> list[FieldError]:
+    found = devicerequests.name_errors(request.get("name", ""), f"{path}.name")
+    return found + _wanted_errors(request, path)
 
 
 def _wanted_errors(wanted: Object, path: str) -> list[FieldError]:
@@ -115,11 +123,8 @@ def _wanted_errors(wanted: Object, path: str) -> list[FieldError]:
         wanted.get("allocationMode", ""),
         wanted.get("count", 0),
     )
-    found: list[FieldError] = []
-    if not name:
-        found.append(required(f"{path}.deviceClassName"))
-    else:
-        found += checks.invalids(f"{path}.deviceClassName", name, names.is_dns1123_subdomain(name))
+    where = f"{path}.deviceClassName"
+    found = checks.dns_subdomain(where, name) if name else [required(where)]
     found += deviceselectors.errors(wanted.get("selectors"), f"{path}.selectors")
     if mode == "All":
         if count:
@@ -130,22 +135,33 @@ def _wanted_errors(wanted: Object, path: str) -> list[FieldError]:
             found.append(invalid(f"{path}.count", count, "must be greater than zero"))
     else:
         found += checks.one_of(f"{path}.allocationMode", mode, MODES)
-    return found
+    return found + devicetaints.tolerations(wanted, path)
 
 
-def _constraint_errors(constraint: Object, path: str, known: dict[str, None]) -> list[FieldError]:
-    found: list[FieldError] = []
-    for i, name in enumerate(constraint.get("requests") or ()):
-        if name.partition("/")[0] not in known:
-            detail = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"
-            found.append(invalid(f"{path}.requests[{i}]", name, detail))
-    attribute = constraint.get("matchAttribute")
-    if attribute is None and constraint.get("distinctAttribute") is None:
-        found.append(required(f"{path}.matchAttribute"))
-    return found
+def _constraint_errors(constraint: Object, path: str, known: Names) -> list[FieldError]:
+    found = references(constraint, path, known)
+    for key in ("matchAttribute", "distinctAttribute"):
+        if constraint.get(key) is not None:
+            return found + devicenames.fully_qualified(constraint[key], f"{path}.{key}")
+    return [*found, required(path, ONE_ATTRIBUTE)]
+
+
+def references(item: Object, path: str, known: Names) -> list[FieldError]:
+    """`requests` of a constraint or of configuration."""
+    return devicenames.distinct(
+        item.get("requests"),
+        devicerequests.REFERENCES_MAX,
+        lambda name, here: devicerequests.reference(known, name, here),
+        devicenames.itself,
+        f"{path}.requests",
+    )
+
+
+def config_errors(config: Object, path: str, known: Names) -> list[FieldError]:
+    return references(config, path, known) + deviceconfigs.errors(config, path)
 
 
 def immutable(path: str, spec: Any, old: Any, shape: gostruct.Shape = SPEC) -> list[FieldError]:
     if spec == old:
         return []
-    return [invalid(path, gostruct.dump(spec, shape), "field is immutable")]
+    return [invalid(path, gostruct.dump(spec, shape), checks.IMMUTABLE)]

@@ -29,14 +29,17 @@ def _environment() -> Environment:
     return Environment({"device": ("object", device)})
 
 
-def errors(selectors: Any, path: str) -> list[FieldError]:
+def errors(selectors: Any, path: str, stored: bool = False) -> list[FieldError]:
+    """`stored`: the expressions were good once, so they are good."""
     found: list[FieldError] = []
     if len(selectors or ()) > SELECTORS_MAX:
-        found.append(too_many(path, len(selectors), SELECTORS_MAX))
+        return [too_many(path, len(selectors), SELECTORS_MAX)]
     for i, selector in enumerate(selectors or ()):
         cel = selector.get("cel")
         if cel is None:
             found.append(required(f"{path}[{i}].cel"))
+            continue
+        if stored:
             continue
         text, where = cel.get("expression", ""), f"{path}[{i}].cel.expression"
         if len(text.encode()) > EXPRESSION_BYTES_MAX:

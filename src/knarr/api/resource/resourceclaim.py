@@ -6,11 +6,12 @@ from typing import Any
 
 from knarr.api import printing
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
-from knarr.api.resource import deviceclaims
+from knarr.api.resource import claimstatus, deviceclaims
 from knarr.meta.fielderrors import FieldError
 
 
 class ResourceClaim(Kind):
+    status_keeps_metadata = True
     columns = (
         NAME,
         Column("State", "string", "", "A summary of the current state (allocated, pending, reserved, etc.)."),
@@ -24,8 +25,18 @@ class ResourceClaim(Kind):
         return deviceclaims.errors(obj["spec"], "spec")
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        changed = deviceclaims.immutable("spec", obj["spec"], old["spec"])
-        return changed or []
+        return deviceclaims.immutable("spec", obj["spec"], old["spec"])
+
+    def prepare_for_status_update(self, obj: Object, old: Object) -> None:
+        super().prepare_for_status_update(obj, old)
+        claimstatus.drop_deallocated(obj.get("status") or {}, old.get("status") or {})
+
+    def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
+        """Its metadata is kept, but owned as if it were not."""
+        return (("spec",),) if subresource == "status" else super().reset_fields(subresource)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return claimstatus.errors(obj, old)
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         return [obj["metadata"]["name"], state(obj), printing.age(obj, now)]

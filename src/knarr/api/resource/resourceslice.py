@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api import checks, printing
+from knarr.api import checks, gostruct, printing
+from knarr.api.core.podspec.nodeselector import validate_node_selector
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
-from knarr.meta import names
-from knarr.meta.fielderrors import FieldError, duplicate, invalid, required, too_long
+from knarr.api.resource import claimstatus, devicenames, devices
+from knarr.meta.fielderrors import FieldError, invalid, required
 
-PLACES = ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection")
-DRIVER_BYTES_MAX, POOL_BYTES_MAX = 63, 253
+DEVICES_MAX = 128
+#: where a device has taints or consumes counters
+ADVANCED_DEVICES_MAX = 64
+COUNTER_SETS_MAX = 8
+_PLACES = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
+_UNSET_OR_TRUE = "must be either unset or set to true"
 
 
 class ResourceSlice(Kind):
@@ -23,34 +28,21 @@ class ResourceSlice(Kind):
         AGE,
     )
 
+    def prepare_for_create(self, obj: Object) -> None:
+        super().prepare_for_create(obj)
+        for device in obj["spec"].get("devices") or ():
+            devices.drop_disabled(device)
+
+    def prepare_for_update(self, obj: Object, old: Object) -> None:
+        for device in obj["spec"].get("devices") or ():
+            devices.drop_disabled(device)
+        super().prepare_for_update(obj, old)
+
     def validate(self, obj: Object) -> list[FieldError]:
-        spec = obj["spec"]
-        found = _driver_errors(spec.get("driver", ""), "spec.driver")
-        found += _pool_errors(spec.get("pool") or {}, "spec.pool")
-        placed = [field for field in PLACES if spec.get(field)]
-        if len(placed) != 1:
-            listed = ", ".join(f"`{field}`" for field in PLACES)
-            if not placed:
-                found.append(required("spec", f"exactly one of {listed} is required"))
-            else:
-                given = ", ".join(f"`{field}`" for field in placed)
-                detail = f"exactly one of {listed} is required, but multiple fields are set"
-                found.append(invalid("spec", f"{{{given}}}", detail))
-        seen: set[str] = set()
-        for i, device in enumerate(spec.get("devices") or ()):
-            name, path = device.get("name", ""), f"spec.devices[{i}]"
-            found += checks.dns_label(f"{path}.name", name) if name else [required(f"{path}.name")]
-            if name in seen:
-                found.append(duplicate(path, name))
-            seen.add(name)
-        return found
+        return _spec_errors(obj["spec"], None)
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        found = self.validate(obj)
-        for field in ("driver", "nodeName"):
-            found += checks.unchanged(f"spec.{field}", obj["spec"].get(field, ""), old["spec"].get(field, ""))
-        new_pool, old_pool = obj["spec"].get("pool") or {}, old["spec"].get("pool") or {}
-        return found + checks.unchanged("spec.pool.name", new_pool.get("name", ""), old_pool.get("name", ""))
+        return _spec_errors(obj["spec"], old["spec"])
 
     def fields(self, obj: Object) -> dict[str, str]:
         spec = obj.get("spec", {})
@@ -63,30 +55,67 @@ class ResourceSlice(Kind):
         return [obj["metadata"]["name"], node, spec.get("driver", ""), pool, printing.age(obj, now)]
 
 
-def _driver_errors(driver: str, path: str) -> list[FieldError]:
-    if not driver:
-        return [required(path)]
-    if names.byte_length(driver) > DRIVER_BYTES_MAX:
-        return [too_long(path, DRIVER_BYTES_MAX)]
-    return checks.invalids(path, driver, names.is_dns1123_subdomain(driver.lower()))
+def _spec_errors(spec: Object, old: Object | None) -> list[FieldError]:
+    found = devicenames.driver(spec.get("driver", ""), "spec.driver")
+    found += _pool_errors(spec.get("pool") or {}, "spec.pool")
+    if old is not None:
+        pools = [(which.get("pool") or {}).get("name", "") for which in (spec, old)]
+        found += checks.unchanged("spec.pool.name", *pools)
+        found += checks.unchanged("spec.driver", spec.get("driver", ""), old.get("driver", ""))
+        found += checks.unchanged("spec.nodeName", spec.get("nodeName"), old.get("nodeName"))
+    found += _place_errors(spec)
+    listed, counters = spec.get("devices"), spec.get("sharedCounters")
+    if listed and counters:
+        found.append(invalid("spec", "", "only one of `sharedCounters` or `devices` is allowed"))
+    advanced = any(d.get("taints") or d.get("consumesCounters") for d in listed or ())
+    before = {device.get("name", ""): device for device in (old or {}).get("devices") or ()}
+    per_device = bool(spec.get("perDeviceNodeSelection"))
+    found += devicenames.distinct(
+        listed,
+        ADVANCED_DEVICES_MAX if advanced else DEVICES_MAX,
+        lambda device, path: devices.errors(device, path, per_device, before.get(device.get("name", ""))),
+        devicenames.name_of,
+        "spec.devices",
+    )
+    return found + devicenames.distinct(
+        counters, COUNTER_SETS_MAX, devices.counter_set_errors, devicenames.name_of, "spec.sharedCounters"
+    )
 
 
 def _pool_errors(pool: Object, path: str) -> list[FieldError]:
-    name, count, generation = (
-        pool.get("name", ""),
-        pool.get("resourceSliceCount", 0),
-        pool.get("generation", 0),
-    )
-    found: list[FieldError] = []
-    if not name:
-        found.append(required(f"{path}.name"))
-    elif names.byte_length(name) > POOL_BYTES_MAX:
-        found.append(too_long(f"{path}.name", POOL_BYTES_MAX))
-    else:
-        for part in name.split("/"):
-            found += checks.invalids(f"{path}.name", part, names.is_dns1123_subdomain(part))
+    count, generation = pool.get("resourceSliceCount", 0), pool.get("generation", 0)
+    found = devicenames.pool(pool.get("name", ""), f"{path}.name")
     if count <= 0:
         found.append(invalid(f"{path}.resourceSliceCount", count, "must be greater than zero"))
     if generation < 0:
         found.append(invalid(f"{path}.generation", generation, "must be greater than or equal to zero"))
+    return found
+
+
+def _place_errors(spec: Object) -> list[FieldError]:
+    found: list[FieldError] = []
+    given: list[str] = []
+    name, selector = spec.get("nodeName"), spec.get("nodeSelector")
+    if name:
+        given.append("`nodeName`")
+        found += devicenames.node(name, "spec.nodeName")
+    elif name is not None:
+        found.append(invalid("spec.nodeName", name, "must be either unset or set to a non-empty string"))
+    if selector is not None:
+        given.append("`nodeSelector`")
+        validate_node_selector(selector, "spec.nodeSelector", found)
+        if len(terms := selector.get("nodeSelectorTerms") or []) != 1:
+            shown = [gostruct.dump(term, claimstatus.NODE_SELECTOR_TERM) for term in terms] or None
+            detail = "must have exactly one node selector term"
+            found.append(invalid("spec.nodeSelector.nodeSelectorTerms", shown, detail))
+    for key in ("allNodes", "perDeviceNodeSelection"):
+        if spec.get(key):
+            given.append(f"`{key}`")
+        elif spec.get(key) is not None:
+            found.append(invalid(f"spec.{key}", spec[key], _UNSET_OR_TRUE))
+    if not given:
+        found.append(required("spec", _PLACES))
+    elif len(given) > 1:
+        detail = f"{_PLACES}, but multiple fields are set"
+        found.append(invalid("spec", f"{{{', '.join(given)}}}", detail))
     return found

@@ -22,20 +22,10 @@ SPEC: gostruct.Shape = (
     ("source", "Source", SOURCE),
     ("nodeName", "NodeName", ""),
 )
-#: what a writer of status may not change in metadata
-KEPT_METADATA = (
-    "labels",
-    "annotations",
-    "finalizers",
-    "ownerReferences",
-    "generation",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "selfLink",
-)
 
 
 class VolumeAttachment(Kind):
+    status_keeps_metadata = True
     allow_unconditional_update = False
     columns = (
         NAME,
@@ -73,16 +63,8 @@ class VolumeAttachment(Kind):
             errors.append(invalid("spec", gostruct.dump(obj["spec"], SPEC), checks.IMMUTABLE))
         return errors
 
-    def prepare_for_status_update(self, obj: Object, old: Object) -> None:
-        super().prepare_for_status_update(obj, old)
-        for key in KEPT_METADATA:
-            self.keep(obj["metadata"], old["metadata"], key)
-
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         return self.validate_update(obj, old)
-
-    def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
-        return (("metadata",), ("spec",)) if subresource == "status" else super().reset_fields(subresource)
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec = obj["spec"]
