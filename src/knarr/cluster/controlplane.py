@@ -37,6 +37,7 @@ from knarr.cluster.services import ServiceResolver
 from knarr.egress import Egress
 from knarr.flowcontrol.controller import FlowController
 from knarr.meta import times
+from knarr.registry import devices
 from knarr.registry.certificates import CertificateHook
 from knarr.registry.context import Request
 from knarr.registry.custom.establish import CustomResources
@@ -62,6 +63,7 @@ class ControlPlane:
         self.registry.hooks["certificates.k8s.io", "certificatesigningrequests"] = CertificateHook(
             world.clock
         )
+        devices.register(self.registry)
         self.pki = PKI(directory, world.clock, world.chance, (self.services.first_address, config.host))
         self.token = config.admin_token or self._kept_token(directory)
         self.local: Any = LocalAPI(self.operations)
