@@ -526,9 +526,9 @@ def test_service_proxy() -> None:
             }
         )
         code, body = await server.get(f"{services}/s:web/proxy/")
-        assert (code, body["message"]) == (503, 'no endpoints available for service "s:web"')
-        code, body = await server.get(f"{services}/s:nope/proxy/")
-        assert (code, body["message"]) == (503, 'no service port "nope" found for service "s"')
+        assert (code, body["message"]) == (404, 'endpoints "s" not found')
+        code, body = await server.get(f"{services}/s:81/proxy/")
+        assert (code, body["message"]) == (503, 'no service port 81 found for service "s"')
         await server.pod("p")
         labels = {"kubernetes.io/service-name": "s"}
         endpoint = {
@@ -546,8 +546,11 @@ def test_service_proxy() -> None:
             }
         )
         async with website(server):
-            for name in ("s", "s:web", "s:8080", "http:s:web"):
+            for name in ("s:web", "s:8080", "http:s:web"):
                 assert await server.get(f"{services}/{name}/proxy/") == (200, b"abcde")
+            # a port with a name has to be named
+            code, body = await server.get(f"{services}/s/proxy/")
+            assert (code, body["message"]) == (503, 'no endpoints available for service "s"')
 
     play(story)
 
@@ -557,6 +560,123 @@ def test_node_proxy() -> None:
         assert await server.get("/api/v1/nodes/n0/proxy/metrics/x") == (200, b"/metrics/x")
         code, body = await server.get("/api/v1/nodes/absent/proxy/")
         assert (code, body["message"]) == (404, 'nodes "absent" not found')
+        assert await server.get("/api/v1/nodes/n0:10250/proxy/metrics") == (200, b"/metrics")
+        url = f"{server.url}/api/v1/nodes/n0/proxy"
+        async with server.session.post(f"{url}/pods") as answer:
+            assert (answer.status, await answer.text()) == (405, "405: Method Not Allowed")
+        async with server.session.post(f"{url}/run/default/p/c?cmd=exit%200") as answer:
+            assert (answer.status, await answer.text()) == (200, "outerr")
+        async with server.session.post(f"{url}/run/default/p/c?cmd=exit%203") as answer:
+            assert answer.status == 500
+            assert await answer.text() == "command 'exit 3' exited with 3: outerr\n"
+        assert await server.get("/api/v1/nodes/n0/proxy/containerLogs/default/p/c") == (200, b"one\n")
+        asked = server.node.asked[-1]
+        assert (asked.container, asked.follow) == ("c", False)
+        path = "/api/v1/nodes/n0/proxy/exec/default/p/c?command=exit&command=0&output=1&error=1"
+        async with server.websocket(path, "v4.channel.k8s.io") as socket:
+            found = await messages(socket)
+        assert found[:2] == [(1, b"out"), (2, b"err")]
+        async with server.session.get(f"{server.url}{path}") as answer:
+            assert answer.status == 400
+        async with (
+            listening(server),
+            server.websocket(
+                "/api/v1/nodes/n0/proxy/portForward/default/p?ports=80", "v4.channel.k8s.io"
+            ) as socket,
+        ):
+            for _ in range(2):
+                await socket.receive()
+            await socket.send_bytes(b"\x00hello")
+            assert (await socket.receive()).data == b"\x00HELLO"
+
+    play(story)
+
+
+def test_every_method_through_the_pod_proxy() -> None:
+    async def story(server: Server) -> None:
+        await server.pod("p")
+        await address(server, "p")
+        async with website(server) as heads:
+            url = f"{server.url}{PODS}/p/proxy/x"
+            for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+                async with server.session.request(method, url, data=b"hello") as answer:
+                    assert (answer.status, await answer.read()) == (200, b"abcde")
+                head = heads.pop().decode().lower()
+                assert head.startswith(f"{method.lower()} /x http/1.1") and "content-length: 5" in head
+            sent = {
+                "Impersonate-User": "",
+                "X-Remote-User": "root",
+                "X-Forwarded-For": "1.2.3.4",
+                "X-Mine": "1",
+            }
+            async with server.session.get(url, headers=sent) as answer:
+                assert answer.headers["cache-control"] == "no-cache, private"
+            head = heads.pop().decode().lower()
+            assert "x-remote-user" not in head and "impersonate" not in head and "x-mine: 1" in head
+            assert "x-forwarded-for: 1.2.3.4, 127.0.0.1" in head
+            assert f"x-forwarded-uri: {PODS}/p/proxy/x" in head
+            async with server.session.head(url) as answer:
+                assert (answer.status, await answer.read()) == (200, b"")
+            assert heads.pop().startswith(b"HEAD /x ")
+            async with server.session.get(f"{server.url}{PODS}/p/proxy?a=b", allow_redirects=False) as answer:
+                assert answer.status == 301
+                assert answer.headers["location"] == f"{PODS}/p/proxy/?a=b"
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("ftp:p:80", 400, 'invalid pod request "ftp:p:80"'),
+        ("a:b:c:d", 400, 'invalid pod request "a:b:c:d"'),
+        ("p:http", 503, "error trying to reach service: dial tcp: lookup tcp/http: unknown port"),
+        ("p:70000", 503, "error trying to reach service: dial tcp: address 70000: invalid port"),
+        ("absent", 404, 'pods "absent" not found'),
+    ],
+)
+def test_names_that_the_pod_proxy_refuses(name: str, code: int, message: str) -> None:
+    async def story(server: Server) -> None:
+        await server.pod("p")
+        await address(server, "p")
+        found, body = await server.get(f"{PODS}/{name}/proxy/")
+        assert (found, body["message"]) == (code, message)
+
+    play(story)
+
+
+def test_upgrades_through_the_proxy() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b"/refuse" in head:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")
+            return
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nfirst "
+        )
+        while data := await reader.read(100):
+            writer.write(data.upper())
+        writer.close()
+
+    async def story(server: Server) -> None:
+        await server.pod("p")
+        await address(server, "p")
+        async with await asyncio.start_server(echo, "127.0.0.1", 0) as listener:
+            server.node.port = listener.sockets[0].getsockname()[1]
+            host, port = server.url.removeprefix("https://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port), ssl=_context())
+            writer.write(
+                f"GET {PODS}/p/proxy/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer T\r\n"
+                "Connection: Upgrade\r\nUpgrade: echo\r\n\r\n".encode()
+            )
+            assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"hello")
+            assert await reader.readexactly(11) == b"first HELLO"
+            writer.close()
+            headers = {"Connection": "Upgrade", "Upgrade": "echo"}
+            async with server.session.get(f"{server.url}{PODS}/p/proxy/refuse", headers=headers) as answer:
+                assert answer.status == 500
+                assert (await answer.json())["message"] == "invalid upgrade response: status code 200"
 
     play(story)
 

@@ -286,7 +286,9 @@ class APIHandler:
         if stream is None and request.verb == "watch":
             stream = self.streams["watch"]
         if stream is not None:
-            self.operations.find(request)
+            # Proxies hand on every method; OPTIONS is the one that no verb stands for.
+            proxied = x.http.method == "OPTIONS" and request.subresource == "proxy"
+            self.operations.find(replace(request, verb="get") if proxied else request)
             await stream(x)
             return
         if x.http.method not in METHODS:

@@ -46,6 +46,16 @@ def _bare(reader: Reader, namespace: str, service: str, port_name: str) -> Itera
                 yield endpoint, port["port"]
 
 
+def exist(reader: Reader, namespace: str, service: str) -> bool:
+    """Whether anybody said where the service's endpoints are, ready or not."""
+    if reader.get("", "endpoints", namespace, service) is not None:
+        return True
+    return any(
+        (obj["metadata"].get("labels") or {}).get(SERVICE_NAME) == service
+        for obj in reader.list("discovery.k8s.io", "endpointslices", namespace)
+    )
+
+
 def port_of(service: Object, number: int) -> Object | None:
     """The service's port of that number."""
     for port in (service.get("spec") or {}).get("ports") or ():

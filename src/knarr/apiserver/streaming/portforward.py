@@ -39,16 +39,21 @@ class PortForwards:
         node = pods.node_of(pod)
         api = pods.connection(self._registry, self._connections, node)
         target = Target(api, request.namespace, request.name, pod["metadata"].get("uid", ""))
-        if x.http.headers.get("upgrade", "").lower() == SPDY_UPGRADE.lower():
-            session: Any = _Upgraded(x, target)
-        elif websocket.wanted(x.http) and TUNNEL in websocket.offered(x.http):
-            session = _Tunnelled(x, target)
-        elif websocket.wanted(x.http):
-            session = _Channels(x, target)
-        else:
-            raise errors.bad_request("Upgrade request required")
-        x.code = 101
-        await session.run(self._handler.stop)
+        await run(x, target, self._handler.stop)
+
+
+async def run(x: Exchange, target: Target, stop: asyncio.Event) -> None:
+    """One client's connections, until it goes. Raises 400 for a request that is no upgrade."""
+    if x.http.headers.get("upgrade", "").lower() == SPDY_UPGRADE.lower():
+        session: Any = _Upgraded(x, target)
+    elif websocket.wanted(x.http) and TUNNEL in websocket.offered(x.http):
+        session = _Tunnelled(x, target)
+    elif websocket.wanted(x.http):
+        session = _Channels(x, target)
+    else:
+        raise errors.bad_request("Upgrade request required")
+    x.code = 101
+    await session.run(stop)
 
 
 class Target:

@@ -1,44 +1,25 @@
-"""The proxy subresources: HTTP to a pod, to a service's endpoint, to a node's kubelet."""
+"""The proxy subresources: HTTP to a pod, to a service's endpoint, to a node's kubelet or another of its ports."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import ssl
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import httptools
-
 from knarr.api.nodeapi import NodeConnections, NodeError
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
-from knarr.apiserver.http import Stream
-from knarr.apiserver.streaming import pods
+from knarr.apiserver.streaming import forward, nodeproxy, pods
+from knarr.apiserver.streaming.forward import Streams, unreachable
 from knarr.meta import errors
 from knarr.registry import endpoints
 from knarr.registry.registry import Registry
 
-#: they concern one hop only and are not handed on
-HOP_BY_HOP = frozenset(
-    [
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
-#: the client's identity towards us is nothing for the backend
-PRIVATE = frozenset({"authorization", "host", "content-length", "expect"})
-READ_BYTES = 64 * 1024
-#: how long the head of an answer may take
-HEAD_SECONDS = 60.0
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+KUBELET_PORT = "10250"
+DEFAULT_PORTS = {"": 80, "http": 80, "https": 443}
+Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,16 +31,19 @@ class Name:
     port: str = ""
 
 
-def parse_name(text: str) -> Name:
+def parse_name(text: str, kind: str) -> Name:
     """Raises 400."""
     parts = text.split(":")
+    found = Name("")
     if len(parts) == 1:
-        return Name(parts[0])
-    if len(parts) == 2:
-        return Name(parts[0], port=parts[1])
-    if len(parts) == 3 and parts[0] in ("http", "https", ""):
-        return Name(parts[1], parts[0], parts[2])
-    raise errors.bad_request(f'invalid name "{text}"')
+        found = Name(parts[0])
+    elif len(parts) == 2:
+        found = Name(parts[0], port=parts[1])
+    elif len(parts) == 3 and parts[0] in DEFAULT_PORTS:
+        found = Name(parts[1], parts[0], parts[2])
+    if not found.name:
+        raise errors.bad_request(f'invalid {kind} request "{text}"')
+    return found
 
 
 class Proxies:
@@ -71,258 +55,145 @@ class Proxies:
     # -- where to -----------------------------------------------------------------------------------------------
 
     async def pod(self, x: Exchange) -> None:
-        name = parse_name(x.request.name)
+        name = parse_name(x.request.name, "pod")
         pod = pods.find(self._registry, "pods", x.request.namespace, name.name)
-        port = _number(name.port) or _first_port(pod) or 80
         if not pod.get("status", {}).get("podIP"):
             raise errors.bad_request("address not allowed")
-        await self._forward(x, await self._dial_pod(pod, port), name)
+        port = name.port or _first_port(pod)
+        if not _completed(x):
+            return
+        await self._forward(x, await self._dial_pod(pod, _number(name, port)), name.scheme)
 
     async def service(self, x: Exchange) -> None:
-        name = parse_name(x.request.name)
-        namespace = x.request.namespace
-        service = pods.find(self._registry, "services", namespace, name.name)
-        port_name = _service_port(service, name.port)
-        ready = list(endpoints.ready(self._registry, namespace, name.name, port_name))
-        if not ready:
-            raise errors.unavailable(f'no endpoints available for service "{x.request.name}"')
-        endpoint, port = self._handler.world.chance.choice(ready)
+        name = parse_name(x.request.name, "service")
+        endpoint, port = self._endpoint(x, name)
+        if not _completed(x):
+            return
         target = endpoint.get("targetRef") or {}
         if target.get("kind") == "Pod":
-            pod = pods.find(self._registry, "pods", namespace, target["name"])
+            pod = pods.find(self._registry, "pods", x.request.namespace, target["name"])
             streams = await self._dial_pod(pod, port)
         else:
             streams = await _connect(endpoint["addresses"][0], port)
-        await self._forward(x, streams, name)
+        await self._forward(x, streams, name.scheme)
+
+    def _endpoint(self, x: Exchange, name: Name) -> tuple[Object, int]:
+        """(a ready endpoint, its port number). Raises 404 and 503."""
+        namespace, port_name = x.request.namespace, name.port
+        if name.port.isdigit():
+            service = pods.find(self._registry, "services", namespace, name.name)
+            port = endpoints.port_of(service, int(name.port))
+            if port is None:
+                raise errors.unavailable(f'no service port {int(name.port)} found for service "{name.name}"')
+            port_name = port.get("name", "")
+        ready = list(endpoints.ready(self._registry, namespace, name.name, port_name))
+        if ready:
+            return self._handler.world.chance.choice(ready)
+        if not endpoints.exist(self._registry, namespace, name.name):
+            raise errors.not_found("", "endpoints", name.name)
+        raise errors.unavailable(f'no endpoints available for service "{x.request.name}"')
 
     async def node(self, x: Exchange) -> None:
-        name = parse_name(x.request.name)
-        pods.find(self._registry, "nodes", "", name.name)
+        name = parse_name(x.request.name, "node")
+        node = pods.find(self._registry, "nodes", "", name.name)
+        if name.port and name.port != _kubelet_port(node):
+            host = _address(node)
+            if not _completed(x):
+                return
+            await self._forward(x, await _connect(host, _number(name, name.port)), name.scheme)
+            return
         api = pods.connection(self._registry, self._connections, name.name)
-        if x.http.method not in ("GET", "HEAD"):
-            raise errors.method_not_allowed("", "nodes/proxy", x.request.verb)
-        code, kind, body = await api.http(_rest(x), x.http.query)
-        x.code = code
-        x.http.respond(code, [("content-type", kind)], body)
+        await nodeproxy.serve(self._handler, x, api, rest_of(x))
 
-    async def _dial_pod(self, pod: dict[str, Any], port: int) -> Streams:
+    async def _dial_pod(self, pod: Object, port: int) -> Streams:
         meta = pod["metadata"]
         api = pods.connection(self._registry, self._connections, pods.node_of(pod))
         try:
             return await api.dial(meta["namespace"], meta["name"], port)
         except (NodeError, OSError) as error:
-            raise errors.unavailable(f"error trying to reach service: {error}") from None
+            raise unreachable(error) from None
 
     # -- how ------------------------------------------------------------------------------------------------------
 
-    async def _forward(self, x: Exchange, streams: Streams, name: Name) -> None:
-        reader, writer = streams
-        x.http.cancel_on_hang_up()
-        try:
-            if name.scheme == "https":
-                writer = await _over_tls(writer)
-            upgrade = _upgrade_of(x)
-            writer.write(_request_head(x, upgrade) + x.http.body)
-            await writer.drain()
-            answer = _Answer(reader)
+    async def _forward(self, x: Exchange, streams: Streams, scheme: str) -> None:
+        if scheme == "https":
             try:
-                async with asyncio.timeout(HEAD_SECONDS):
-                    await answer.head()
-            except (TimeoutError, OSError, httptools.HttpParserError) as error:
-                raise errors.unavailable(f"error trying to reach service: {error or 'no answer'}") from None
-            if upgrade and answer.code == 101:
-                await self._tunnel(x, answer, reader, writer)
-            else:
-                await _hand_on(x, answer)
-        finally:
-            writer.close()
-
-    async def _tunnel(self, x: Exchange, answer: _Answer, reader: Any, writer: Any) -> None:
-        x.code = 101
-        transport, _, become = x.http.upgrade(answer.headers)
-        pipe = _Pipe(writer, transport)
-        become(pipe)
-        if answer.tail:
-            transport.write(answer.tail)
-        stop = asyncio.ensure_future(self._handler.stop.wait())
-        copy = asyncio.ensure_future(_copy(reader, transport, pipe))
-        try:
-            await asyncio.wait(
-                (copy, stop, asyncio.ensure_future(pipe.ended.wait())), return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            stop.cancel()
-            copy.cancel()
-            transport.close()
+                await forward.over_tls(streams[1])
+            except (OSError, ssl.SSLError) as error:
+                streams[1].close()
+                raise unreachable(error) from None
+        target = rest_of(x) + (f"?{x.http.raw_query}" if x.http.raw_query else "")
+        head = forward.request_head(x, target)
+        await forward.forward(x, streams, head, self._handler.stop, lambda value: _location(x, value))
 
 
-def _number(port: str) -> int:
-    """0 where none is given. Raises 400."""
+def _completed(x: Exchange) -> bool:
+    """Whether the path goes on behind `/proxy`. A browser is sent to where it does: links are relative to that."""
+    if rest_of(x) or x.http.method not in ("GET", "HEAD") or forward.upgrade_of(x):
+        return True
+    x.code = 301
+    query = f"?{x.http.raw_query}" if x.http.raw_query else ""
+    x.http.respond(301, [forward.NO_CACHE, *x.headers, ("location", f"{x.http.path}/{query}")], b"")
+    return False
+
+
+def _number(name: Name, port: str) -> int:
+    """Raises 503, as dialling does."""
     if not port:
-        return 0
-    if not port.isdigit() or not 0 < int(port) < 65536:
-        raise errors.bad_request(f'invalid port "{port}"')
+        return DEFAULT_PORTS[name.scheme]
+    if not port.isdigit():
+        raise unreachable(f"dial tcp: lookup tcp/{port}: unknown port")
+    if not 0 <= int(port) < 65536:
+        raise unreachable(f"dial tcp: address {port}: invalid port")
     return int(port)
 
 
-def _first_port(pod: dict[str, Any]) -> int:
+def _first_port(pod: Object) -> str:
     for container in pod["spec"].get("containers", ()):
-        for port in container.get("ports", ()):
-            return port["containerPort"]
-    return 0
+        for port in container.get("ports") or ():
+            return str(port["containerPort"])
+    return ""
 
 
-def _service_port(service: dict[str, Any], wanted: str) -> str:
-    """The name of the port that is asked for by name or number. Raises 503."""
-    ports = service["spec"].get("ports", ())
-    if not wanted:
-        if len(ports) == 1:
-            return ports[0].get("name", "")
-        wanted_name = ""
-    else:
-        wanted_name = wanted
-        for port in ports:
-            if wanted.isdigit() and port["port"] == int(wanted):
-                return port.get("name", "")
-    for port in ports:
-        if port.get("name", "") == wanted_name:
-            return wanted_name
-    name = service["metadata"]["name"]
-    raise errors.unavailable(f'no service port "{wanted}" found for service "{name}"')
+def _kubelet_port(node: Object) -> str:
+    endpoint = ((node.get("status") or {}).get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}
+    return str(endpoint.get("Port") or KUBELET_PORT)
+
+
+#: which of a node's addresses the API server prefers (--kubelet-preferred-address-types)
+PREFERRED = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
+
+
+def _address(node: Object) -> str:
+    """Raises 500 for a node without any."""
+    found = {a["type"]: a["address"] for a in (node.get("status") or {}).get("addresses") or ()}
+    for kind in PREFERRED:
+        if kind in found:
+            # a node of this process has its name for a host name, which nobody else knows
+            return found.get("InternalIP", found[kind]) if kind == "Hostname" else found[kind]
+    raise errors.internal(f"no preferred addresses found; known addresses: {list(found.values())}")
 
 
 async def _connect(host: str, port: int) -> Streams:
     try:
         return await asyncio.open_connection(host, port)
     except OSError as error:
-        raise errors.unavailable(f"error trying to reach service: {error}") from None
+        raise unreachable(error) from None
 
 
-async def _over_tls(writer: asyncio.StreamWriter) -> asyncio.StreamWriter:
-    """Backends have certificates of their own making: nothing is checked, as in Kubernetes' proxy."""
-    import ssl
-
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        await writer.start_tls(context)
-    except (OSError, ssl.SSLError) as error:
-        raise errors.unavailable(f"error trying to reach service: {error}") from None
-    return writer
-
-
-def _rest(x: Exchange) -> str:
-    """The path behind `/proxy`, still escaped, with its leading slash."""
-    parts = x.http.path.split("/")
-    # "", "api", "v1", ["namespaces", ns,] resource, name, "proxy", rest ...
-    at = 7 if parts[3:4] == ["namespaces"] else 5
-    return "/" + "/".join(parts[at + 1 :])
+def rest_of(x: Exchange) -> str:
+    """The path behind `/proxy`, still escaped, with its leading slash; "" where there is none."""
+    parts, at = x.http.path.split("/"), _proxy_at(x)
+    return "/" + "/".join(parts[at + 1 :]) if len(parts) > at + 1 else ""
 
 
 def _prefix(x: Exchange) -> str:
-    parts = x.http.path.split("/")
-    at = 7 if parts[3:4] == ["namespaces"] else 5
-    return "/".join(parts[: at + 1])
+    return "/".join(x.http.path.split("/")[: _proxy_at(x) + 1])
 
 
-def _upgrade_of(x: Exchange) -> str:
-    headers = x.http.headers
-    return headers.get("upgrade", "") if "upgrade" in headers.get("connection", "").lower() else ""
-
-
-def _request_head(x: Exchange, upgrade: str) -> bytes:
-    http = x.http
-    target = _rest(x) + (f"?{http.raw_query}" if http.raw_query else "")
-    lines = [f"{http.method} {target} HTTP/1.1", f"Host: {http.headers.get('host', 'localhost')}"]
-    named = {part.strip().lower() for part in http.headers.get("connection", "").split(",")}
-    for name, value in http.raw_headers:
-        if name not in HOP_BY_HOP and name not in PRIVATE and name not in named:
-            lines.append(f"{name}: {value}")
-    if http.body or http.method in ("POST", "PUT", "PATCH"):
-        lines.append(f"content-length: {len(http.body)}")
-    lines.append(f"x-forwarded-uri: {http.path}")
-    if upgrade:
-        lines += ["connection: Upgrade", f"upgrade: {upgrade}"]
-    else:
-        lines.append("connection: close")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
-
-
-class _Answer:
-    """A response under way: head first, then pieces of the body."""
-
-    def __init__(self, reader: asyncio.StreamReader) -> None:
-        self._reader = reader
-        self._parser = httptools.HttpResponseParser(self)
-        self._pieces: list[bytes] = []
-        self.code = 0
-        self.headers: list[tuple[str, str]] = []
-        self.tail = b""
-        self._head_done = self._done = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
-
-    def on_headers_complete(self) -> None:
-        self.code = self._parser.get_status_code()
-        if self.code == 100:
-            self.headers.clear()
-        else:
-            self._head_done = True
-
-    def on_body(self, body: bytes) -> None:
-        self._pieces.append(body)
-
-    def on_message_complete(self) -> None:
-        self._done = self._head_done
-
-    async def head(self) -> None:
-        """Raises OSError, HttpParserError."""
-        while not self._head_done:
-            await self._more()
-
-    async def _more(self) -> None:
-        data = await self._reader.read(READ_BYTES)
-        if not data:
-            if not self._head_done:
-                raise ConnectionResetError("the connection was closed without an answer")
-            self._done = True
-            return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._done = True
-            self.tail = data[upgrade.args[0] :]
-
-    async def pieces(self) -> Any:
-        while True:
-            while self._pieces:
-                yield self._pieces.pop(0)
-            if self._done:
-                return
-            await self._more()
-
-
-async def _hand_on(x: Exchange, answer: _Answer) -> None:
-    x.code = answer.code
-    headers = [
-        (name, _location(x, value) if name.lower() == "location" else value)
-        for name, value in answer.headers
-        if name.lower() not in HOP_BY_HOP and name.lower() != "content-length"
-    ]
-    if x.http.method == "HEAD" or answer.code in (204, 304):
-        x.http.respond(answer.code, headers, b"")
-        return
-    stream: Stream = x.http.stream(answer.code, headers)
-    try:
-        async for piece in answer.pieces():
-            stream.write(piece)
-            await stream.drain()
-    except (OSError, httptools.HttpParserError):
-        stream.abort()
-        return
-    stream.finish()
+def _proxy_at(x: Exchange) -> int:
+    """Which part of the path is `proxy`: "", "api", "v1", ["namespaces", ns,] resource, name, "proxy", rest ..."""
+    return 7 if x.http.path.split("/")[3:4] == ["namespaces"] else 5
 
 
 def _location(x: Exchange, value: str) -> str:
@@ -331,50 +202,10 @@ def _location(x: Exchange, value: str) -> str:
     own = x.http.headers.get("host", "")
     if parts.netloc and parts.netloc != own:
         return value
-    path = parts.path or "/"
-    if not path.startswith("/"):
+    if not parts.path.startswith("/"):
         return value
-    return _prefix(x) + path + (f"?{parts.query}" if parts.query else "")
-
-
-class _Pipe(asyncio.Protocol):
-    """From an upgraded client connection into the backend."""
-
-    def __init__(self, writer: asyncio.StreamWriter, transport: asyncio.Transport) -> None:
-        self._writer, self._transport = writer, transport
-        self.ended = asyncio.Event()
-        self.writable = asyncio.Event()
-        self.writable.set()
-
-    def data_received(self, data: bytes) -> None:
-        self._writer.write(data)
-        if self._writer.transport.get_write_buffer_size() > 4 * READ_BYTES:
-            self._transport.pause_reading()
-            asyncio.ensure_future(self._wait())
-
-    async def _wait(self) -> None:
-        with contextlib.suppress(ConnectionError):
-            await self._writer.drain()
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def eof_received(self) -> bool:
-        if self._writer.can_write_eof():
-            self._writer.write_eof()
-        return True
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.ended.set()
-        self.writable.set()
-
-    def pause_writing(self) -> None:
-        self.writable.clear()
-
-    def resume_writing(self) -> None:
-        self.writable.set()
-
-
-async def _copy(reader: asyncio.StreamReader, transport: asyncio.Transport, pipe: _Pipe) -> None:
-    while data := await reader.read(READ_BYTES):
-        transport.write(data)
-        await pipe.writable.wait()
+    prefix = _prefix(x)
+    path = parts.path if parts.path.startswith(prefix) else prefix + parts.path
+    return (
+        path + (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
+    )

@@ -1,0 +1,282 @@
+"""One request handed on to another HTTP server, and its answer handed back: bodies as they come, upgrades as tunnels.
+
+Shared by the proxy subresources and by aggregation. Bytes are pumped with the slower side's speed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httptools
+
+from knarr.apiserver.exchange import Exchange
+from knarr.apiserver.http import Stream
+from knarr.apiserver.respond import NO_CACHE
+from knarr.meta import errors
+
+#: they concern one hop only and are not handed on
+HOP_BY_HOP = frozenset(
+    [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+#: the client's identity towards us is nothing for the backend
+PRIVATE = frozenset(
+    {"authorization", "host", "content-length", "expect", "x-forwarded-for", "x-forwarded-uri"}
+)
+PRIVATE_PREFIXES = ("impersonate-", "x-remote-")
+READ_BYTES = 64 * 1024
+#: how long the head of an answer may take
+HEAD_SECONDS = 60.0
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+def unreachable(why: object) -> errors.StatusError:
+    """503 in the words of the API server's proxy."""
+    return errors.unavailable(f"error trying to reach service: {why}")
+
+
+def upgrade_of(x: Exchange) -> str:
+    """The protocol that the client wants to change to; "" for none."""
+    headers = x.http.headers
+    return headers.get("upgrade", "") if "upgrade" in headers.get("connection", "").lower() else ""
+
+
+def request_head(x: Exchange, target: str, more: Iterable[tuple[str, str]] = ()) -> bytes:
+    """The client's request as the backend gets it: at `target` (path and query), with `more` headers."""
+    http, upgrade = x.http, upgrade_of(x)
+    lines = [f"{http.method} {target} HTTP/1.1", f"Host: {http.headers.get('host', 'localhost')}"]
+    named = {part.strip().lower() for part in http.headers.get("connection", "").split(",")}
+    for name, value in http.raw_headers:
+        if (
+            name not in HOP_BY_HOP
+            and name not in PRIVATE
+            and name not in named
+            and not name.startswith(PRIVATE_PREFIXES)
+        ):
+            lines.append(f"{name}: {value}")
+    lines += [f"{name}: {value}" for name, value in more]
+    if http.body or http.method in ("POST", "PUT", "PATCH"):
+        lines.append(f"content-length: {len(http.body)}")
+    before = http.headers.get("x-forwarded-for")
+    lines.append(f"x-forwarded-for: {before}, {http.remote}" if before else f"x-forwarded-for: {http.remote}")
+    if upgrade:
+        lines += ["connection: Upgrade", f"upgrade: {upgrade}"]
+    else:
+        lines += [f"x-forwarded-uri: {http.path}", "connection: close"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+
+
+async def forward(
+    x: Exchange,
+    streams: Streams,
+    head: bytes,
+    stop: asyncio.Event,
+    location: Callable[[str], str] = str,
+) -> None:
+    """Send the request over a new connection, which ends with it, and hand the answer on.
+
+    `location` rewrites where redirects lead to. Raises 503 where no answer comes.
+    """
+    reader, writer = streams
+    x.http.cancel_on_hang_up()
+    try:
+        writer.write(head + x.http.body)
+        answer = Answer(reader)
+        try:
+            await writer.drain()
+            async with asyncio.timeout(HEAD_SECONDS):
+                await answer.head()
+        except TimeoutError:
+            raise unreachable("net/http: timeout awaiting response headers") from None
+        except (OSError, httptools.HttpParserError) as error:
+            raise unreachable(error) from None
+        if upgrade_of(x) and answer.code == 101:
+            await _tunnel(x, answer, reader, writer, stop)
+        elif upgrade_of(x) and answer.code < 400:
+            raise errors.StatusError(
+                errors.failure(500, "", f"invalid upgrade response: status code {answer.code}")
+            )
+        else:
+            await _hand_on(x, answer, location)
+    finally:
+        writer.close()
+
+
+async def over_tls(
+    writer: asyncio.StreamWriter, context: ssl.SSLContext | None = None, server_name: str | None = None
+) -> None:
+    """Without a context nothing is checked: backends of the proxies have certificates of their own making."""
+    if context is None:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    await writer.start_tls(context, server_hostname=server_name)
+
+
+async def _tunnel(x: Exchange, answer: Answer, reader: Any, writer: Any, stop: asyncio.Event) -> None:
+    x.code = 101
+    x.running()
+    transport, _, become = x.http.upgrade(answer.headers)
+    pipe = _Pipe(writer, transport)
+    become(pipe)
+    if answer.tail:
+        transport.write(answer.tail)
+    halt = asyncio.ensure_future(stop.wait())
+    copy = asyncio.ensure_future(_copy(reader, transport, pipe))
+    gone = asyncio.ensure_future(pipe.ended.wait())
+    try:
+        await asyncio.wait((copy, halt, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (halt, copy, gone):
+            task.cancel()
+        transport.close()
+
+
+class Answer:
+    """A response under way: head first, then pieces of the body."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._parser = httptools.HttpResponseParser(self)
+        self._pieces: list[bytes] = []
+        self.code = 0
+        self.headers: list[tuple[str, str]] = []
+        self.tail = b""
+        self._head_done = self._done = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        self.code = self._parser.get_status_code()
+        if self.code == 100:
+            self.headers.clear()
+        else:
+            self._head_done = True
+
+    def on_body(self, body: bytes) -> None:
+        self._pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        self._done = self._head_done
+
+    @property
+    def length(self) -> int:
+        """What Content-Length says; 0 where it says nothing."""
+        value = next((value for name, value in self.headers if name.lower() == "content-length"), "")
+        return int(value) if value.isdigit() else 0
+
+    async def head(self) -> None:
+        """Raises OSError, HttpParserError."""
+        while not self._head_done:
+            await self._more()
+
+    async def _more(self) -> None:
+        data = await self._reader.read(READ_BYTES)
+        if not data:
+            if not self._head_done:
+                raise ConnectionResetError("the connection was closed without an answer")
+            self._done = True
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._done = True
+            self.tail = data[upgrade.args[0] :]
+
+    async def pieces(self) -> Any:
+        while True:
+            while self._pieces:
+                yield self._pieces.pop(0)
+            if self._done:
+                return
+            await self._more()
+
+
+async def _hand_on(x: Exchange, answer: Answer, location: Callable[[str], str]) -> None:
+    x.code = answer.code
+    headers = [NO_CACHE, *x.headers] + [
+        (name, location(value) if name.lower() == "location" else value)
+        for name, value in answer.headers
+        if name.lower() not in HOP_BY_HOP and name.lower() != "content-length"
+    ]
+    if x.http.method == "HEAD" or answer.code in (204, 304):
+        x.http.respond(answer.code, headers, _Unsent(answer.length))  # type: ignore[arg-type]
+        return
+    if x.request.verb == "watch":
+        x.running()
+    stream: Stream = x.http.stream(answer.code, headers)
+    try:
+        async for piece in answer.pieces():
+            stream.write(piece)
+            await stream.drain()
+    except (OSError, httptools.HttpParserError):
+        stream.abort()
+        return
+    stream.finish()
+
+
+class _Unsent:
+    """The body that an answer to HEAD is about."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+
+class _Pipe(asyncio.Protocol):
+    """From an upgraded client connection into the backend."""
+
+    def __init__(self, writer: asyncio.StreamWriter, transport: asyncio.Transport) -> None:
+        self._writer, self._transport = writer, transport
+        self.ended = asyncio.Event()
+        self.writable = asyncio.Event()
+        self.writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        self._writer.write(data)
+        if self._writer.transport.get_write_buffer_size() > 4 * READ_BYTES:
+            self._transport.pause_reading()
+            asyncio.ensure_future(self._wait())
+
+    async def _wait(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self._writer.drain()
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def eof_received(self) -> bool:
+        if self._writer.can_write_eof():
+            self._writer.write_eof()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.ended.set()
+        self.writable.set()
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
+
+
+async def _copy(reader: asyncio.StreamReader, transport: asyncio.Transport, pipe: _Pipe) -> None:
+    while data := await reader.read(READ_BYTES):
+        transport.write(data)
+        await pipe.writable.wait()
