@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import load
 import objects
+from costs import costs
 from figures import BY_KEY, FIGURES
 from server import TOKEN, Server
 
@@ -178,6 +179,7 @@ PARTS = {
     requests: ("configmap_1", "configmap_32", "pod_32", "pod_32_p99", "get_32", "patch_32"),
     collections: ("list", "list_0", "list_label", "fanout", "deletecollection"),
     deployment: ("deployment", "deployment_memory"),
+    costs: ("cost_create", "cost_get", "cost_list", "cost_apply", "cost_event"),
 }
 
 
