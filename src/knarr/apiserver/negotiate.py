@@ -35,7 +35,7 @@ class Representation(NamedTuple):
 PLAIN = Representation()
 
 
-class _Clause(NamedTuple):
+class Clause(NamedTuple):
     media_type: str
     parameters: dict[str, str]
     quality: float
@@ -49,14 +49,14 @@ def accept(header: str, transformable: bool = True, protobuf: bool = True) -> Re
     """
     if not header or header == "*/*" or header == JSON:
         return PLAIN
-    for clause in _clauses(header):
+    for clause in clauses(header):
         found = _representation(clause, transformable, protobuf)
         if found is not None:
             return found
     return None
 
 
-def _representation(clause: _Clause, transformable: bool, protobuf: bool) -> Representation | None:
+def _representation(clause: Clause, transformable: bool, protobuf: bool) -> Representation | None:
     media_type = clause.media_type
     if media_type == "*/*" or (media_type == "application/*" and not protobuf):
         # routes of built-in resources want an exact name, or anything
@@ -76,8 +76,9 @@ def _representation(clause: _Clause, transformable: bool, protobuf: bool) -> Rep
     return Representation(media_type, known, parameters.get("v", "v1"), pretty)
 
 
-def _clauses(header: str) -> list[_Clause]:
-    clauses = []
+def clauses(header: str) -> list[Clause]:
+    """Of an Accept header, the most wanted first."""
+    found = []
     for part in header.split(","):
         media_type, *rest = (piece.strip() for piece in part.split(";"))
         parameters = dict(piece.partition("=")[::2] for piece in rest)
@@ -85,11 +86,11 @@ def _clauses(header: str) -> list[_Clause]:
             quality = float(parameters.pop("q", "1"))
         except ValueError:
             quality = 0.0
-        clauses.append(_Clause(media_type.lower(), parameters, quality))
-    return sorted(clauses, key=_rank)
+        found.append(Clause(media_type.lower(), parameters, quality))
+    return sorted(found, key=_rank)
 
 
-def _rank(clause: _Clause) -> tuple[float, bool, bool]:
+def _rank(clause: Clause) -> tuple[float, bool, bool]:
     """Better quality first; of equals, what is named before what is a wildcard."""
     type_, _, subtype = clause.media_type.partition("/")
     return -clause.quality, type_ == "*", subtype == "*"

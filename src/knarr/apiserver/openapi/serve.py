@@ -7,13 +7,15 @@ from typing import Any
 
 import orjson
 
+from knarr.apiserver import negotiate
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.openapi import documents, top
 from knarr.registry.registry import Registry
 
-V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
+JSON = "application/json"
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
 #: documents other than groups' that the index lists
 VERSION_PATH = "version"
 
@@ -110,13 +112,43 @@ class OpenAPI:
         self._answer(x, "v2", V2_PROTOBUF)
 
     def _answer(self, x: Exchange, name: str, protobuf: str) -> None:
-        accept = x.http.headers.get("accept", "*/*")
-        if not any(wanted in accept for wanted in ("application/json", "*/*", "application/*")):
+        kind = chosen(x.http.headers.get("accept", ""), protobuf)
+        if not kind:
             self._handler.responder.send(x, 406, "", b"")
             return
         body, etag = self._body(name)
         x.headers += [("etag", f'"{etag}"'), ("vary", "Accept")]
-        if x.http.headers.get("if-none-match") == f'"{etag}"':
-            self._handler.responder.send(x, 304, "application/json", b"")
+        if matches(x.http.headers.get("if-none-match", ""), etag):
+            self._handler.responder.send(x, 304, kind, b"")
             return
-        self._handler.responder.send(x, 200, "application/json", body)
+        if kind == protobuf:
+            body = self._protobuf(name, body)
+        self._handler.responder.send(x, 200, kind, body)
+
+    def _protobuf(self, name: str, body: bytes) -> bytes:
+        """The same document in gnostic's messages."""
+        key = f"{name} as protobuf"
+        known = self._bodies.get(key)
+        if known is None:
+            from knarr.apiserver.openapi import gnostic
+
+            encode = gnostic.v2 if name == "v2" else gnostic.v3
+            known = self._bodies[key] = (encode(orjson.loads(body)), "")
+        return known[0]
+
+
+def chosen(accept: str, protobuf: str) -> str:
+    """The media type of a document for an Accept header; "" where there is none."""
+    for clause in negotiate.clauses(accept or "*/*"):
+        wanted = clause.media_type.replace("@", ".")  # how the type was spelled before `@` was forbidden
+        if wanted in (JSON, "*/*", "application/*", "*/json"):
+            return JSON
+        if wanted == protobuf:
+            return protobuf
+    return ""
+
+
+def matches(header: str, etag: str) -> bool:
+    """Whether an If-None-Match header names the tag, or any."""
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return "*" in tags or f'"{etag}"' in tags
