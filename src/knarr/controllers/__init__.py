@@ -64,6 +64,9 @@ CONTROLLERS: dict[str, str] = {
     "token-cleaner-controller": "knarr.controllers.tokencleaner:TokenCleanerController",
     "ttl-after-finished-controller": "knarr.controllers.ttlafterfinished:TTLAfterFinishedController",
     "ttl-controller": "knarr.controllers.ttl:TTLController",
+    "validatingadmissionpolicy-status-controller": (
+        "knarr.controllers.validatingadmissionpolicystatus:ValidatingAdmissionPolicyStatusController"
+    ),
 }
 
 #: makes a client that acts as (user, groups) and signs its writes as a manager

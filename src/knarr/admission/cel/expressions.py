@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from knarr.api.admissionregistration.expressions import compile_to, environment
+from knarr.api.admissionregistration.expressions import compile_to, environment, variable_type
 from knarr.meta.cel.environment import Environment, Expression
-from knarr.meta.cel.types import Type
+from knarr.meta.cel.types import DYN, Type
 
 Object = dict[str, Any]
 
@@ -35,4 +35,4 @@ class Variables:
             name = variable.get("name", "")
             env = environment(params, variables=self.types)
             found = self.compiled[name] = Compiled(env, variable.get("expression", ""), None)
-            self.types[name] = found.expression.type if found.expression is not None else ("dyn",)
+            self.types[name] = variable_type(found.expression.type) if found.expression else DYN

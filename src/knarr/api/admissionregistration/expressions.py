@@ -13,6 +13,7 @@ from knarr.meta.cel.types import (
     DYN,
     INT,
     NULL,
+    SIMPLE,
     STRING,
     TIMESTAMP,
     ObjectType,
@@ -139,6 +140,13 @@ def environment(
         known["variables"] = ("object", ObjectType("kubernetes.variables", variables))
     structs = _mutation_types if patches else lambda name: None
     return Environment(known, authorizer_functions() if authorizer else None, structs)
+
+
+def variable_type(found: Type) -> Type:
+    """The type of a composed variable whose expression has a type: of objects nothing is remembered."""
+    if found[0] in ("list", "map"):
+        return (found[0], *map(variable_type, found[1:]))
+    return found if found[0] in SIMPLE else DYN
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Any
 
 from knarr.api import checks
 from knarr.api.admissionregistration import rules
-from knarr.api.admissionregistration.expressions import environment, is_identifier
+from knarr.api.admissionregistration.expressions import environment, is_identifier, variable_type
 from knarr.api.kind import Object
 from knarr.meta import labels, names
 from knarr.meta.cel.environment import CompileError
@@ -81,7 +81,8 @@ def variable_errors(variables: Any, path: str, params: bool) -> tuple[list[Field
             found.append(required(f"{where}.expression", "expression is not specified"))
             continue
         try:
-            known[name] = environment(params, variables=known).compile(text).type
+            found_type = environment(params, variables=known).compile(text).type
+            known[name] = variable_type(found_type)
         except CompileError as error:
             found.append(invalid(f"{where}.expression", text, f"compilation failed: {error}"))
     return found, known

@@ -21,6 +21,8 @@ TYPE_NAMES: dict[str, Type] = {
     "type": ("type",),
     "optional_type": ("opaque", "optional_type", DYN),
 }
+#: of Kubernetes' types those that cel-go does not take for objects
+FIELDLESS = frozenset({"kubernetes.NamedFormat"})
 
 
 class CheckError(ValueError):
@@ -135,6 +137,9 @@ class _Checker:
                 return DYN
             case "dyn" | "error":
                 return DYN
+        if operand[0] == "opaque" and operand[1].startswith("kubernetes.") and operand[1] not in FIELDLESS:
+            self.error(expr, f"unexpected failed resolution of '{operand[1]}'")
+            return ERROR
         self.error(expr, f"type '{show(operand)}' does not support field selection")
         return DYN
 
