@@ -8,11 +8,13 @@ import subprocess
 import sys
 from typing import Any
 
-from knarr.cli import home, say
+from knarr.cli import accessflags, home, loadflags, say
 from knarr.cli.serve import READY_FD, STARTED, Order
 from knarr.cli.up import KEPT
 from knarr.world.clock import RealClock
 
+#: options that take a value, be it true or false
+VALUED = frozenset((*accessflags.NAMES, *loadflags.NAMES))
 #: lines of the log shown where the process ended without a word
 LOG_LINES = 20
 
@@ -80,7 +82,11 @@ def _arguments(order: Order) -> list[str]:
             continue
         if key == "data_dir" and not value:
             continue
-        if isinstance(value, bool):
+        if key in VALUED:
+            values = value if isinstance(value, list | tuple) else () if value is None else (value,)
+            for one in values:
+                arguments += [option, str(one).lower() if isinstance(one, bool) else str(one)]
+        elif isinstance(value, bool):
             arguments.append(option if value else f"--no-{option[2:]}")
         elif value is not None and value != "":
             arguments += [option, str(value)]

@@ -108,6 +108,7 @@ async def _start(order: Order) -> Cluster:
 
 
 async def _start_with(config: Config) -> Cluster:
+    from knarr.apiserver.limits import InvalidSetting
     from knarr.auth.configuration import ConfigurationError
     from knarr.auth.pki import PKIError
     from knarr.cluster.cluster import Cluster
@@ -115,7 +116,7 @@ async def _start_with(config: Config) -> Cluster:
 
     try:
         cluster = Cluster(config)
-    except (OpenError, PKIError, ConfigurationError) as error:
+    except (OpenError, PKIError, ConfigurationError, InvalidSetting) as error:
         raise say.Failure(str(error)) from None
     try:
         await cluster.start()
@@ -142,7 +143,7 @@ def _cannot_listen(error: OSError, config: Config) -> say.Failure:
 
 
 def _config(order: Order) -> Config:
-    from knarr.cli import accessflags
+    from knarr.cli import accessflags, loadflags
     from knarr.cli.up import compaction_of, quota_of
     from knarr.cluster.config import Config
 
@@ -165,6 +166,7 @@ def _config(order: Order) -> Config:
         quota_bytes=quota_of(settings["quota"]),
         seed=settings["seed"],
         **accessflags.settings_of(settings),
+        **loadflags.settings_of(settings),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from knarr.cli import accessflags, home, say
+from knarr.cli import accessflags, home, loadflags, say
 from knarr.cli.options import name_option
 
 #: options whose value stays with the cluster: a second `knarr up` without them goes on as before
@@ -29,6 +29,7 @@ KEPT = (
     "controllers",
     "scheduler",
     *accessflags.NAMES,
+    *loadflags.NAMES,
 )
 DEFAULTS: dict[str, Any] = {
     "nodes": 1,
@@ -46,6 +47,7 @@ DEFAULTS: dict[str, Any] = {
     "controllers": True,
     "scheduler": True,
     **dict.fromkeys(accessflags.NAMES),
+    **dict.fromkeys(loadflags.NAMES),
 }
 #: an address block that stays with the data: objects hold addresses of it
 FIXED = ("service_cidr", "pod_cidr")
@@ -156,6 +158,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--controllers/--no-controllers", default=None, help="Run the controllers. [yes]"),
             click.option("--scheduler/--no-scheduler", default=None, help="Run the scheduler. [yes]"),
             *accessflags.OPTIONS,
+            *loadflags.OPTIONS,
             click.option("-v", "--verbose", count=True, help="Log more to stderr; -vv everything."),
         ]
     ):
