@@ -1,4 +1,4 @@
-"""Who sends this request? Tries the client certificate, then the bearer token, else it was nobody."""
+"""Who sends this request? Tries a front proxy's word, the client certificate, the bearer token, else it was nobody."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from knarr.auth import jwt
 from knarr.auth.identity import AuthenticationError, Identity, TokenMethod, authenticated
+from knarr.auth.requestheader import RequestHeaders
 from knarr.auth.x509 import ClientCertificates
 from knarr.meta import errors
 from knarr.registry.context import ANONYMOUS, UserInfo
@@ -48,6 +49,8 @@ class Authenticator:
         self._anonymous_paths = frozenset(anonymous_paths)
         self._clock = clock
         self._certificates = ClientCertificates(clock)
+        #: whose word about users is taken (auth/requestheader.py)
+        self.front_proxy: RequestHeaders | None = None
         self._steps = [(m.authenticate, inspect.iscoroutinefunction(m.authenticate)) for m in methods]
         self._cache: dict[tuple[str, tuple[str, ...]], _Cached] = {}
 
@@ -57,13 +60,20 @@ class Authenticator:
         peer_certificate: bytes | dict[str, Any] | None = None,
         annotations: dict[str, str] | None = None,
         path: str = "",
+        headers: Sequence[tuple[str, str]] = (),
     ) -> UserInfo:
         """The user; StatusError 401 when credentials were sent and none is good.
 
         `peer_certificate` is what ssl's `getpeercert` returned (DER with `True`, else the dict) for a certificate
         that the TLS layer verified. `annotations` receives notes for the audit log. `path` is that of the request.
+        `headers` are believed where a front proxy sends them.
         """
-        if peer_certificate:
+        proxy = self.front_proxy
+        if proxy is not None and peer_certificate and proxy.issued(peer_certificate):
+            introduced = proxy.identify(peer_certificate, headers)  # type: ignore[arg-type]
+            if introduced is not None:
+                return introduced
+        elif peer_certificate:
             user = self._certificates.identify(peer_certificate)
             if user is not None:
                 return user

@@ -86,6 +86,11 @@ class PKI:
         return self.clients["admin"]
 
     @property
+    def has_front_proxy(self) -> bool:
+        """Whether certificates of the front proxy's authority can be told from clients'."""
+        return self.front_proxy_ca.read.subject != self.ca.read.subject
+
+    @property
     def ca_certificate(self) -> str:
         """What clients trust, PEM; also the content of kube-root-ca.crt."""
         return self.ca.certificate
@@ -99,11 +104,14 @@ class PKI:
         return self.client(f"system:node:{name}", ["system:nodes"])
 
     def server_context(self) -> ssl.SSLContext:
-        """For the API server: TLS 1.2 or newer, client certificates of the cluster's authority optional."""
+        """For the API server: TLS 1.2 or newer, client certificates of the cluster's and the front proxy's authority
+        optional. Which of the two it was is told by the issuer's name."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
         context.load_verify_locations(cadata=self.ca.certificate)
+        if self.has_front_proxy:
+            context.load_verify_locations(cadata=self.front_proxy_ca.certificate)
         context.verify_mode = ssl.CERT_OPTIONAL
         _load(context, self.server)
         return context

@@ -62,8 +62,8 @@ def review_environment() -> Environment:
     from knarr.meta.cel.environment import Environment
     from knarr.meta.cel.types import STRING, ObjectType, list_of, map_of
 
-    def an_object(name: str, **fields: Type) -> Type:
-        return ("object", ObjectType(f"kubernetes.{name}", fields))
+    def an_object(kind: str, /, **fields: Type) -> Type:
+        return ("object", ObjectType(f"kubernetes.{kind}", fields))
 
     texts = list_of(STRING)
     requirement = an_object("SelectorRequirement", key=STRING, operator=STRING, values=texts)
