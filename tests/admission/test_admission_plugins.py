@@ -132,7 +132,9 @@ def test_the_default_set(reader):
         "DefaultIngressClass",
         "PodTopologyLabels",
         "MutatingAdmissionPolicy",
+        "MutatingAdmissionWebhook",
         "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionWebhook",
         "ResourceQuota",
     ]
 

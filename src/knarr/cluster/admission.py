@@ -10,6 +10,16 @@ from knarr.registry.context import Request
 from knarr.registry.hooks import GVK, Object
 
 
+BROKEN_ENTRIES = (
+    ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating"
+    " admission controller; please fix your requests: "
+)
+
+
+def _managed(obj: Object | None) -> Any:
+    return ((obj or {}).get("metadata") or {}).get("managedFields")
+
+
 class _Review:
     __slots__ = ("_attributes", "_chain")
 
@@ -17,7 +27,28 @@ class _Review:
         self._chain, self._attributes = chain, attributes
 
     async def admit(self) -> None:
+        before = _managed(self._attributes.obj)
         await self._chain.admit(self._attributes)
+        after = _managed(self._attributes.obj)
+        if after is not before and after != before:
+            self._check_managed(before, after)
+
+    def _check_managed(self, before: Any, after: Any) -> None:
+        """Field owners that a plugin left broken are put back as they were, with a warning."""
+        from knarr.meta.managed import entries
+
+        if not after:
+            return
+        try:
+            entries.decode(after)
+        except ValueError as error:
+            obj = self._attributes.obj
+            assert obj is not None
+            if before is None:
+                obj["metadata"].pop("managedFields")
+            else:
+                obj["metadata"]["managedFields"] = before
+            self._attributes.request.warn(BROKEN_ENTRIES + str(error))
 
     async def validate(self) -> None:
         await self._chain.validate(self._attributes)

@@ -9,6 +9,7 @@ import orjson
 from knarr.auth.tokens import DEFAULT_SECONDS
 from knarr.meta import errors, times
 from knarr.registry.context import Request
+from knarr.registry.hooks import GVK, Object
 from knarr.registry.operations import read_write_options
 from knarr.registry.result import Result
 from knarr.registry.storage import View
@@ -41,12 +42,21 @@ def _register_reviews(plane: ControlPlane) -> None:
         obj = plane.operations.decoder.body(view, request, body, content_type)
         now = plane.world.clock.now()
         view.fields.update(None, obj, request.field_manager, "", times.format(now))
+        await _admit(plane, request, view.gvk, obj)
         answer = await plane.reviews.create(request, obj)
         head = {"kind": view.row.kind, "apiVersion": view.row.api_version}
         return Result(orjson.dumps({**head, **answer}), 201)
 
     for group, resource in REVIEWS:
         plane.registry.handlers[group, resource, ""] = review
+
+
+async def _admit(plane: ControlPlane, request: Request, kind: GVK, obj: Object) -> None:
+    """The admission of what is asked by creating it, and never stored."""
+    review = plane.registry.admission.open(request, "CREATE", kind, obj, None, request.options)
+    if review is not None:
+        await review.admit()
+        await review.validate()
 
 
 def _register_tokens(plane: ControlPlane) -> None:
@@ -58,6 +68,7 @@ def _register_tokens(plane: ControlPlane) -> None:
         requests.fields.update(
             None, obj, request.field_manager, "token", times.format(plane.world.clock.now())
         )
+        await _admit(plane, request, requests.gvk, obj)
         answer = plane.issuer.issue(request.namespace, request.name, obj, request.annotations, request.warn)
         return Result(orjson.dumps(answer), 201)
 

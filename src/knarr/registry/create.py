@@ -30,8 +30,6 @@ async def create(
     place(view, request, obj)
     metadata = obj["metadata"]
     objectmeta.wipe_system_fields(metadata)
-    # The name is drawn before field management and admission see the object, as the API server does.
-    generated = objectmeta.ensure_name(metadata, storage.world.chance)
     now = storage.world.clock.now()
     if not applied:
         await manage_fields(view, request, None, obj, times.format(now))
@@ -43,6 +41,9 @@ async def create(
     review = admission.open(request, "CREATE", view.gvk, obj, None, request.options)
     if review is not None:
         await review.admit()
+        metadata = obj["metadata"]
+    # Mutating admission sees an object that has no name yet, as in the API server.
+    generated = objectmeta.ensure_name(metadata, storage.world.chance)
     for attempt in range(NAME_TRIES):
         if owners := objectmeta.owner_reference_warning(metadata.get("ownerReferences") or ()):
             request.warn(owners)

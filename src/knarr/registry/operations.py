@@ -46,6 +46,8 @@ COLLECTION_WORKERS = 256
 #: verbs that are about one object by name
 NAMED_VERBS = frozenset({"get", "update", "patch", "delete"})
 OPTIONS_OF = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
+#: what admission is shown: a patch is an update
+ADMITTED_AS = {**OPTIONS_OF, "patch": "UpdateOptions"}
 
 
 class Operations:
@@ -254,5 +256,11 @@ def read_write_options(request: Request, view: View, is_apply: bool = False) -> 
         raise errors.invalid("meta.k8s.io", "PatchOptions", "", check_write(view.row.kind, {}, True))
     if not request.field_manager:
         request.field_manager = default_manager(request.user_agent)
-    kind = {"kind": OPTIONS_OF[request.verb], "apiVersion": "meta.k8s.io/v1"}
-    request.options = {**kind, "dryRun": ["All"]} if request.dry_run else kind  # type: ignore[dict-item]
+    options: Object = {"kind": ADMITTED_AS[request.verb], "apiVersion": "meta.k8s.io/v1"}
+    if query:
+        if request.dry_run:
+            options["dryRun"] = ["All"]
+        for field in ("fieldManager", "fieldValidation"):
+            if query.get(field):
+                options[field] = query[field]
+    request.options = options

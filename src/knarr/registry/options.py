@@ -183,6 +183,7 @@ def delete_options(query: Mapping[str, str], body: dict[str, Any] | None) -> Del
             raw["orphanDependents"] = parse_bool(query, "orphanDependents")
         if "dryRun" in query:
             raw["dryRun"] = [query["dryRun"]]
+    raw = {**raw, "kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}
     preconditions = raw.get("preconditions") or {}
     options = DeleteOptions(
         grace_period_seconds=raw.get("gracePeriodSeconds"),

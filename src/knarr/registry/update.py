@@ -103,6 +103,8 @@ async def _create_instead(
         )
     metadata.pop("resourceVersion", None)
     metadata["name"] = request.name
+    if request.options:
+        request.options = {**request.options, "kind": "CreateOptions"}
     return await create(view, request, obj, admission, hook, write.applied)
 
 

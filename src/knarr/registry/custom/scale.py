@@ -17,6 +17,7 @@ from knarr.registry.custom.views import Definition
 from knarr.registry.operations import Operations, read_write_options
 from knarr.registry.result import Result
 from knarr.registry.storage import View
+from knarr.registry.subresources.scaleadmission import ScaleAdmission
 from knarr.registry.update import Rules, Write, update
 
 Object = dict[str, Any]
@@ -128,7 +129,10 @@ class _Scaling:
         kind = view.storage.kind
         rules = Rules(kind.prepare_for_update, kind.validate_update, lambda new, old: [])
         write = Write(applied=True, rules=rules, uid_is_precondition=request.verb == "update")
-        result = await update(view, request, transform, self.operations.registry.admission, write)
+        admission = ScaleAdmission(
+            self.operations.registry.admission, lambda obj: _scale(obj, self.paths), self._replicate
+        )
+        result = await update(view, request, transform, admission, write)
         return self._result(result)
 
     async def _scaled(self, live: Object, make: Any, is_apply: bool) -> Object:
@@ -145,9 +149,8 @@ class _Scaling:
         if not is_apply:
             now = times.format(self.clock.now())
             self.scales.fields.update(before, scale, self.request.field_manager, "scale", now)
-        replicas = (scale.get("spec") or {}).get("replicas", 0)
         new = orjson.loads(orjson.dumps(live))
-        scalepaths.put(new, self.paths["specReplicasPath"], replicas)
+        self._replicate(new, scale)
         metadata = scale.get("metadata") or {}
         new["metadata"]["managedFields"] = entries.to_parent(metadata.get("managedFields"))
         for field in ("resourceVersion", "uid"):
@@ -156,6 +159,10 @@ class _Scaling:
             elif field == "resourceVersion" and self.request.verb == "update":
                 new["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
         return new
+
+    def _replicate(self, obj: Object, scale: Object) -> None:
+        replicas = (scale.get("spec") or {}).get("replicas", 0)
+        scalepaths.put(obj, self.paths["specReplicasPath"], replicas)
 
     def _result(self, result: Result) -> Result:
         scale = to_scale(orjson.loads(result.body), self.paths)

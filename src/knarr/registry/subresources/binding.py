@@ -35,14 +35,16 @@ async def _bind(
     name = request.name or metadata.get("name", "")
     if metadata.get("name") and metadata["name"] != name:
         raise errors.bad_request("name in URL does not match name in Binding object")
-    if found := validate_target(target):
-        # Kubernetes returns the bare list of findings here, which its handler takes for an internal error.
-        raise errors.StatusError(errors.failure(500, "", aggregate(found)))
     place = Request(**{slot: getattr(request, slot) for slot in Request.__slots__})
     place.resource, place.subresource, place.name = "pods", "binding", name
     review = registry.admission.open(request, "CREATE", ("", "v1", "Binding"), binding, None, request.options)
     if review is not None:
         await review.admit()
+        metadata, target = binding["metadata"], binding["target"]
+    if found := validate_target(target):
+        # Kubernetes returns the bare list of findings here, which its handler takes for an internal error.
+        raise errors.StatusError(errors.failure(500, "", aggregate(found)))
+    if review is not None:
         await review.validate()
     annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
     node, wanted = target["name"], metadata.get("uid")

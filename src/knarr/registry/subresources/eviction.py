@@ -55,7 +55,7 @@ async def _evict(
     if not ignores_budgets(pod):
         await _ask_budgets(operations, request, pod)
     await _mark(operations, request, view)
-    await delete(view, request, options, registry.admission, registry.hooks.get(("", "pods")))
+    await delete(view, request, options, _Admitted(), registry.hooks.get(("", "pods")))
     return Result(orjson.dumps(success_status(201)), 201)
 
 

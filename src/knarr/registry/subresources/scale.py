@@ -13,6 +13,7 @@ from knarr.registry.context import Request
 from knarr.registry.operations import Operations, read_write_options
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View
+from knarr.registry.subresources.scaleadmission import ScaleAdmission
 from knarr.registry.update import Rules, Write, update
 
 SCALED = (
@@ -77,7 +78,8 @@ class Scaling:
         kind = view.storage.kind
         rules = Rules(kind.prepare_for_update, kind.validate_update, lambda new, old: [])
         write = Write(applied=True, rules=rules, uid_is_precondition=request.verb == "update")
-        result = await update(view, request, transform, self.operations.registry.admission, write)
+        admission = ScaleAdmission(self.operations.registry.admission, mapping.to_scale, mapping.apply_scale)
+        result = await update(view, request, transform, admission, write)
         return self._result(result)
 
     async def _scaled(self, live: Object, make, is_apply: bool) -> Object:
