@@ -93,6 +93,27 @@ def test_the_grace_period_only_gets_shorter(api, run):
     assert api.world.clock.now() >= EPOCH + 8
 
 
+def test_a_node_that_is_quicker_with_a_grace_period_of_zero(api, run, monkeypatch):
+    """Between the mark and the removal the kubelet may have removed the pod: that is no 404."""
+
+    async def main():
+        await api("POST", PODS, pod("p", node="node"))
+        storage = api.registry.storage("", "pods")
+        put = api.store.put
+
+        async def put_and_lose(key, *args, **kwargs):
+            kv = await put(key, *args, **kwargs)
+            await api.store.delete(key, expect=kv.mod_revision)
+            return kv
+
+        monkeypatch.setattr(storage.store, "put", put_and_lose)
+        answer = await api("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 0})
+        assert answer["metadata"]["deletionGracePeriodSeconds"] == 0
+        assert await api.absent(f"{PODS}/p")
+
+    run(main())
+
+
 PRECONDITIONS = [
     ({"uid": "other"}, "the UID in the precondition (other) does not match the UID in record"),
     ({"resourceVersion": "1"}, "the ResourceVersion in the precondition (1) does not match"),

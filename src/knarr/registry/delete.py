@@ -60,8 +60,12 @@ async def delete(
     entry = storage.cacher.get(key)
     current: KV | None = entry.kv if entry is not None else None
     is_stored = view.to_served is None and view.conversion is None
+    marked: tuple[Object, Object] | None = None
     for attempt in range(DELETE_TRIES):
         if current is None or current.value is None:
+            if marked is not None:
+                # Its node saw the grace period of zero and was quicker.
+                return _answer(view, options, *marked, removed=True)
             raise errors.not_found(view.row.group, view.row.name, request.name)
         obj = encoding.decode_stored(current.value, current.mod_revision)
         check_preconditions(view, request, options, obj)
@@ -85,6 +89,7 @@ async def delete(
                     key, storage.encode(obj), expect=current.mod_revision, lease=current.lease
                 )
                 obj["metadata"]["resourceVersion"] = str(current.mod_revision)
+                marked = obj, shown
             if step is not Step.MARK:
                 await storage.store.delete(key, expect=current.mod_revision)
                 if hook is not None:
