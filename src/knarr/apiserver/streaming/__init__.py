@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from knarr.api.nodeapi import NodeConnections
 from knarr.apiserver.handler import APIHandler
+from knarr.apiserver.streaming.connect import proxied
 from knarr.apiserver.streaming.log import Logs
 from knarr.apiserver.streaming.portforward import PortForwards
 from knarr.apiserver.streaming.proxy import Proxies
@@ -23,6 +24,6 @@ def register(handler: APIHandler, registry: Registry, connections: NodeConnectio
     streams["", "pods", "attach"] = commands.attach
     streams["", "pods", "portforward"] = PortForwards(handler, registry, connections).serve
     proxies = Proxies(handler, registry, connections)
-    streams["", "pods", "proxy"] = proxies.pod
-    streams["", "services", "proxy"] = proxies.service
-    streams["", "nodes", "proxy"] = proxies.node
+    streams["", "pods", "proxy"] = proxied(registry, "PodProxyOptions", proxies.pod)
+    streams["", "services", "proxy"] = proxied(registry, "ServiceProxyOptions", proxies.service)
+    streams["", "nodes", "proxy"] = proxied(registry, "NodeProxyOptions", proxies.node)

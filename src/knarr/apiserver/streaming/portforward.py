@@ -12,7 +12,7 @@ from typing import Any
 from knarr.api.nodeapi import NodeAPI, NodeConnections, NodeError
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
-from knarr.apiserver.streaming import pods, spdy, websocket
+from knarr.apiserver.streaming import connect, pods, spdy, websocket
 from knarr.apiserver.streaming.remotecommand import SPDY_UPGRADE, may_upgrade, select_spdy
 from knarr.meta import errors
 from knarr.registry.registry import Registry
@@ -35,6 +35,7 @@ class PortForwards:
     async def serve(self, x: Exchange) -> None:
         request = x.request
         await may_upgrade(self._handler, x)
+        await connect.admit(self._registry, x, "PodPortForwardOptions", connect.port_forward(x))
         pod = pods.find(self._registry, "pods", request.namespace, request.name)
         node = pods.node_of(pod)
         api = pods.connection(self._registry, self._connections, node)

@@ -17,7 +17,7 @@ import orjson
 from knarr.api.nodeapi import Exit, NodeAPI, NodeConnections, NodeError, Terminal
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
-from knarr.apiserver.streaming import pods, spdy, websocket
+from knarr.apiserver.streaming import connect, pods, spdy, websocket
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.registry.registry import Registry
@@ -47,6 +47,7 @@ STDIN_PIECES_MAX = 64
 STREAMS_SECONDS = 30.0
 
 Run = Callable[[Terminal], Awaitable[Exit]]
+Object = dict[str, Any]
 
 
 class RemoteCommands:
@@ -57,14 +58,15 @@ class RemoteCommands:
 
     async def exec(self, x: Exchange) -> None:
         request = x.request
-        command = x.http.query_all("command")
+        options = await self._options(x, "PodExecOptions")
+        command = options.get("command") or []
 
         def run(api: NodeAPI, container: str) -> Run:
             return lambda terminal: api.exec(request.namespace, request.name, container, command, terminal)
 
         if "command" in x.http.query and not command:
             raise errors.bad_request("you must specify at least 1 command for the container")
-        await self._serve(x, run)
+        await self._serve(x, options, run)
 
     async def attach(self, x: Exchange) -> None:
         request = x.request
@@ -72,21 +74,21 @@ class RemoteCommands:
         def run(api: NodeAPI, container: str) -> Run:
             return lambda terminal: api.attach(request.namespace, request.name, container, terminal)
 
-        await self._serve(x, run)
+        await self._serve(x, await self._options(x, "PodAttachOptions"), run)
 
-    async def _serve(self, x: Exchange, run: Callable[[NodeAPI, str], Run]) -> None:
-        request, query = x.request, x.http.query
+    async def _options(self, x: Exchange, kind: str) -> Object:
+        """What the client asks for, once it may and admission has seen it."""
         await may_upgrade(self._handler, x)
+        asked = connect.remote_command(x, command=kind == "PodExecOptions")
+        return await connect.admit(self._registry, x, kind, asked)
+
+    async def _serve(self, x: Exchange, options: Object, run: Callable[[NodeAPI, str], Run]) -> None:
+        request = x.request
         pod = pods.find(self._registry, "pods", request.namespace, request.name)
-        container = pods.container_of(pod, query.get("container", ""))
+        container = pods.container_of(pod, options.get("container") or "")
         node = pods.node_of(pod)
         api = pods.connection(self._registry, self._connections, node)
-        wants = Wants(
-            stdin=pods.flag(query, "stdin"),
-            stdout=pods.flag(query, "stdout"),
-            stderr=pods.flag(query, "stderr"),
-            tty=pods.flag(query, "tty"),
-        )
+        wants = Wants(**{name: bool(options.get(name)) for name in connect.STREAMS})
         if not (wants.stdin or wants.stdout or wants.stderr):
             raise errors.bad_request("you must specify at least 1 of stdin, stdout, stderr")
         if x.http.headers.get("upgrade", "").lower() == SPDY_UPGRADE.lower():
