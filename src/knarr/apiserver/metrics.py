@@ -140,6 +140,9 @@ class Metrics:
         yield from self._present()
         yield from self._storage()
         yield from self._flow()
+        if (auditor := self._handler.auditor) is not None:
+            for name, words, found in auditor.metrics():
+                yield Family(name, "counter", words, [("", labels, value) for labels, value in found])
         yield Family("kubernetes_build_info", "gauge", "The version, as labels.", [("", build(), 1)])
         yield from process(self._started)
         for source in self.sources:

@@ -92,16 +92,17 @@ class Auditor:
         if stage in record.verdict.omit_stages:
             return True
         self.events += 1
-        return self._backend.send([record.event(stage, self._world.clock.now())])
-
-    def behind(self, sent: Sent) -> None:
-        """For stages that nobody can wait for."""
-        if not isinstance(sent, bool):
-            task = asyncio.ensure_future(sent)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        sent = self._backend.send([record.event(stage, self._world.clock.now())])
+        if isinstance(sent, bool):
+            return sent
+        # A task of its own: who waits for it may go away, and the end of the server waits for all of them.
+        task = asyncio.ensure_future(sent)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def close(self) -> None:
+        """Everything that was begun is sent. Nothing may come after."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._backend.close()
 
@@ -154,7 +155,7 @@ class Trail:
         if self._long_running and not self._started:
             self._started = True
             self._ended = self._refused
-            self._auditor.behind(self._auditor.stage(self.record, STARTED))
+            self._auditor.stage(self.record, STARTED)
 
     def refused(self) -> None:
         """The sender could not be authenticated: the answer's beginning is the one event of such a request."""
@@ -169,7 +170,7 @@ class Trail:
         if record.status is None:
             record.status = dict(CLOSED_EARLY)
             if self._long_running:
-                self._auditor.behind(self._auditor.stage(record, STARTED))
+                self._auditor.stage(record, STARTED)
         sent = self._auditor.stage(record, COMPLETE)
         if not isinstance(sent, bool):
             await sent
@@ -178,7 +179,7 @@ class Trail:
         """`complete` for who cannot wait."""
         if not self._ended:
             self._ended = True
-            self._auditor.behind(self._auditor.stage(self.record, COMPLETE))
+            self._auditor.stage(self.record, COMPLETE)
 
     def panicked(self, error: BaseException) -> None:
         if self._ended:
@@ -190,4 +191,4 @@ class Trail:
             "reason": "InternalError",
             "code": 500,
         }
-        self._auditor.behind(self._auditor.stage(self.record, PANIC))
+        self._auditor.stage(self.record, PANIC)
