@@ -27,6 +27,7 @@ CREATED = [
     ),
     pytest.param({"spec": {"holderIdentity": ""}}, {"spec": {"holderIdentity": ""}}, id="empty holder"),
     pytest.param({}, {"spec": {}}, id="no spec"),
+    pytest.param({"spec": {"strategy": "Odd", "preferredHolder": "x"}}, {"spec": {}}, id="a closed gate"),
 ]
 
 
@@ -44,18 +45,6 @@ ERRORS = [
             "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0",
         ],
         id="negative",
-    ),
-    pytest.param(
-        {"spec": {"strategy": "Odd"}},
-        ['spec.strategy: Unsupported value: "Odd": supported values: "OldestEmulationVersion"'],
-        id="strategy",
-    ),
-    pytest.param(
-        {"spec": {"preferredHolder": "x"}},
-        [
-            'spec.preferredHolder: Invalid value: "x": strategy must be specified when `preferredHolder` is specified'
-        ],
-        id="preferred holder",
     ),
 ]
 

@@ -170,6 +170,56 @@ def test_resizes_that_are_refused(resources, expected):
     assert errors == expected
 
 
+def of_pod(**resources):
+    return changed((("spec", "resources"), resources))
+
+
+POD_RESIZES = [
+    (of_pod(limits={"cpu": "9", "memory": "9Gi"}, requests={"cpu": "5"}), []),
+    (
+        of_pod(limits={"cpu": "8"}, requests={"cpu": "4"}),
+        [
+            "spec.resources.requests: Forbidden: resource requests cannot be removed",
+            "spec.resources.limits: Forbidden: resource limits cannot be removed",
+        ],
+    ),
+    (
+        of_pod(
+            limits={"cpu": "8", "memory": "8Gi", "hugepages-2Mi": "2Mi"},
+            requests={"cpu": "4", "hugepages-2Mi": "2Mi"},
+        ),
+        ["spec: Forbidden: only cpu and memory resources are mutable"],
+    ),
+]
+
+
+@pytest.mark.parametrize("new,expected", POD_RESIZES)
+def test_what_a_pod_has_as_a_whole_is_resized_too(new, expected):
+    after, errors = through(
+        "resize", of_pod(limits={"cpu": "8", "memory": "8Gi"}, requests={"cpu": "4"}), new
+    )
+    assert errors == expected
+    assert after["spec"]["resources"] == PODS.created(new)["spec"]["resources"]
+
+
+def test_what_closed_gates_hide_is_dropped():
+    sources = [{"clusterTrustBundle": {"name": "b", "path": "p"}}, {"serviceAccountToken": {"path": "t"}}]
+    body = changed(
+        (("spec", "schedulingGroup"), {"podGroupName": "g"}),
+        (("spec", "volumes"), [{"name": "v", "projected": {"sources": sources}}]),
+        (C + ("lifecycle",), {"stopSignal": "SIGINT", "preStop": {"sleep": {"seconds": 1}}}),
+    )
+    spec = PODS.created(body)["spec"]
+    assert "schedulingGroup" not in spec
+    assert "clusterTrustBundle" not in spec["volumes"][0]["projected"]["sources"][0]
+    assert spec["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 1}}}
+    stored = PODS.created(body)
+    stored["spec"]["schedulingGroup"] = {"podGroupName": "g"}
+    kept = copy.deepcopy(stored)
+    PODS.kind.prepare_for_update(kept, stored)
+    assert kept["spec"]["schedulingGroup"] == {"podGroupName": "g"}
+
+
 def test_ephemeral_containers_are_only_added():
     old = PODS.created(BODY)
     old["spec"]["ephemeralContainers"] = [{"name": "e", "image": "i"}]

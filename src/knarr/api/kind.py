@@ -78,6 +78,8 @@ class Kind:
     field_aliases: ClassVar[dict[str, str]] = {}
     #: lists whose defaults are for absent ones only: sent empty they stay so, for validation to see
     told_empty: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    #: where a pod's spec lies in the object, for kinds that hold one
+    pod_spec_path: ClassVar[tuple[str, ...]] = ()
     #: the columns of `kubectl get`, in order, Name and Age included
     columns: ClassVar[Sequence[Column]] = (NAME, AGE)
 
@@ -92,6 +94,8 @@ class Kind:
             self.reset_status(obj)
         if self.tracks_generation:
             obj["metadata"]["generation"] = 1
+        if self.pod_spec_path:
+            self._drop_disabled(obj, None)
 
     def validate(self, obj: Object) -> list[FieldError]:
         """Everything except metadata, which is validated for every kind alike (meta/objectmeta.py)."""
@@ -106,6 +110,8 @@ class Kind:
         """Put back what an update may not touch. Here: status; generation counts changes of the rest."""
         if self.has_status:
             self.keep(obj, old, "status")
+        if self.pod_spec_path:
+            self._drop_disabled(obj, old)
         if self.tracks_generation:
             self.count_generation(obj, old)
 
@@ -187,6 +193,20 @@ class Kind:
     def finished(self, obj: Object) -> bool:
         """An object that is being deleted and has no finalizers: may it go now?"""
         return True
+
+    # -- pods ------------------------------------------------------------------------------------------------
+
+    def _drop_disabled(self, obj: Object, old: Object | None) -> None:
+        from knarr.api.core.podspec.gates import drop_disabled
+
+        if (spec := self._pod_spec(obj)) is not None:
+            drop_disabled(spec, None if old is None else self._pod_spec(old))
+
+    def _pod_spec(self, obj: Object) -> Object | None:
+        found: Any = obj
+        for key in self.pod_spec_path:
+            found = (found or {}).get(key)
+        return found
 
     # -- helpers -----------------------------------------------------------------------------------------
 

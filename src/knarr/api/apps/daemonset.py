@@ -32,6 +32,7 @@ GENERATION = "deprecated.daemonset.template.generation"
 
 
 class DaemonSet(Kind):
+    pod_spec_path = ("spec", "template", "spec")
     tracks_generation = True
     columns = (
         NAME,

@@ -17,6 +17,7 @@ from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported
 
 
 class Deployment(Kind):
+    pod_spec_path = ("spec", "template", "spec")
     tracks_generation = True
     columns = (
         NAME,

@@ -16,6 +16,7 @@ from knarr.meta.fielderrors import FieldError
 
 
 class ReplicaSet(Kind):
+    pod_spec_path = ("spec", "template", "spec")
     tracks_generation = True
     columns = (
         NAME,

@@ -34,6 +34,7 @@ _ONLY = (
 
 
 class StatefulSet(Kind):
+    pod_spec_path = ("spec", "template", "spec")
     tracks_generation = True
     columns = (
         NAME,

@@ -25,6 +25,7 @@ _ZONE_IN_SCHEDULE = (
 
 
 class CronJob(Kind):
+    pod_spec_path = ("spec", "jobTemplate", "spec", "template", "spec")
     tracks_generation = True
     columns = (
         NAME,

@@ -30,6 +30,7 @@ _STATUS_ORDER = ("Complete", "Failed", None, "Suspended", "FailureTarget", "Succ
 
 
 class Job(Kind):
+    pod_spec_path = ("spec", "template", "spec")
     tracks_generation = True
     orphans_by_default = True
     #: told to who deletes a job without saying what shall become of its pods

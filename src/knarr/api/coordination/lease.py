@@ -23,6 +23,14 @@ class Lease(Kind):
     def default(self, obj: Object) -> None:
         obj.setdefault("spec", {})
 
+    def prepare_for_create(self, obj: Object) -> None:
+        super().prepare_for_create(obj)
+        _drop_disabled(obj["spec"], {})
+
+    def prepare_for_update(self, obj: Object, old: Object) -> None:
+        _drop_disabled(obj["spec"], old.get("spec") or {})
+        super().prepare_for_update(obj, old)
+
     def validate(self, obj: Object) -> list[FieldError]:
         spec = obj["spec"]
         errors: list[FieldError] = []
@@ -39,6 +47,13 @@ class Lease(Kind):
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         return [obj["metadata"]["name"], obj["spec"].get("holderIdentity", ""), printing.age(obj, now)]
+
+
+def _drop_disabled(spec: Object, old: Object) -> None:
+    """Elections that servers coordinate are behind a gate that v1.36 has closed."""
+    for field in ("strategy", "preferredHolder"):
+        if field not in old:
+            spec.pop(field, None)
 
 
 def _strategy_errors(strategy: str) -> list[FieldError]:

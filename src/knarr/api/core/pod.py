@@ -18,6 +18,7 @@ GATED = "Scheduling is blocked due to non-empty scheduling gates"
 
 
 class Pod(Kind):
+    pod_spec_path = ("spec",)
     tracks_generation = True
     graceful = True
     columns = podtable.COLUMNS
@@ -35,6 +36,7 @@ class Pod(Kind):
     def prepare_for_create(self, obj: Object) -> None:
         metadata, spec = obj["metadata"], obj["spec"]
         metadata["generation"] = 1
+        self._drop_disabled(obj, None)
         self.reset_status(obj)
         defaults.mirror_service_account(spec)
         if spec.get("terminationGracePeriodSeconds", 0) < 0:

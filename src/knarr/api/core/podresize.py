@@ -13,7 +13,6 @@ from knarr.meta.fielderrors import FieldError, forbidden, invalid
 
 Object = dict[str, Any]
 _COMPUTE = ("cpu", "memory")
-_NOT_AT_ALL = "pods with pod-level resources cannot be resized"
 
 
 def take_over_resources(obj: Object, old: Object) -> None:
@@ -28,6 +27,10 @@ def take_over_resources(obj: Object, old: Object) -> None:
             spec[field] = [
                 _resized(container, by_name.get(container.get("name"))) for container in spec[field]
             ]
+    if "resources" in obj["spec"]:
+        spec["resources"] = obj["spec"]["resources"]
+    else:
+        spec.pop("resources", None)
     obj["spec"] = spec
 
 
@@ -50,8 +53,6 @@ def validate_resize(pod: Object, old: Object) -> list[FieldError]:
         return [forbidden("", "static pods cannot be resized")]
     if before.get("os", {}).get("name") == "windows":
         return [forbidden("", "windows pods cannot be resized")]
-    if any(_has_pod_level(s) for s in (spec, before)):
-        return [forbidden("", _NOT_AT_ALL)]
     was = old.get("status", {}).get("qosClass") or qos_class(before)
     if was != qos_class(spec):
         message = "Pod QOS Class may not change as a result of resizing"
@@ -63,11 +64,6 @@ def validate_resize(pod: Object, old: Object) -> list[FieldError]:
     return errors
 
 
-def _has_pod_level(spec: Object) -> bool:
-    resources = spec.get("resources") or {}
-    return bool(resources.get("limits") or resources.get("requests"))
-
-
 def _node_can_resize(pod: Object) -> bool:
     """A node that reports the resources of running containers can; before any runs, every node is trusted."""
     for status in pod.get("status", {}).get("containerStatuses", ()):
@@ -77,6 +73,7 @@ def _node_can_resize(pod: Object) -> bool:
 
 
 def _validate_amounts(spec: Object, before: Object, errors: Errors) -> None:
+    _validate_container(spec, before, "spec.resources", errors)
     for field in ("initContainers", "containers"):
         for index, (container, was) in enumerate(
             zip(spec.get(field, ()), before.get(field, ()), strict=True)
@@ -93,6 +90,8 @@ def _validate_container(container: Object, was: Object, path: str, errors: Error
 
 
 def _validate_rest(spec: Object, before: Object, errors: Errors) -> None:
+    if "resources" in before and _without_compute(spec, before)["resources"] != before["resources"]:
+        errors.append(forbidden("spec", "only cpu and memory resources are mutable"))
     for container, was in zip(spec.get("containers", ()), before.get("containers", ()), strict=True):
         if _without_compute(container, was) != was:
             errors.append(forbidden("spec", "only cpu and memory resources are mutable"))

@@ -14,6 +14,7 @@ from knarr.meta.fielderrors import FieldError
 
 
 class PodTemplate(Kind):
+    pod_spec_path = ("template", "spec")
     tracks_generation = True
     columns = (
         NAME,

@@ -19,6 +19,7 @@ from knarr.meta.fielderrors import FieldError, invalid, required
 
 
 class ReplicationController(Kind):
+    pod_spec_path = ("spec", "template", "spec")
     tracks_generation = True
     orphans_by_default = True
     columns = (

@@ -22,6 +22,8 @@ DEFAULTS: tuple[tuple[str, Any], ...] = (
     ("requiresRepublish", False),
     ("seLinuxMount", False),
 )
+#: of a feature that v1.36 has switched off (VolumeLimitScaling)
+CLOSED = "preventPodSchedulingIfMissing"
 #: changes of these raise the generation
 COUNTED = ("tokenRequests", "requiresRepublish", "seLinuxMount")
 
@@ -48,8 +50,14 @@ class CSIDriver(Kind):
         for request in spec.get("tokenRequests") or ():
             request.setdefault("audience", "")
 
+    def prepare_for_create(self, obj: Object) -> None:
+        super().prepare_for_create(obj)
+        obj["spec"].pop(CLOSED, None)
+
     def prepare_for_update(self, obj: Object, old: Object) -> None:
         generation = old["metadata"].get("generation", 0)
+        if CLOSED not in old["spec"]:
+            obj["spec"].pop(CLOSED, None)
         if any(obj["spec"].get(key) != old["spec"].get(key) for key in COUNTED):
             generation += 1
         if generation:
