@@ -160,7 +160,7 @@ POLICY_ERRORS = [
         [
             'spec.validations[0].expression: Invalid value: "1": must evaluate to bool but got int',
             "spec.validations[1].expression: Required value: expression is not specified",
-            'spec.validations[2].message: Invalid value: "a\\nb": message must not contain line breaks',
+            'spec.validations[2].message: Invalid value: "a\\nb": must not contain line breaks',
             'spec.validations[2].reason: Unsupported value: "X":'
             ' supported values: "Forbidden", "Invalid", "RequestEntityTooLarge"',
             'spec.validations[3].messageExpression: Invalid value: "1": must evaluate to string but got int',
@@ -230,7 +230,7 @@ BINDING_ERRORS = [
         [
             "spec.paramRef.name: Forbidden: name and selector are mutually exclusive",
             "spec.paramRef.selector: Forbidden: name and selector are mutually exclusive",
-            'spec.paramRef.parameterNotFoundAction: Unsupported value: "X": supported values: "Allow", "Deny"',
+            'spec.paramRef.parameterNotFoundAction: Unsupported value: "X": supported values: "Deny", "Allow"',
         ],
         id="params",
     ),

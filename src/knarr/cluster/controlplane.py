@@ -9,6 +9,7 @@ from typing import Any
 
 from knarr.admission.chain import Chain
 from knarr.admission.defaults import default_plugins
+from knarr.admission.policies.access import ParameterAccess
 from knarr.admission.webhooks.counts import Counts
 from knarr.api.nodeapi import NodeConnections
 from knarr.apiserver import streaming
@@ -41,6 +42,7 @@ from knarr.registry import devices
 from knarr.registry.certificates import CertificateHook
 from knarr.registry.context import Request
 from knarr.registry.custom.establish import CustomResources
+from knarr.registry.equivalents import Equivalents
 from knarr.registry.local import LocalAPI
 from knarr.registry.operations import Operations
 from knarr.registry.registry import Registry
@@ -104,8 +106,9 @@ class ControlPlane:
         self.reviews = Reviews(self.authenticator, self.authorizers, world.clock)
         webhook_counts = Counts()
         plugins = default_plugins(self.registry, world, self.authorizers, self.egress.post, webhook_counts)
+        access = ParameterAccess(self.registry, Equivalents(self.registry), self.authorizers)
         self.registry.admission = AdmissionGate(
-            Chain([*plugins, EscalationGuard(self.identities.rbac, self.authorizers)])
+            Chain([*plugins, EscalationGuard(self.identities.rbac, self.authorizers), access])
         )
         subresources.register(self)
         Watches(self.registry, self.handler, world)

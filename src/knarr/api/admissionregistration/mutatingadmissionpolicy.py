@@ -46,7 +46,7 @@ class MutatingAdmissionPolicy(Kind):
     def validate(self, obj: Object) -> list[FieldError]:
         spec = obj["spec"]
         params = spec.get("paramKind") is not None
-        found = policies.common_errors(spec, "spec")
+        found = policies.common_errors(spec, "spec", mutating=True)
         wrong, variables = policies.variable_errors(spec.get("variables"), "spec.variables", params)
         found += wrong
         mutations = spec.get("mutations") or ()
@@ -93,7 +93,8 @@ def _mutation_errors(mutation: Object, path: str, env: Environment) -> list[Fiel
 
 
 def _expression_errors(text: str, path: str, kind: str, env: Environment) -> list[FieldError]:
-    if not text.strip():
-        return [required(path, "expression is not specified")]
+    text = text.strip()
+    if not text:
+        return [required(path)]
     wanted = MUTATION_TYPE if kind == "ApplyConfiguration" else list_of(PATCH_TYPE)
     return compile_as(env, text, path, (wanted,))[1]

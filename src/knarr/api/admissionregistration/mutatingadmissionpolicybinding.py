@@ -21,7 +21,9 @@ class MutatingAdmissionPolicyBinding(Kind):
         rules.default_match_resources(obj.setdefault("spec", {}).get("matchResources"))
 
     def validate(self, obj: Object) -> list[FieldError]:
-        return policies.binding_errors(obj["spec"], "spec")
+        spec = obj["spec"]
+        found = policies.binding_errors(spec, "spec")
+        return found + policies.operation_errors(spec.get("matchResources") or {}, "spec.matchResources")
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         return binding_cells(obj, now)

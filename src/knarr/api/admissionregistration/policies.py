@@ -11,9 +11,11 @@ from knarr.api.kind import Object
 from knarr.meta import labels, names
 from knarr.meta.cel.environment import CompileError
 from knarr.meta.cel.types import Type
-from knarr.meta.fielderrors import FieldError, duplicate, forbidden, invalid, required
+from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 
-NOT_FOUND_ACTIONS = ("Allow", "Deny")
+NOT_FOUND_ACTIONS = ("Deny", "Allow")
+#: of mutating policies
+MUTATING_OPERATIONS = ("*", "CONNECT", "CREATE", "UPDATE")
 
 
 def default_policy(spec: Object) -> None:
@@ -21,7 +23,7 @@ def default_policy(spec: Object) -> None:
     rules.default_match_resources(spec.get("matchConstraints"))
 
 
-def common_errors(spec: Object, path: str) -> list[FieldError]:
+def common_errors(spec: Object, path: str, mutating: bool = False) -> list[FieldError]:
     """failurePolicy, paramKind, matchConstraints and matchConditions."""
     found = checks.one_of(f"{path}.failurePolicy", spec.get("failurePolicy", ""), rules.FAILURE_POLICIES)
     if spec.get("paramKind") is not None:
@@ -33,28 +35,40 @@ def common_errors(spec: Object, path: str) -> list[FieldError]:
         found += rules.match_resources_errors(match, f"{path}.matchConstraints")
         if not match.get("resourceRules"):
             found.append(required(f"{path}.matchConstraints.resourceRules"))
+        if mutating:
+            found += operation_errors(match, f"{path}.matchConstraints")
     params = spec.get("paramKind") is not None
     return found + rules.match_condition_errors(
         spec.get("matchConditions"), f"{path}.matchConditions", params
     )
 
 
+def operation_errors(match: Object, path: str) -> list[FieldError]:
+    """There is nothing to change in what is deleted."""
+    return [
+        not_supported(f"{path}.resourceRules.operations", operation, MUTATING_OPERATIONS)
+        for rule in match.get("resourceRules") or ()
+        for operation in rule.get("operations") or ()
+        if operation not in MUTATING_OPERATIONS
+    ]
+
+
 def _param_kind_errors(kind: Object, path: str) -> list[FieldError]:
     found: list[FieldError] = []
-    version, name = kind.get("apiVersion", ""), kind.get("kind", "")
-    if not version:
+    api_version, name = kind.get("apiVersion", ""), kind.get("kind", "")
+    group, _, version = api_version.rpartition("/")
+    if not api_version:
         found.append(required(f"{path}.apiVersion"))
-    elif version.count("/") > 1:
-        detail = f"unexpected GroupVersion string: {version}"
-        found.append(invalid(f"{path}.apiVersion", version, detail))
+    elif api_version.count("/") > 1:
+        detail = f"unexpected GroupVersion string: {api_version}"
+        found.append(invalid(f"{path}.apiVersion", api_version, detail))
     else:
-        group, slash, tail = version.rpartition("/")
-        if slash:
-            found += checks.invalids(f"{path}.apiVersion", group, names.is_dns1123_subdomain(group))
-        if not tail:
-            found.append(required(f"{path}.apiVersion", "missing version"))
-        else:
-            found += checks.invalids(f"{path}.apiVersion", tail, names.is_dns1035_label(tail))
+        if group and (messages := names.is_dns1123_subdomain(group)):
+            found.append(invalid(f"{path}.apiVersion", group, ",".join(messages)))
+        if not version:
+            found.append(invalid(f"{path}.apiVersion", api_version, "version must be specified"))
+        elif messages := names.is_dns1035_label(version):
+            found.append(invalid(f"{path}.apiVersion", version, ",".join(messages)))
     if not name:
         found.append(required(f"{path}.kind"))
     elif messages := names.is_dns1035_label(name.lower()):
@@ -72,11 +86,8 @@ def variable_errors(variables: Any, path: str, params: bool) -> tuple[list[Field
         text = variable.get("expression", "")
         if not name.strip():
             found.append(required(f"{where}.name", "name is not specified"))
-        else:
-            if not is_identifier(name):
-                found.append(invalid(f"{where}.name", name, "must be a valid CEL identifier"))
-            if name in known:
-                found.append(duplicate(f"{where}.name", name))
+        elif not is_identifier(name):
+            found.append(invalid(f"{where}.name", name, "must be a valid CEL identifier"))
         if not text.strip():
             found.append(required(f"{where}.expression", "expression is not specified"))
             continue

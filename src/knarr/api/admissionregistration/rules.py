@@ -134,8 +134,8 @@ def match_condition_errors(conditions: Any, path: str, params: bool = False) -> 
     seen: set[str] = set()
     for i, condition in enumerate(conditions or ()):
         where, name = f"{path}[{i}]", condition.get("name", "")
-        text = condition.get("expression", "")
-        if not text.strip():
+        text = condition.get("expression", "").strip()
+        if not text:
             found.append(required(f"{where}.expression"))
         else:
             found += compile_as(environment(params), text, f"{where}.expression", (BOOL,))[1]
