@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knarr.api.resources import Resource
 from knarr.apiserver import negotiate
@@ -15,6 +15,9 @@ from knarr.apiserver.respond import encode
 from knarr.meta.versions import version_priority
 from knarr.registry.operations import nothing_there
 from knarr.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from knarr.apiserver.aggregation.aggregation import Aggregation
 
 Object = dict[str, Any]
 
@@ -50,6 +53,8 @@ class Discovery:
 
     def __init__(self, registry: Registry, handler: APIHandler, address: str) -> None:
         self._registry, self._handler, self._address = registry, handler, address
+        #: orders groups and knows what other API servers serve (apiserver/aggregation), where there is one
+        self.aggregation: Aggregation | None = None
         handler.paths["/api"] = self.core
         handler.paths["/apis"] = self.groups
         handler.paths["/api/*"] = self.version
@@ -73,9 +78,9 @@ class Discovery:
 
     async def groups(self, x: Exchange) -> None:
         if wants_aggregated(x):
-            await self._aggregated(x, self._group_names())
+            await self._aggregated(x, [name for name in self._groups(aggregated=True) if name])
             return
-        groups = [group_of(name, self._versions(name)) for name in self._group_names()]
+        groups = [group_of(name, versions) for name, versions in self._groups().items() if name]
         self._send(x, {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 
     async def version(self, x: Exchange) -> None:
@@ -100,7 +105,10 @@ class Discovery:
 
     async def _aggregated(self, x: Exchange, groups: list[str]) -> None:
         items = [
-            aggregated_group(name, [(version, self._rows(name, version)) for version in self._versions(name)])
+            {
+                "metadata": {"name": name} if name else {},
+                "versions": [self._aggregated_version(name, version) for version in self._versions(name)],
+            }
             for name in groups
         ]
         document = {
@@ -124,14 +132,28 @@ class Discovery:
     def _rows(self, group: str, version: str) -> list[Resource]:
         return [row for row in self._registry.rows() if (row.group, row.version) == (group, version)]
 
-    def _versions(self, group: str) -> list[str]:
-        versions = dict.fromkeys(row.version for row in self._registry.rows() if row.group == group)
-        return sorted(versions, key=version_priority, reverse=True)
+    def _aggregated_version(self, group: str, version: str) -> Object:
+        if self.aggregation is not None:
+            found = self.aggregation.discovered(group, version)
+            if found is not None:
+                return found
+        return aggregated_version(version, self._rows(group, version))
 
-    def _group_names(self) -> list[str]:
-        served = dict.fromkeys(row.group for row in self._registry.rows() if row.group)
-        custom = sorted(name for name in served if name not in GROUP_ORDER)
-        return [*GROUP_ORDER, *custom]
+    def _versions(self, group: str) -> list[str]:
+        served = dict.fromkeys(row.version for row in self._registry.rows() if row.group == group)
+        if self.aggregation is not None:
+            places = [(group, version) for version in served]
+            return self.aggregation.groups(places).get(group, [])
+        return sorted(served, key=version_priority, reverse=True)
+
+    def _groups(self, aggregated: bool = False) -> dict[str, list[str]]:
+        """All groups in order, with their versions."""
+        served = dict.fromkeys((row.group, row.version) for row in self._registry.rows())
+        if self.aggregation is not None:
+            return self.aggregation.groups(served, aggregated)
+        groups = dict.fromkeys(group for group, _ in served)
+        custom = sorted(name for name in groups if name and name not in GROUP_ORDER)
+        return {name: self._versions(name) for name in [*GROUP_ORDER, *custom]}
 
     def _send(self, x: Exchange, document: Object) -> None:
         import orjson
@@ -211,19 +233,11 @@ def storage_version_hash(row: Resource) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 
-def aggregated_group(name: str, versions: list[tuple[str, list[Resource]]]) -> Object:
+def aggregated_version(version: str, rows: list[Resource]) -> Object:
     return {
-        "metadata": {"name": name} if name else {},
-        "versions": [
-            {
-                "version": version,
-                "resources": [
-                    _aggregated(row) for row in sorted(rows, key=lambda row: row.name) if row.verbs
-                ],
-                "freshness": "Current",
-            }
-            for version, rows in versions
-        ],
+        "version": version,
+        "resources": [_aggregated(row) for row in sorted(rows, key=lambda row: row.name) if row.verbs],
+        "freshness": "Current",
     }
 
 

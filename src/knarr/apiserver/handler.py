@@ -74,6 +74,8 @@ LATE_STATUS = b'{"kind":"Status","apiVersion":"v1",' + LATE[1:-1]
 NOT_STORED = "failed to store audit event"
 #: methods that resources have routes for
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+#: verbs that may create what is not there, which takes the right to do that as well
+MAY_CREATE = frozenset({"update", "patch"})
 
 #: serves what is no resource: (exchange) -> None, after answering
 PathHandler = Callable[[Exchange], Awaitable[None]]
@@ -108,6 +110,8 @@ class APIHandler:
         self.paths: dict[str, PathHandler] = {}
         #: by (group, resource, subresource) or by verb ("watch")
         self.streams: dict[tuple[str, str, str] | str, StreamHandler] = {}
+        #: answers what other API servers serve (apiserver/aggregation), where there are any
+        self.delegate: Callable[[Exchange], Awaitable[None] | None] | None = None
         self.limits = limits
         self.deadlines = Deadlines(limits.request_timeout or NEVER, self._too_late)
         #: without priority and fairness
@@ -208,7 +212,9 @@ class APIHandler:
         await self._authorize(x.request)
         if x.trail is not None:
             x.trail.record.took("authorization", self.world.clock.monotonic() - began)
-        if x.request.is_resource:
+        if self.delegate is not None and (elsewhere := self.delegate(x)) is not None:
+            await elsewhere
+        elif x.request.is_resource:
             await self._resource(x)
         else:
             await self._path(x)
@@ -239,7 +245,11 @@ class APIHandler:
             bearer = websocket_token(headers["sec-websocket-protocol"])
         try:
             x.request.user = await self.authenticator.authenticate(
-                bearer, x.http.peer_certificate, x.request.annotations, x.http.path
+                bearer,
+                x.http.peer_certificate,
+                x.request.annotations,
+                x.http.path,
+                x.http.raw_headers,
             )
         except StatusError:
             if self.auditor is not None:
@@ -300,6 +310,8 @@ class APIHandler:
             self.operations.find(request)
             raise self._unacceptable(x)
         x.representation = accepted
+        if request.verb in MAY_CREATE:
+            request.may_create = self._require_create
         result = await self.operations.serve(request, x.http.body, media_type(x.http.headers))
         whole = x.trail is not None and x.trail.record.wants_response
         if result.pieces is not None and not whole and self._streams_plainly(x, result.pieces):
@@ -315,6 +327,9 @@ class APIHandler:
             and x.representation == negotiate.PLAIN
             and "gzip" not in x.http.headers.get("accept-encoding", "")
         )
+
+    async def _require_create(self, request: Request) -> None:
+        await self.authorizer.require(replace(request, verb="create"))
 
     def _unacceptable(self, x: Exchange) -> StatusError:
         header = x.http.headers.get("accept", "")

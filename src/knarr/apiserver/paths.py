@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import orjson
 
@@ -27,6 +27,8 @@ class Pages:
     ) -> None:
         self._registry, self._handler, self._health, self._flags = registry, handler, health, flags
         self._started = handler.world.clock.now()
+        #: (group, version) that other API servers serve
+        self.elsewhere: Callable[[], Iterable[tuple[str, str]]] = tuple
         handler.paths["/"] = self.index
         handler.paths["/statusz"] = self.status
         handler.paths["/flagz"] = self.flags
@@ -41,6 +43,8 @@ class Pages:
             found.add(f"/apis/{row.group}/{row.version}" if row.group else f"/api/{row.version}")
             if row.group:
                 found.add(f"/apis/{row.group}")
+        for group, version in self.elsewhere():
+            found |= {f"/apis/{group}", f"/apis/{group}/{version}"}
         return sorted(found)
 
     async def status(self, x: Exchange) -> None:

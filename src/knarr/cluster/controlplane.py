@@ -13,6 +13,8 @@ from knarr.admission.policies.access import ParameterAccess
 from knarr.admission.webhooks.counts import Counts
 from knarr.api.nodeapi import NodeConnections
 from knarr.apiserver import streaming
+from knarr.apiserver.aggregation.aggregation import Aggregation
+from knarr.apiserver.aggregation.extension import Extensions
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import Health
@@ -26,11 +28,13 @@ from knarr.auth.discovery import KEYS_PATH
 from knarr.auth.escalation import EscalationGuard
 from knarr.auth.impersonation import Impersonated, impersonate, wanted_user
 from knarr.auth.pki import PKI
+from knarr.auth.requestheader import RequestHeaders
 from knarr.auth.reviews import Reviews
 from knarr.client.client import Client
 from knarr.client.inprocess import InProcess
 from knarr.cluster import bootstrap, subresources
 from knarr.cluster.admission import AdmissionGate
+from knarr.cluster.authenticationtrust import AuthenticationTrust
 from knarr.cluster.config import Config
 from knarr.cluster.identities import Identities
 from knarr.cluster.openid import OpenIDDocuments
@@ -71,10 +75,9 @@ class ControlPlane:
         self.local: Any = LocalAPI(self.operations)
         #: the kubelets that answer for their nodes
         self.nodes = NodeConnections()
-        #: calls to webhooks and other API servers
-        self.egress = Egress(
-            ServiceResolver(self.registry, self.nodes, world.chance, self._listening), world.clock
-        )
+        resolver = ServiceResolver(self.registry, self.nodes, world.chance, self._listening)
+        #: calls to webhooks
+        self.egress = Egress(resolver, world.clock)
         self.server: Server | None = None
         self.ready = False
 
@@ -82,6 +85,9 @@ class ControlPlane:
         self.authorizers = self.identities.authorizers
         self.authenticator = self.identities.authenticator
         self.issuer = self.identities.issuer
+        if self.pki.has_front_proxy:
+            proxy = self.pki.front_proxy_ca.read.subject
+            self.authenticator.front_proxy = RequestHeaders(proxy, world.clock)
         config.limits.check()
         self.registry.event_ttl_seconds = int(config.limits.event_ttl)
         fair = config.serve and config.limits.enable_priority_and_fairness
@@ -114,13 +120,23 @@ class ControlPlane:
         Watches(self.registry, self.handler, world)
         streaming.register(self.handler, self.registry, self.nodes)
         self.openapi = OpenAPI(self.registry, self.handler)
+        #: other API servers, and the APIServices of custom groups
+        self.aggregation = Aggregation(
+            self.registry,
+            self.handler,
+            Extensions(resolver, self.pki.front_proxy_client, world.clock),
+            self.openapi.forget,
+        )
+        self.openapi.elsewhere = self.aggregation.documents
+        self.trust = AuthenticationTrust(self.registry, self.pki)
         self.custom_resources = CustomResources(self.operations, self._publish_custom, self.egress.post)
         health = Health(self.handler, self._store_check, lambda: None if self.ready else "not ready")
         self.metrics = Metrics(
             self.registry, self.handler, health, lambda: getattr(self.store, "bytes_in_use", 0)
         )
         self.metrics.sources.append(lambda: map(Family._make, webhook_counts.families()))
-        Pages(self.registry, self.handler, health, self._flags)
+        pages = Pages(self.registry, self.handler, health, self._flags)
+        pages.elsewhere = lambda: self.aggregation.remote
 
     def _audit(self) -> None:
         """Record requests, those of this process's own clients among them. Raises AuditError."""
@@ -201,6 +217,7 @@ class ControlPlane:
         config = self.config
         self.services.load()
         self.custom_resources.start()
+        self.aggregation.start()
         port = 6443
         if config.serve:
             self.server = Server(self.handler, self.pki.server_context())
@@ -213,7 +230,8 @@ class ControlPlane:
             config.authentication.service_account_jwks_uri or f"https://{config.host}:{port}{KEYS_PATH}",
             self.identities.verifiers,
         )
-        Discovery(self.registry, self.handler, f"{config.host}:{port}")
+        discovery = Discovery(self.registry, self.handler, f"{config.host}:{port}")
+        discovery.aggregation = self.aggregation
         wanted = bootstrap.objects(
             self._advertised(),
             port,
@@ -225,6 +243,7 @@ class ControlPlane:
         if self.flow is not None:
             self._upkeep = asyncio.create_task(self.flow.run())
         self.identities.start()
+        self.trust.start()
         self.ready = True
 
     async def linger(self) -> None:
@@ -238,6 +257,8 @@ class ControlPlane:
         self.ready = False
         if self._upkeep is not None:
             self._upkeep.cancel()
+        self.aggregation.close()
+        self.trust.close()
         if self.server is not None:
             await self.server.stop()
         await self.identities.stop()

@@ -28,6 +28,8 @@ class OpenAPI:
         #: (group, version) -> {"paths": ..., "schemas": ...}; filled by the CRD machinery
         self.custom: dict[tuple[str, str], dict[str, Any]] = {}
         self._bodies: dict[str, tuple[bytes, str]] = {}
+        #: what other API servers say of the groups they serve (apiserver/aggregation/documents.py)
+        self.elsewhere: Any = None
         handler.paths["/openapi/v2"] = self.v2
         handler.paths["/openapi/v3"] = self.index
         handler.paths["/openapi/v3/*"] = self.document
@@ -44,7 +46,13 @@ class OpenAPI:
         for row in self._registry.rows():
             name = f"apis/{row.group}/{row.version}" if row.group else f"api/{row.version}"
             found[name] = (row.group, row.version)
+        for group, version in self._elsewhere():
+            found[f"apis/{group}/{version}"] = (group, version)
         return dict(sorted(found.items()))
+
+    def _elsewhere(self) -> dict[tuple[str, str], str]:
+        """What stands for each of the other servers' documents."""
+        return {} if self.elsewhere is None else self.elsewhere.v3_stamps()
 
     def _body(self, name: str) -> tuple[bytes, str]:
         """(JSON, hash) of a document."""
@@ -58,7 +66,10 @@ class OpenAPI:
         custom = {(row.group, row.version, row.name) for row in self._custom_rows()}
         if name == "v2":
             rows = [r for r in self._registry.rows() if (r.group, r.version, r.name) not in custom]
-            return documents.v2(rows, self.custom.values())
+            whole = documents.v2(rows, self.custom.values())
+            if self.elsewhere is not None:
+                self.elsewhere.merge_into(whole)
+            return whole
         about = self._names()[name]
         if about is None:
             return documents.v3_top(name)
@@ -86,6 +97,8 @@ class OpenAPI:
         if about is None:
             return hashlib.sha512(name.encode()).hexdigest().upper()
         group, version = about
+        if about in (stamps := self._elsewhere()):
+            return hashlib.sha512(stamps[about].encode()).hexdigest().upper()
         facts = [row for row in self._registry.rows() if (row.group, row.version) == (group, version)]
         text = orjson.dumps([facts, self.custom.get((group, version))], default=str)
         return hashlib.sha512(text).hexdigest().upper()
@@ -106,7 +119,23 @@ class OpenAPI:
                 ("cache-control", "public, immutable"),
                 ("expires", "Thu, 31 Dec 2099 23:59:59 GMT"),
             ]
+        if (about := self._names()[name]) in self._elsewhere():
+            await self._hand_on(x, *about)  # type: ignore[misc]
+            return
         self._answer(x, name, V3_PROTOBUF)
+
+    async def _hand_on(self, x: Exchange, group: str, version: str) -> None:
+        """Another server's document."""
+        body = await self.elsewhere.v3(group, version)
+        if body is None:
+            self._handler.responder.text(x, 503, "service unavailable\n")
+            return
+        etag = f'"{hashlib.sha512(body).hexdigest().upper()}"'
+        x.headers += [("etag", etag), ("vary", "Accept")]
+        if x.http.headers.get("if-none-match") == etag:
+            self._handler.responder.send(x, 304, JSON, b"")
+            return
+        self._handler.responder.send(x, 200, JSON, body)
 
     async def v2(self, x: Exchange) -> None:
         self._answer(x, "v2", V2_PROTOBUF)

@@ -1,0 +1,62 @@
+"""A client's request for a group that an extension API server serves, handed on to it in the client's name."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from knarr.apiserver.aggregation.extension import Extensions
+from knarr.apiserver.exchange import Exchange
+from knarr.apiserver.respond import NO_CACHE
+from knarr.apiserver.streaming import forward
+from knarr.auth.requestheader import headers_of
+from knarr.egress import EgressError
+from knarr.meta.errors import StatusError
+
+Object = dict[str, Any]
+PLAIN_TEXT = [("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")]
+
+
+async def proxy(x: Exchange, service: Object, extensions: Extensions, stop: asyncio.Event) -> None:
+    """Answer as the extension server does; in plain text where it cannot be reached, as the aggregator does."""
+    spec = service["spec"]
+    if not is_available(service):
+        refuse(x, 503, "service unavailable")
+        return
+    try:
+        route = await extensions.route(spec)
+    except EgressError:
+        refuse(x, 503, "service unavailable")
+        return
+    try:
+        streams = await extensions.connect(spec, route)
+    except EgressError as error:
+        refuse(x, 503, f"error trying to reach service: {error}")
+        return
+    http = x.http
+    target = http.path + (f"?{http.raw_query}" if http.raw_query else "")
+    head = forward.request_head(x, target, headers_of(x.request.user))
+    try:
+        await forward.forward(x, streams, head, stop)
+    except StatusError as error:
+        if http.answered:
+            raise
+        refuse(x, 503, error.message)
+
+
+def refuse(x: Exchange, code: int, text: str) -> None:
+    x.code = code
+    x.http.respond(code, [*PLAIN_TEXT, NO_CACHE, *x.headers], f"{text}\n".encode())
+
+
+def condition(service: Object) -> Object | None:
+    """The Available condition."""
+    for found in (service.get("status") or {}).get("conditions") or ():
+        if found.get("type") == "Available":
+            return found
+    return None
+
+
+def is_available(service: Object) -> bool:
+    found = condition(service)
+    return found is not None and found.get("status") == "True"
