@@ -339,6 +339,18 @@ def test_annotations_with_a_meaning():
     ]
 
 
+def test_a_part_of_an_image_can_be_mounted():
+    image = {"volumes": [{"name": "v", "image": {"reference": "r"}}]}
+    mounts = [{"name": "v", "mountPath": "/m", "subPath": "a/b"}]
+    assert PODS.errors(pod({"volumeMounts": mounts}, **image)) == []
+
+
+def paths(*names):
+    return [{"key": "k", "path": name} for name in names]
+
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
 WARNINGS = [
     ({"terminationGracePeriodSeconds": 5}, None, []),
     ({"imagePullSecrets": [{}]}, None, ['spec.imagePullSecrets[0].name: invalid empty name ""']),
@@ -365,6 +377,47 @@ WARNINGS = [
         {"volumes": [{"name": "v", "glusterfs": {"endpoints": "e", "path": "p"}}]},
         None,
         ["spec.volumes[0].glusterfs: deprecated in v1.25, non-functional in v1.26+"],
+    ),
+    (
+        {"volumes": [{"name": "v", "configMap": {"name": "m", "items": paths("a", "ab", "a/b", "a/")}}]},
+        None,
+        [
+            'volume "v" (ConfigMap "m"): overlapping paths: "a/b" with "a"',
+            'volume "v" (ConfigMap "m"): overlapping paths: "a" with "a"',
+        ],
+    ),
+    (
+        {
+            "volumes": [
+                {
+                    "name": "v",
+                    "projected": {
+                        "sources": [
+                            {},
+                            {"secret": {"name": "s", "items": paths("x/token")}},
+                            {"configMap": {"name": "whole"}},
+                            {"serviceAccountToken": {"path": "x"}},
+                        ]
+                    },
+                }
+            ]
+        },
+        None,
+        [
+            'volume "v" (Projected) has no sources provided',
+            'volume "v" (Projected ServiceAccountToken): overlapping paths: "x/token" with "x"',
+        ],
+    ),
+    (
+        {
+            "affinity": {"podAffinity": {REQUIRED: [{"topologyKey": "z"}]}},
+            "terminationGracePeriodSeconds": -1,
+        },
+        None,
+        [
+            "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1",
+            f"spec.affinity.podAffinity.{REQUIRED}[0].labelSelector: a null labelSelector results in matching no pod",
+        ],
     ),
 ]
 

@@ -53,20 +53,16 @@ def _validate_mount(
         errors.append(
             invalid(f"{path}.mountPath", target, "must not already exist as a path in volumeDevices")
         )
-    _validate_sub_paths(mount, "image" in volumes.get(name, ()), path, base, errors)
+    _validate_sub_paths(mount, path, base, errors)
     if "mountPropagation" in mount:
         _validate_propagation(container, mount["mountPropagation"], f"{base}.mountPropagation", errors)
     if "recursiveReadOnly" in mount:
         _validate_recursive(mount, f"{base}.recursiveReadOnly", errors)
 
 
-def _validate_sub_paths(mount: Spec, from_image: bool, path: str, base: str, errors: Errors) -> None:
+def _validate_sub_paths(mount: Spec, path: str, base: str, errors: Errors) -> None:
     # the paths without an index are Kubernetes' own
     plain, expression = mount.get("subPath"), mount.get("subPathExpr")
-    if from_image:
-        for field, value in (("subPath", plain), ("subPathExpr", expression)):
-            if value:
-                errors.append(invalid(f"{path}.{field}", value, "not allowed in image volume sources"))
     if plain:
         local_descending(f"{base}.subPath", plain, errors)
     if expression:

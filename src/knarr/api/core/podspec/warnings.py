@@ -9,6 +9,7 @@ from knarr.api.core.nodelabels import DEPRECATED, deprecated_selector_warnings, 
 from knarr.api.core.podspec import internal
 from knarr.api.core.podspec.annotations import SECCOMP_CONTAINER, SECCOMP_POD
 from knarr.api.core.podspec.apparmor import PREFIX as APPARMOR
+from knarr.api.core.podspec.overlaps import overlap_warnings
 from knarr.api.core.podspec.paths import containers_with_paths
 from knarr.meta import addresses, names
 from knarr.meta.gofmt import quote
@@ -76,6 +77,7 @@ def _walk(spec: Spec, metadata: Spec, base: str, is_template: bool) -> Iterator[
             if kind in volume:
                 yield f"{path}.volumes[{index}].{_SHOWN_AS.get(kind, kind)}: {text}"
         yield from _claim_template(volume, f"{path}.volumes[{index}]")
+    yield from overlap_warnings(spec.get("volumes", ()))
     yield from _repeated(spec, "hostAliases", "ip", path)
     yield from _repeated(spec, "imagePullSecrets", "name", path)
     for index, secret in enumerate(spec.get("imagePullSecrets", ())):
@@ -93,6 +95,7 @@ def _walk(spec: Spec, metadata: Spec, base: str, is_template: bool) -> Iterator[
         yield (
             f"{path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1"
         )
+    yield from _null_affinities(spec, path)
     yield from _odd_addresses(spec, path)
 
 
@@ -124,6 +127,9 @@ def _null_selectors(spec: Spec, path: str) -> Iterator[str]:
             yield f'{here}.topologyKey: {key} is deprecated since {since}; use "{new}" instead'
         if "labelSelector" not in constraint:
             yield f"{here}.labelSelector: {_NULL_SELECTOR}"
+
+
+def _null_affinities(spec: Spec, path: str) -> Iterator[str]:
     for name in ("podAffinity", "podAntiAffinity"):
         part, here = spec.get("affinity", {}).get(name, {}), f"{path}.affinity.{name}"
         for index, term in enumerate(part.get(_REQUIRED, ())):
@@ -210,7 +216,7 @@ def _printed(port: Spec) -> str:
 
 
 def _odd_addresses(spec: Spec, path: str) -> Iterator[str]:
-    for index, alias in enumerate(spec.get("hostAliases", ())):
-        yield from addresses.ip_warning(f"{path}.hostAliases[{index}].ip", alias.get("ip", ""))
     for index, server in enumerate(spec.get("dnsConfig", {}).get("nameservers", ())):
         yield from addresses.ip_warning(f"{path}.dnsConfig.nameservers[{index}]", server)
+    for index, alias in enumerate(spec.get("hostAliases", ())):
+        yield from addresses.ip_warning(f"{path}.hostAliases[{index}].ip", alias.get("ip", ""))
