@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -72,6 +73,9 @@ class Request:
     annotations: dict[str, str] = field(default_factory=dict)
     #: who records what is sent, where the audit policy wants that
     audit: Audit | None = None
+
+    #: asked before a patch or an update creates what is not there: raises 403 unless the user may
+    may_create: Callable[[Request], Awaitable[None]] | None = None
 
     def warn(self, text: str) -> None:
         if text and text not in self.warnings:

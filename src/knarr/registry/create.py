@@ -68,6 +68,8 @@ async def create(
                 raise errors.invalid(storage.row.group, view.row.kind, metadata.get("name", ""), found)
             for text in kind.warnings_on_create(obj):
                 request.warn(text)
+            if request.may_create is not None and attempt == 0:
+                await request.may_create(request)
             if review is not None and attempt == 0:
                 await review.validate()
             result = await _store(view, request, obj, bool(generated))
