@@ -46,8 +46,9 @@ def _object(name: str, /, **fields: Type) -> Type:
 @cache
 def request_type() -> Type:
     """The `request` variable."""
-    kind = {"group": STRING, "version": STRING, "kind": STRING}
-    resource = {"group": STRING, "version": STRING, "resource": STRING}
+    # one type each, so that they can be compared
+    kind = _object("kubernetes.GroupVersionKind", group=STRING, version=STRING, kind=STRING)
+    resource = _object("kubernetes.GroupVersionResource", group=STRING, version=STRING, resource=STRING)
     user = _object(
         "kubernetes.UserInfo",
         username=STRING,
@@ -57,11 +58,11 @@ def request_type() -> Type:
     )
     return _object(
         "kubernetes.AdmissionRequest",
-        kind=_object("kubernetes.GroupVersionKind", **kind),
-        resource=_object("kubernetes.GroupVersionResource", **resource),
+        kind=kind,
+        resource=resource,
         subResource=STRING,
-        requestKind=_object("kubernetes.GroupVersionKind", **kind),
-        requestResource=_object("kubernetes.GroupVersionResource", **resource),
+        requestKind=kind,
+        requestResource=resource,
         requestSubResource=STRING,
         name=STRING,
         namespace=STRING,
