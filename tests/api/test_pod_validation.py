@@ -411,11 +411,10 @@ WARNINGS = [
     (
         {
             "affinity": {"podAffinity": {REQUIRED: [{"topologyKey": "z"}]}},
-            "terminationGracePeriodSeconds": -1,
         },
-        None,
+        {"env": [{"name": "A"}, {"name": "A"}]},
         [
-            "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1",
+            'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply',
             f"spec.affinity.podAffinity.{REQUIRED}[0].labelSelector: a null labelSelector results in matching no pod",
         ],
     ),
