@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -715,11 +716,17 @@ def test_the_official_python_client() -> None:
     play(story)
 
 
-KUBECTLS = sorted(
-    str(path)
-    for folder in ("/usr/lib/google-cloud-sdk/bin", "/usr/local/bin")
-    for path in Path(folder).glob("kubectl.1.*")
-) or [path for path in [shutil.which("kubectl")] if path]
+def kubectls() -> list[str]:
+    """The one that KNARR_KUBECTL names ("": none), else every one of this machine."""
+    named = os.environ.get("KNARR_KUBECTL")
+    if named is not None:
+        return [path for path in [shutil.which(named)] if path]
+    folders = ("/usr/lib/google-cloud-sdk/bin", "/usr/local/bin")
+    found = sorted(str(path) for folder in folders for path in Path(folder).glob("kubectl.1.*"))
+    return found or [path for path in [shutil.which("kubectl")] if path]
+
+
+KUBECTLS = kubectls()
 
 
 @pytest.mark.skipif(not KUBECTLS, reason="there is no kubectl on this machine")

@@ -74,20 +74,15 @@ def new_enough(request: pytest.FixtureRequest) -> None:
 class Kubectl:
     """kubectl in one namespace of one cluster."""
 
-    def __init__(self, binary: str, old: bool, cluster: TestCluster, namespace: str) -> None:
-        self.binary, self.old, self.cluster, self.namespace = binary, old, cluster, namespace
+    def __init__(self, binary: str, cluster: TestCluster, namespace: str) -> None:
+        self.binary, self.cluster, self.namespace = binary, cluster, namespace
         self.command = [binary, f"--kubeconfig={cluster.kubeconfig}", f"--namespace={namespace}"]
         self.environment = {**os.environ, "HOME": str(cluster.directory), "KUBECTL_COMMAND_HEADERS": "0"}
-
-    def _with_options(self, arguments: tuple[str, ...]) -> list[str]:
-        """An old kubectl checks manifests by a document in a format that knarr does not offer."""
-        unchecked = self.old and arguments[0] in ("apply", "create", "replace", "run") and "-f" in arguments
-        return [*self.command, *arguments, *(["--validate=false"] if unchecked else [])]
 
     def __call__(self, *arguments: str, stdin: str | None = None, code: int = 0, **environment: str) -> str:
         """What it printed; it must end with exit code `code`."""
         done = subprocess.run(
-            self._with_options(arguments),
+            [*self.command, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
@@ -119,14 +114,14 @@ class Kubectl:
 
 @pytest.fixture
 def in_namespace(
-    kubectl_binary: str, kubectl_version: tuple[int, int], request: pytest.FixtureRequest
+    kubectl_binary: str, request: pytest.FixtureRequest
 ) -> Iterator[Callable[[TestCluster], Kubectl]]:
     """kubectl in a namespace that is this test's own; what it holds goes with it."""
     name = request.node.name.lower()
     namespace = "".join(letter if letter.isalnum() else "-" for letter in name)[:60].strip("-")
 
     def make(cluster: TestCluster) -> Kubectl:
-        made = Kubectl(kubectl_binary, kubectl_version < OLDEST, cluster, namespace)
+        made = Kubectl(kubectl_binary, cluster, namespace)
         made("create", "namespace", namespace)
         used.append(made)
         return made

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import OLDEST
 from .rows import play
 
 POD = """\
@@ -35,6 +36,7 @@ data: {x: "1"}
 FIRST = MAPS.partition("---\n")[0]
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_every_generator(kubectl):
     play(
         kubectl,
@@ -73,6 +75,7 @@ def test_every_generator(kubectl):
     assert aggregated["defaultBackend"]["service"] == {"name": "d", "port": {"number": 80}}
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_get_prints_in_every_format(kubectl):
     kubectl.apply(MAPS)
     play(
@@ -97,6 +100,7 @@ def test_get_prints_in_every_format(kubectl):
     )
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_apply_prunes_what_the_files_no_longer_name(kubectl):
     prune = ("apply", "--prune", "-l", "set=a", "--prune-allowlist=core/v1/ConfigMap", "-f", "-")
     kubectl(*prune, stdin=MAPS)
@@ -105,6 +109,7 @@ def test_apply_prunes_what_the_files_no_longer_name(kubectl):
     assert kubectl(*prune, stdin=FIRST) == "configmap/p1 unchanged\nconfigmap/p2 pruned\n"
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_an_apply_set(kubectl):
     applying = ("apply", "--prune", "--applyset=secret/mine", "-f", "-")
     enabled = {"KUBECTL_APPLYSET": "true"}
@@ -127,6 +132,7 @@ def test_the_last_applied_configuration(kubectl, tmp_path):
     assert 'x: "1"' in kubectl("apply", "view-last-applied", "cm/p1")
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_from_client_side_to_server_side_apply(kubectl):
     """kubectl takes the fields over from the manager of its client-side apply."""
     kubectl.apply(MAPS)
@@ -208,6 +214,7 @@ def test_auth_reconcile_and_can_i(kubectl):
     )
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_certificates(kubectl, tmp_path):
     if shutil.which("openssl") is None:
         pytest.skip("no openssl to make a request with")
@@ -251,6 +258,7 @@ def test_certificates(kubectl, tmp_path):
     )
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_describe_of_every_kind(kubectl):
     """One object of each kind that users make, described."""
     kubectl.apply((Path(__file__).parent / "kinds.yaml").read_text())
@@ -281,6 +289,7 @@ def test_describe_of_every_kind(kubectl):
     kubectl("delete", "-f", str(Path(__file__).parent / "kinds.yaml"), "--wait=false")
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_dump_proxy_top_and_explain(kubectl, tmp_path):
     kubectl("create", "-f", "-", stdin=POD)
     kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=20s")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from .conftest import OLDEST
 from .rows import play
 
 SETS = """\
@@ -47,6 +50,7 @@ spec:
 """
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_sets_roll_scale_and_go_back(kubectl):
     kubectl.apply(SETS)
     play(
@@ -74,6 +78,7 @@ def test_sets_roll_scale_and_go_back(kubectl):
     )
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_debug(kubectl):
     kubectl("create", "-f", "-", stdin=POD)
     kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=20s")
@@ -100,6 +105,7 @@ def test_run_waits_by_a_protobuf_watch(kubectl):
     assert "watch ended" not in said and 'pod "once" deleted' in said
 
 
+@pytest.mark.kubectl(*OLDEST)
 def test_drain_and_what_stands_in_its_way(cluster_factory, in_namespace):
     kubectl = in_namespace(cluster_factory(nodes=2))
     kubectl.apply(SETS)
