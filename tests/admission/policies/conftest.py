@@ -21,6 +21,7 @@ from knarr.registry.result import Result
 from ...registry.conftest import API, loop, run, world  # noqa: F401 (fixtures)
 
 Object = dict[str, Any]
+ROOT = UserInfo("root", groups=("system:masters",))
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 VALIDATING, MUTATING = f"{GROUP}/validatingadmissionpolicies", f"{GROUP}/mutatingadmissionpolicies"
 BINDINGS = {VALIDATING: f"{VALIDATING[:-3]}ybindings", MUTATING: f"{MUTATING[:-3]}ybindings"}
@@ -58,6 +59,8 @@ class PolicyAPI(API):
         self.custom = CustomResources(self.operations)
         self.custom.start()
         self.user = UserInfo("jane", "u1", ("readers",), {"team": ("blue",)})
+        #: policies are written by an administrator unless this is set
+        self.asks_as_user = False
         self.annotations: dict[str, str] = {}
 
     async def result(
@@ -65,7 +68,7 @@ class PolicyAPI(API):
     ) -> Result:
         request = requestinfo.parse(method, path, query)
         request.user_agent = "tests/1.0"
-        request.user = UserInfo("root", groups=("system:masters",)) if path.startswith(GROUP) else self.user
+        request.user = self.user if self.asks_as_user or not path.startswith(GROUP) else ROOT
         self.warnings, self.annotations = request.warnings, request.annotations
         return await self.operations.serve(request, b"" if body is None else orjson.dumps(body), content_type)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
-import orjson
-
-from knarr.admission.attributes import Attributes
+from knarr.admission.attributes import CONNECT, Attributes
 from knarr.admission.cel.authorizer import Authorizer, Decisions, answered, bindings
 from knarr.admission.policies.invocations import Invocation, Lookup, Misconfigured
 from knarr.admission.policies.mutators import MutationError, Mutators
 from knarr.admission.policies.source import Source
 from knarr.admission.reinvocation import Calls, Reinvocation
+from knarr.admission.webhooks.versions import copied, replace
 from knarr.meta.errors import StatusError
 from knarr.registry.equivalents import Equivalents
 from knarr.registry.reader import Reader
@@ -78,7 +77,7 @@ class Mutating:
         if touched:
             state.changed()
             a.reinvocation.wanted = True
-        state.last_output = _copy(a.obj)
+        state.last_output = None if a.obj is None else copied(a.obj)
         return faults
 
     async def _call(
@@ -97,7 +96,8 @@ class Mutating:
         touched = False
         failures: list[str] = []
         before = inputs.object
-        view = self._equivalents.view(*call.matched)
+        # Options of connections have no schema.
+        view = None if a.operation == CONNECT else self._equivalents.view(*call.matched)
         for index in range(len(evaluator)):
             if inputs.object is None:
                 continue
@@ -123,21 +123,6 @@ class Mutating:
         assert new is not None and a.obj is not None
         resource, kind = call.matched
         replace(a.obj, await self._equivalents.held(new, resource, kind, a.obj))
-
-
-def replace(obj: Object, new: Object) -> None:
-    """Make one object of another in place: the registry holds the object and its metadata."""
-    metadata = obj["metadata"]
-    changed = new["metadata"]
-    obj.clear()
-    obj.update(new)
-    metadata.clear()
-    metadata.update(changed)
-    obj["metadata"] = metadata
-
-
-def _copy(obj: Object | None) -> Object | None:
-    return orjson.loads(orjson.dumps(obj))
 
 
 def _key(call: Invocation[Mutators]) -> Hashable:

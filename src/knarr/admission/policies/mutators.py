@@ -53,8 +53,8 @@ class Mutators:
     def match(self, inputs: Inputs) -> Match:
         return self._conditions.match(inputs)
 
-    def mutate(self, index: int, inputs: Inputs, view: View) -> Object:
-        """The object with the mutation made, decoded and defaulted again.
+    def mutate(self, index: int, inputs: Inputs, view: View | None) -> Object:
+        """The object with the mutation made, decoded and defaulted again; not without `view`.
 
         Raises MutationError, Unanswered (cel/authorizer.py), and StatusError 500 for a patch whose result is no object
         of the kind.
@@ -72,9 +72,14 @@ class Mutators:
         return make(inputs.object, result.value, view)
 
 
-def _apply(obj: Object, value: Struct, view: View) -> Object:
+def _apply(obj: Object, value: Struct, view: View | None) -> Object:
     """ApplyConfiguration: merged as server-side apply does it, owned by nobody."""
     _check_names(value, MUTATION)
+    if view is None:
+        group, _, version = obj["apiVersion"].rpartition("/")
+        type_ = f"{group}/{version}, Kind={obj['kind']}"
+        why = f"failed to convert patch object to typed object: no corresponding type for {type_}"
+        raise MutationError(f"error applying patch: {why}")
     try:
         config = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], **plain(value)}
         merged = view.fields.merged(obj, config)
@@ -83,7 +88,7 @@ def _apply(obj: Object, value: Struct, view: View) -> Object:
         raise MutationError(f"error applying patch: {error}") from None
 
 
-def _patch(obj: Object, value: list[Struct], view: View) -> Object:
+def _patch(obj: Object, value: list[Struct], view: View | None) -> Object:
     """JSONPatch. A `test` that fails means that there is nothing to do."""
     operations = [_operation(item) for item in value]
     try:
@@ -92,6 +97,8 @@ def _patch(obj: Object, value: list[Struct], view: View) -> Object:
         return obj
     except json_patch.Refused as error:
         raise MutationError(f"JSON Patch: {error}") from None
+    if view is None:
+        return new
     try:
         decoded, findings = Decoder().patched(view, None, new)  # type: ignore[arg-type]
     except ValueError as error:
