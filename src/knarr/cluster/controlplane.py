@@ -15,6 +15,7 @@ from knarr.api.nodeapi import NodeConnections
 from knarr.apiserver import streaming
 from knarr.apiserver.aggregation.aggregation import Aggregation
 from knarr.apiserver.aggregation.extension import Extensions
+from knarr.apiserver.aggregation.inprocess import RemoteAPI
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import Health
@@ -24,6 +25,7 @@ from knarr.apiserver.openapi.serve import OpenAPI
 from knarr.apiserver.paths import Pages
 from knarr.apiserver.server import Server
 from knarr.apiserver.watch import Watches
+from knarr.auth.claimstatus import ClaimStatusGuard
 from knarr.auth.discovery import KEYS_PATH
 from knarr.auth.escalation import EscalationGuard
 from knarr.auth.impersonation import Impersonated, impersonate, wanted_user
@@ -72,7 +74,8 @@ class ControlPlane:
         devices.register(self.registry)
         self.pki = PKI(directory, world.clock, world.chance, (self.services.first_address, config.host))
         self.token = config.admin_token or self._kept_token(directory)
-        self.local: Any = LocalAPI(self.operations)
+        local = LocalAPI(self.operations)
+        self.local: Any = local
         #: the kubelets that answer for their nodes
         self.nodes = NodeConnections()
         resolver = ServiceResolver(self.registry, self.nodes, world.chance, self._listening)
@@ -113,9 +116,8 @@ class ControlPlane:
         webhook_counts = Counts()
         plugins = default_plugins(self.registry, world, self.authorizers, self.egress.post, webhook_counts)
         access = ParameterAccess(self.registry, Equivalents(self.registry), self.authorizers)
-        self.registry.admission = AdmissionGate(
-            Chain([*plugins, EscalationGuard(self.identities.rbac, self.authorizers), access])
-        )
+        guards = [EscalationGuard(self.identities.rbac, self.authorizers), ClaimStatusGuard(self.authorizers)]
+        self.registry.admission = AdmissionGate(Chain([*plugins, *guards, access]))
         subresources.register(self)
         Watches(self.registry, self.handler, world)
         streaming.register(self.handler, self.registry, self.nodes)
@@ -128,6 +130,7 @@ class ControlPlane:
             self.openapi.forget,
         )
         self.openapi.elsewhere = self.aggregation.documents
+        local.elsewhere = RemoteAPI(self.aggregation.remote, self.aggregation.extensions)
         self.trust = AuthenticationTrust(self.registry, self.pki)
         self.custom_resources = CustomResources(self.operations, self._publish_custom, self.egress.post)
         health = Health(self.handler, self._store_check, lambda: None if self.ready else "not ready")
