@@ -126,6 +126,8 @@ class Extension:
             writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
             while data := await reader.read(100):
                 writer.write(data.upper())
+        elif path == f"{ROOT}/namespaces/default/pods" and method == "GET":
+            reply(writer, 200, json.dumps({"metadata": {"resourceVersion": "7"}, "items": []}).encode())
         elif path.startswith(f"{ROOT}/namespaces/"):
             size = next(
                 (
@@ -464,6 +466,43 @@ def test_insecure_and_external_name(authority: Authority) -> None:
         assert await server("GET", f"{ROOT}/nodes/n0") == (200, METRICS)
 
     play(story, authority, "unrelated.example.com")
+
+
+def test_controllers_reach_other_servers_objects(authority: Authority) -> None:
+    async def story(server: Server, extension: Extension) -> None:
+        from knarr.api.resources import Resource
+        from knarr.client.codec import Partial
+        from knarr.client.informer import SharedInformers
+        from knarr.controllers.served import discover
+        from knarr.meta.errors import StatusError
+
+        client = server.plane.client("system:kube-controller-manager", ("system:authenticated",))
+        service = {"spec": {"group": GROUP, "version": VERSION, "service": {"name": "metrics"}}}
+        found = await discover(client, [], [service])
+        assert set(found.failures) == {f"{GROUP}/{VERSION}"}
+        await server.service(endpoint=extension.port)
+        await server.register(authority.bundle)
+        await server.available("Passed")
+        found = await discover(client, [], [service])
+        row = next(row for row in found.rows if row.group == GROUP)
+        assert (row.name, row.kind, row.namespaced) == ("pods", "PodMetrics", True)
+        with pytest.raises(StatusError):
+            await client.get(Resource(GROUP, VERSION, "absent", "Absent", "", False, ("get",)), "x")
+        informers = SharedInformers(client)
+        informer = informers.of(Partial(row), namespace="default")
+        informer.start()
+        await informer.wait_for_sync()
+        for _ in range(100):
+            if len(informer.indexer) == 3:
+                break
+            await asyncio.sleep(0.02)
+        assert {obj.metadata.name for obj in informer.indexer.list()} == {"p0", "p1", "p2"}
+        assert any(
+            "x-remote-user: system:kube-controller-manager" in head.lower() for head in extension.heads
+        )
+        await informer.stop()
+
+    play(story, authority)
 
 
 CRD = {

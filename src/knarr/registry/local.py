@@ -5,7 +5,7 @@ Implements `client.inprocess.API` (a sibling layer, so only its shape is known h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from knarr.meta import errors, fields, labels
@@ -35,14 +35,34 @@ class Call(Protocol):
     user_agent: str
 
 
+class Elsewhere(Protocol):
+    """What other API servers serve."""
+
+    def serves(self, group: str, version: str) -> bool: ...
+
+    async def call(self, request: Request, row: Any, body: bytes, content_type: str) -> Any: ...
+
+    async def raw(self, path: str, query: Mapping[str, str], user: UserInfo) -> bytes: ...
+
+    def subscribe(
+        self,
+        row: Any,
+        namespace: str,
+        query: Mapping[str, str],
+        since_revision: int | None,
+        user: UserInfo,
+        callback: Callable[[list[Any]], None],
+        closed: Callable[[errors.StatusError | None], None],
+    ) -> Any: ...
+
+
 class LocalAPI:
     """Requests and subscriptions of one process's own clients."""
 
-    def __init__(
-        self, operations: Operations, raw: Callable[[str, Mapping[str, str]], Awaitable[bytes]] | None = None
-    ) -> None:
+    def __init__(self, operations: Operations) -> None:
         self._operations = operations
-        self._raw = raw
+        #: the groups that other API servers serve (apiserver/aggregation/inprocess.py)
+        self.elsewhere: Elsewhere | None = None
 
     async def call(self, call: Call) -> bytes:
         """The body of the answer; raises StatusError."""
@@ -50,6 +70,8 @@ class LocalAPI:
 
     async def carry_out(self, request: Request, call: Call) -> Result:
         """The answer to a request that `request_of` made of the call; raises StatusError."""
+        if self.elsewhere is not None and self.elsewhere.serves(request.group, request.version):
+            return await self.elsewhere.call(request, call.resource, call.body or b"", call.content_type)
         return await self._operations.serve(request, call.body or b"", call.content_type)
 
     def request_of(self, call: Call) -> Request:
@@ -64,8 +86,10 @@ class LocalAPI:
             call.subresource,
             call.namespace,
             call.name,
-            UserInfo(call.user, groups=call.groups) if call.user else LOOPBACK,
+            _identity(call.user, call.groups),
             call.user_agent,
+            # Bodies are encoded from objects here in this process, and nobody reads warnings.
+            field_validation="Ignore",
             query=dict(call.query),
         )
         if call.verb == "create" and not call.subresource:
@@ -74,9 +98,10 @@ class LocalAPI:
         return request
 
     async def raw(self, path: str, query: Mapping[str, str]) -> bytes:
-        if self._raw is None:
+        """A document of another server; what is ours, controllers know."""
+        if self.elsewhere is None:
             raise errors.page_not_found()
-        return await self._raw(path, query)
+        return await self.elsewhere.raw(path, query, LOOPBACK)
 
     async def subscribe(
         self,
@@ -90,6 +115,12 @@ class LocalAPI:
         user: str = "",
     ) -> Any:
         """See `client.inprocess.API.subscribe`; views of another version get their own entries."""
+        if self.elsewhere is not None and self.elsewhere.serves(resource.group, resource.version):
+            selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+            query = {name: text for name, text in selectors.items() if text}
+            return self.elsewhere.subscribe(
+                resource, namespace, query, since_revision, _identity(user), callback, closed
+            )
         view = self._operations.registry.view(resource.group, resource.version, resource.name)
         if view is None:
             raise errors.page_not_found()
@@ -108,6 +139,10 @@ class LocalAPI:
             return ConvertedSubscription(view, selection, since_revision, callback, closed)
         deliver = callback if view.to_served is None else _converted(view, callback)
         return cacher.subscribe(deliver, selection, since=since_revision, closed=lambda why: closed(None))
+
+
+def _identity(user: str, groups: tuple[str, ...] = ()) -> UserInfo:
+    return UserInfo(user, groups=groups) if user else LOOPBACK
 
 
 def knows_metadata_only(user: str) -> bool:

@@ -114,7 +114,9 @@ class Extensions:
             async with asyncio.timeout(timeout):
                 reader, writer = await self.connect(spec, route, verified)
                 try:
-                    writer.write(_head(method, target, route.shown, user, headers.items(), len(body)) + body)
+                    writer.write(
+                        request_head(method, target, route.shown, user, headers.items(), len(body)) + body
+                    )
                     await writer.drain()
                     return await _whole(forward.Answer(reader))
                 finally:
@@ -140,9 +142,10 @@ async def _open(route: Route) -> Streams:
     raise failure
 
 
-def _head(
+def request_head(
     method: str, target: str, host: str, user: UserInfo, headers: Iterable[tuple[str, str]], size: int
 ) -> bytes:
+    """A request of this server's own, in the name of `user`."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "User-Agent: kube-aggregator"]
     lines += [f"{name}: {value}" for name, value in (*headers, *headers_of(user))]
     if size or method in ("POST", "PUT", "PATCH"):

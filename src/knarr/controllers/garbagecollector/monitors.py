@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from knarr.api.resources import Resource
@@ -13,6 +14,9 @@ from knarr.controllers.garbagecollector.graph import Item
 
 #: never owners, hardly ever owned, and many
 IGNORED = {("", "events"), ("events.k8s.io", "events")}
+
+#: how long new resources are waited for
+SYNC_SECONDS = 30.0
 
 Added = Callable[[Resource, Any], None]
 Updated = Callable[[Resource, Any, Any], None]
@@ -53,8 +57,11 @@ class Monitors:
             monitor.informer.start()
             # one resource at a time: nobody else is to wait for this
             await asyncio.sleep(0)
-        for monitor in new:
-            await monitor.informer.wait_for_sync()
+        # Another server may not answer: that one is followed when it does, and keeps nobody waiting for ever.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SYNC_SECONDS):
+                for monitor in new:
+                    await monitor.informer.wait_for_sync()
         return bool(new)
 
     def _begin(self, row: Resource) -> Monitor:
