@@ -119,6 +119,25 @@ def test_the_work_of_a_running_job_is_fixed():
     assert '"NodeSelector":{"a":"b"}' in str(error)
 
 
+MORE = {"requests": {"cpu": "2"}}
+SUSPENDED = {"type": "Suspended", "status": "True"}
+IDLE = [
+    ({}, True),
+    ({"startTime": "2026-01-01T00:00:00Z"}, False),
+    ({"startTime": "2026-01-01T00:00:00Z", "conditions": [SUSPENDED]}, True),
+    ({"conditions": [SUSPENDED], "active": 1}, False),
+]
+
+
+@pytest.mark.parametrize("status,allowed", IDLE)
+def test_what_a_suspended_job_needs_may_change_while_nothing_runs(status, allowed):
+    spec = TEMPLATE["spec"]
+    larger = {"spec": {**spec, "containers": [{**c, "resources": MORE} for c in spec["containers"]]}}
+    before, after = JOBS.created(job(suspend=True)), JOBS.created(job(suspend=True, template=larger))
+    before["status"] = after["status"] = status
+    assert (JOBS.kind.validate_update(after, before) == []) == allowed
+
+
 COMPLETE = [{"type": "SuccessCriteriaMet", "status": "True"}, {"type": "Complete", "status": "True"}]
 TIMES = {"startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:01:00Z"}
 STATUSES = [

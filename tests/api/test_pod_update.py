@@ -170,6 +170,20 @@ def test_resizes_that_are_refused(resources, expected):
     assert errors == expected
 
 
+def with_init(cpu, **more):
+    init = {"name": "i", "image": "i", "resources": {"requests": {"cpu": cpu}}, **more}
+    return changed((("spec", "initContainers"), [init]))
+
+
+def test_what_runs_first_is_resized_too():
+    assert through("resize", with_init("1"), with_init("2"))[1] == []
+    restarting = {"resizePolicy": [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]}
+    assert through("resize", with_init("1", **restarting), with_init("2", **restarting))[1] == [
+        "spec.initContainers[0]: Forbidden: non-sidecar init containers with a resize policy of RestartContainer"
+        " cannot be resized"
+    ]
+
+
 def of_pod(**resources):
     return changed((("spec", "resources"), resources))
 
@@ -179,8 +193,8 @@ POD_RESIZES = [
     (
         of_pod(limits={"cpu": "8"}, requests={"cpu": "4"}),
         [
-            "spec.resources.requests: Forbidden: resource requests cannot be removed",
-            "spec.resources.limits: Forbidden: resource limits cannot be removed",
+            "spec.resources.requests: Forbidden: pod-level resource requests cannot be removed",
+            "spec.resources.limits: Forbidden: pod-level resource limits cannot be removed",
         ],
     ),
     (
@@ -188,7 +202,7 @@ POD_RESIZES = [
             limits={"cpu": "8", "memory": "8Gi", "hugepages-2Mi": "2Mi"},
             requests={"cpu": "4", "hugepages-2Mi": "2Mi"},
         ),
-        ["spec: Forbidden: only cpu and memory resources are mutable"],
+        ["spec: Forbidden: only cpu and memory resources are mutable at pod-level"],
     ),
 ]
 

@@ -280,8 +280,8 @@ STATUS_ERRORS = [
         },
         [
             "status.devices[0]: Invalid value: d.io/p/y: must be an allocated device in the claim",
-            'status.devices[1].networkData.ips[0]: Invalid value: "1.2.3.4": must be a valid CIDR value, (e.g.'
-            " 10.9.8.0/24 or 2001:db8::/64)",
+            'status.devices[1].networkData.ips[0]: Invalid value: "1.2.3.4": must be a valid address in CIDR form,'
+            " (e.g. 10.9.8.7/24 or 2001:db8::1/64)",
         ],
         id="devices",
     ),

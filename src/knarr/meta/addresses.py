@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 INVALID_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 INVALID_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+INVALID_INTERFACE = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"
 
 _LEADING_ZEROS = re.compile(r"(?<![0-9A-Fa-f:])0+(?=[0-9])|(?<=:)0+(?=[0-9]+\.)")
 _DIGITS = re.compile("[0-9]+").fullmatch
@@ -116,7 +117,7 @@ def is_interface_address(value: str) -> list[str]:
     """`192.168.1.5/24`: an address with the length of its subnet, in canonical form."""
     parsed = parse_cidr(value)
     if parsed is None:
-        return [INVALID_CIDR]
+        return [INVALID_INTERFACE]
     canonical = f"{parsed[0]}/{parsed[1].prefixlen}"
     return [] if value == canonical else [f'must be in canonical form ("{canonical}")']
 

@@ -22,6 +22,7 @@ FIELDS = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
 
 
 class MutatingAdmissionPolicy(Kind):
+    allow_unconditional_update = False
     tracks_generation = True
     columns = (
         NAME,

@@ -14,6 +14,7 @@ from knarr.meta.fielderrors import FieldError
 
 
 class MutatingAdmissionPolicyBinding(Kind):
+    allow_unconditional_update = False
     tracks_generation = True
     columns = ValidatingAdmissionPolicyBinding.columns
 

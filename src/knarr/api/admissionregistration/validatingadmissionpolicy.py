@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from knarr.api import checks, printing
+from knarr.api import checks, conditions, printing
 from knarr.api.admissionregistration import policies
 from knarr.api.admissionregistration.expressions import (
     BOOL,
@@ -28,6 +28,7 @@ _NEWLINES = re.compile(r"[\n\r]+")
 
 
 class ValidatingAdmissionPolicy(Kind):
+    allow_unconditional_update = False
     status_keeps_metadata = True
     tracks_generation = True
     columns = (
@@ -55,6 +56,14 @@ class ValidatingAdmissionPolicy(Kind):
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return [] if obj["spec"] == old["spec"] else self.validate(obj)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        status = obj.get("status") or {}
+        found: list[FieldError] = []
+        for i, warning in enumerate((status.get("typeChecking") or {}).get("expressionWarnings") or ()):
+            path = f"status.typeChecking.expressionWarnings[{i}]"
+            found += [required(f"{path}.{key}") for key in ("warning", "fieldRef") if not warning.get(key)]
+        return found + conditions.errors(status.get("conditions"), "status.conditions")
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec = obj["spec"]

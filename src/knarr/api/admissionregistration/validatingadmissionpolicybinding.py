@@ -17,6 +17,7 @@ DENY_AND_WARN = (
 
 
 class ValidatingAdmissionPolicyBinding(Kind):
+    allow_unconditional_update = False
     tracks_generation = True
     columns = (
         NAME,

@@ -18,6 +18,7 @@ TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX = 10, 30
 class WebhookConfiguration(Kind):
     """`mutating` ones may be called again."""
 
+    allow_unconditional_update = False
     mutating = False
     tracks_generation = True
     columns = (

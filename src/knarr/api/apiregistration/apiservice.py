@@ -14,6 +14,7 @@ GROUP_PRIORITY_MAX, VERSION_PRIORITY_MAX = 20000, 1000
 
 
 class APIService(Kind):
+    allow_unconditional_update = False
     status_keeps_metadata = True
     validate_name = staticmethod(names.path_segment_name)
     columns = (

@@ -58,12 +58,12 @@ _DIRECTIVES = ("nodeSelector", "affinity", "tolerations", "schedulingGates")
 
 
 def _validate_template_update(spec: Spec, old: Spec, status: Spec, errors: list[FieldError]) -> None:
-    """A suspended job that has not started may still be told where its pods shall run and what they need."""
+    """A suspended job of which nothing runs may still be told where its pods shall run and what they need."""
     new, before = spec["template"], old["template"]
     if new == before:
         return
     allowed = new
-    if old.get("suspend") and "startTime" not in status:
+    if old.get("suspend") and _is_idle(status):
         allowed = _with_directives_of(before, new)
     metadata, old_metadata = allowed.get("metadata", {}), before.get("metadata", {})
     if metadata != old_metadata:
@@ -71,6 +71,16 @@ def _validate_template_update(spec: Spec, old: Spec, status: Spec, errors: list[
     if allowed.get("spec") != before.get("spec"):
         shown = internal.pod_spec(new.get("spec", {}))
         errors.append(invalid("spec.template.spec", shown, "field is immutable"))
+
+
+def _is_idle(status: Spec) -> bool:
+    """It never began, or its controller has said that it stands still."""
+    if status.get("active"):
+        return False
+    suspended = any(
+        c.get("type") == "Suspended" and c.get("status") == "True" for c in status.get("conditions", ())
+    )
+    return suspended or "startTime" not in status
 
 
 def _with_directives_of(before: Spec, new: Spec) -> Spec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from knarr.api.core.podspec.annotations import MIRROR
@@ -59,9 +60,20 @@ def validate_resize(pod: Object, old: Object) -> list[FieldError]:
         errors.append(invalid("spec", pod.get("status", {}).get("qosClass", was), message))
     if not _node_can_resize(old):
         errors.append(forbidden("spec", "Pod running on node without support for resize"))
-    _validate_amounts(spec, before, errors)
+    _validate_pod_level(spec, before, errors)
+    if old.get("status", {}).get("nodeAllocatableResourceClaimStatuses"):
+        message = "pods with node allocatable resource claims cannot be resized"
+        errors.append(forbidden("spec", message))
+    for field in ("initContainers", "containers"):
+        for index, (container, was) in enumerate(_pairs(spec, before, field)):
+            path = f"spec.{field}[{index}].resources"
+            _validate_kept(container, was, path, "resource", errors)
     _validate_rest(spec, before, errors)
     return errors
+
+
+def _pairs(spec: Object, before: Object, field: str) -> Iterator[tuple[Object, Object]]:
+    return zip(spec.get(field, ()), before.get(field, ()), strict=True)
 
 
 def _node_can_resize(pod: Object) -> bool:
@@ -72,46 +84,49 @@ def _node_can_resize(pod: Object) -> bool:
     return True
 
 
-def _validate_amounts(spec: Object, before: Object, errors: Errors) -> None:
-    _validate_container(spec, before, "spec.resources", errors)
-    for field in ("initContainers", "containers"):
-        for index, (container, was) in enumerate(
-            zip(spec.get(field, ()), before.get(field, ()), strict=True)
-        ):
-            if field == "containers" or is_sidecar(was):
-                _validate_container(container, was, f"spec.{field}[{index}].resources", errors)
+def _validate_pod_level(spec: Object, before: Object, errors: Errors) -> None:
+    """The resources of the pod as a whole, where it has any (KEP-5419)."""
+    path = "spec.resources"
+    if "resources" not in spec:
+        if "resources" in before:
+            errors.append(forbidden(path, "pod-level resources cannot be removed"))
+        return
+    _validate_kept(spec, before, path, "pod-level resource", errors)
+    if _without_compute(spec, before)["resources"] != before.get("resources", {}):
+        message = "only cpu and memory resources are mutable at pod-level"
+        errors.append(forbidden("spec", message))
 
 
-def _validate_container(container: Object, was: Object, path: str, errors: Errors) -> None:
-    new, old = container.get("resources", {}), was.get("resources", {})
+def _validate_kept(holder: Object, was: Object, path: str, what: str, errors: Errors) -> None:
+    new, old = holder.get("resources", {}), was.get("resources", {})
     for which in ("requests", "limits"):
         if set(old.get(which, ())) - set(new.get(which, ())):
-            errors.append(forbidden(f"{path}.{which}", f"resource {which} cannot be removed"))
+            errors.append(forbidden(f"{path}.{which}", f"{what} {which} cannot be removed"))
 
 
 def _validate_rest(spec: Object, before: Object, errors: Errors) -> None:
-    if "resources" in before and _without_compute(spec, before)["resources"] != before["resources"]:
-        errors.append(forbidden("spec", "only cpu and memory resources are mutable"))
-    for container, was in zip(spec.get("containers", ()), before.get("containers", ()), strict=True):
+    for container, was in _pairs(spec, before, "containers"):
         if _without_compute(container, was) != was:
             errors.append(forbidden("spec", "only cpu and memory resources are mutable"))
-    for container, was in zip(spec.get("initContainers", ()), before.get("initContainers", ()), strict=True):
-        if is_sidecar(container):
-            if _without_compute(container, was) != was:
-                message = "only cpu and memory resources for sidecar containers are mutable"
-                errors.append(forbidden("spec", message))
-        elif container != was:
-            message = "resources for non-sidecar init containers are immutable"
-            errors.append(forbidden("spec", message))
+    for index, (container, was) in enumerate(_pairs(spec, before, "initContainers")):
+        path = f"spec.initContainers[{index}]"
+        left = _without_compute(container, was)
+        if left != was:
+            message = "only cpu and memory resources for init or sidecar containers are mutable"
+            errors.append(forbidden(path, message))
+        restarts = any(p.get("restartPolicy") == "RestartContainer" for p in left.get("resizePolicy", ()))
+        if container != was and restarts and not is_sidecar(container):
+            message = "non-sidecar init containers with a resize policy of RestartContainer cannot be resized"
+            errors.append(forbidden(path, message))
 
 
-def _without_compute(container: Object, was: Object) -> Object:
-    """The container with the cpu and memory it had before."""
-    new, old = container.get("resources", {}), was.get("resources", {})
-    resources: Object = {}
+def _without_compute(holder: Object, was: Object) -> Object:
+    """The container, or the pod, with the cpu and memory it had before."""
+    new, old = holder.get("resources", {}), was.get("resources", {})
+    resources = {key: value for key, value in new.items() if key not in ("limits", "requests")}
     for which in ("limits", "requests"):
-        if which in old:
-            kept = {name: amount for name, amount in new.get(which, {}).items() if name not in _COMPUTE}
-            kept.update({name: old[which][name] for name in _COMPUTE if name in old[which]})
+        kept = {name: amount for name, amount in new.get(which, {}).items() if name not in _COMPUTE}
+        kept.update({name: old[which][name] for name in _COMPUTE if name in old.get(which, ())})
+        if kept:
             resources[which] = kept
-    return {**container, "resources": resources}
+    return {**holder, "resources": resources}
