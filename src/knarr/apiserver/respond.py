@@ -20,8 +20,8 @@ GZIP_BYTES_MIN = 128 * 1024
 #: the API server's level: speed before size
 GZIP_LEVEL = 1
 NO_CACHE = ("cache-control", "no-cache, private")
-#: warnings of one answer, in characters, before the longest are cut
-WARNING_CHARS_MAX = 4096
+#: warnings of one answer, in characters, before long ones are cut; and what is left of those then
+WARNING_CHARS_MAX, WARNING_CHARS_CUT = 4096, 256
 
 
 class Responder:
@@ -134,15 +134,25 @@ def to_yaml(obj: Any) -> bytes:
 
 
 def warning_headers(warnings: list[str]) -> list[tuple[str, str]]:
-    """`Warning: 299 - "text"`, one header each, as many as fit."""
-    headers, size = [], 0
+    """`Warning: 299 - "text"`, one header each. Where they are too much together, long ones are cut, and those that
+    are too much even then are left out."""
+    if sum(map(len, warnings)) > WARNING_CHARS_MAX:
+        warnings = _cut(warnings)
+    headers = []
     for text in warnings:
         cleaned = text.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "").replace("\n", " ")
-        size += len(cleaned)
-        if size > WARNING_CHARS_MAX and headers:
-            break
         headers.append(("warning", f'299 - "{cleaned}"'))
     return headers
+
+
+def _cut(warnings: list[str]) -> list[str]:
+    kept, size = [], 0
+    for text in warnings:
+        if size >= WARNING_CHARS_MAX:
+            break
+        kept.append(text[:WARNING_CHARS_CUT])
+        size += len(kept[-1])
+    return kept
 
 
 def no_such(kind: str, is_list: bool, got: str) -> StatusError:

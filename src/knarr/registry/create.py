@@ -41,7 +41,10 @@ async def create(
     review = admission.open(request, "CREATE", view.gvk, obj, None, request.options)
     if review is not None:
         await review.admit()
+        # What a webhook makes of these counts as little as what a client does.
+        place(view, request, obj)
         metadata = obj["metadata"]
+        objectmeta.wipe_system_fields(metadata)
     # Mutating admission sees an object that has no name yet, as in the API server.
     generated = objectmeta.ensure_name(metadata, storage.world.chance)
     for attempt in range(NAME_TRIES):

@@ -28,6 +28,7 @@ class MutatingAdmissionWebhook(WebhookPlugin):
     name = "MutatingAdmissionWebhook"
     resource = "mutatingwebhookconfigurations"
     type = "admit"
+    latency = "mutating-webhook"
 
     async def admit(self, a: Attributes) -> None:
         state = a.reinvocation
@@ -76,6 +77,7 @@ class MutatingAdmissionWebhook(WebhookPlugin):
             _note(a, f"{MUTATION}{place}", hook, mutated=changed)
             seconds = self._clock.monotonic() - started
             counts.call(hook.name, self.type, a.operation, seconds, rejected, code)
+            self._took(a, seconds)
 
     async def _call(self, place: str, hook: Hook, a: Attributes, matched: Matched) -> bool:
         obj = await self._versions.shown(a.obj, matched)

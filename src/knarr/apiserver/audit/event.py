@@ -19,6 +19,7 @@ TRUNCATED = "...TRUNCATED"
 #: requests that took longer tell where the time went
 SLOW_SECONDS = 0.5
 LATENCY = "apiserver.latency.k8s.io/"
+PATCHES = "patch.webhook.admission.k8s.io/"
 
 #: an Event of audit.k8s.io/v1 in the order of its fields; objects in it are orjson.Fragments
 Event = dict[str, Any]
@@ -142,10 +143,17 @@ class Record:
             event["responseObject"] = orjson.Fragment(self._response_object)
         event["requestReceivedTimestamp"] = times.format_micro(self.received)
         event["stageTimestamp"] = times.format_micro(self.received if stage == RECEIVED else now)
-        annotations = {**self._request.annotations, **self._slowness(stage, now)}
+        annotations = {**self._noted(), **self._slowness(stage, now)}
         if annotations:
             event["annotations"] = annotations
         return event
+
+    def _noted(self) -> dict[str, str]:
+        """What webhooks patched is told only where bodies are."""
+        noted = self._request.annotations
+        if self.verdict.level >= REQUEST or not any(key.startswith(PATCHES) for key in noted):
+            return noted
+        return {key: value for key, value in noted.items() if not key.startswith(PATCHES)}
 
     def _slowness(self, stage: str, now: float) -> dict[str, str]:
         """Where the time of a slow request went."""
