@@ -738,8 +738,10 @@ def test_kubectl(kubectl: str) -> None:
 
         async def run(*arguments: str, feed: bytes = b"") -> tuple[int | None, bytes, bytes]:
             pipe = asyncio.subprocess.PIPE
+            # a certificate from this user's own kubeconfig would be refused before the token is looked at
+            environment = {**os.environ, "KUBECONFIG": os.devnull}
             process = await asyncio.create_subprocess_exec(
-                kubectl, *flags, *arguments, stdin=pipe, stdout=pipe, stderr=pipe
+                kubectl, *flags, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=environment
             )
             out, err = await process.communicate(feed)
             return process.returncode, out, err
