@@ -71,10 +71,13 @@ class MemoryReader:
         for callback in self.callbacks.get((group, resource), ()):
             callback("DELETED", obj)
 
-    async def create(self, group, resource, obj):
+    async def create(self, group, resource, obj, manager=""):
         return self.put(group, resource, obj)
 
-    async def update(self, group, resource, obj, subresource=""):
+    async def delete(self, group, resource, namespace, name):
+        self.drop(group, resource, namespace, name)
+
+    async def update(self, group, resource, obj, subresource="", manager=""):
         await asyncio.sleep(0)  # other tasks run while the store writes
         if self.update_errors:
             raise self.update_errors.pop(0)

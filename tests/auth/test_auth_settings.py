@@ -586,3 +586,17 @@ def test_files_that_are_not_there(tmp_path):
         ConfigurationError, match="--anonymous-auth flag cannot be set when anonymous field is"
     ):
         Server({"authentication_config": str(path), "anonymous_auth": True}, {})
+
+
+def test_the_examples_of_the_page(tmp_path):
+    """What docs/authentication.md shows can be pasted."""
+    import re
+    from pathlib import Path
+
+    from knarr.auth.configuration import authentication, authorization
+
+    page = (Path(__file__).parents[2] / "docs" / "authentication.md").read_text()
+    first, second = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(authentication.parse(first.encode(), "f").issuers) == 1
+    (tmp_path / "policy.kubeconfig").touch()
+    assert len(authorization.parse(second.replace("/etc/", f"{tmp_path}/").encode(), "f")) == 3
