@@ -13,6 +13,7 @@ from knarr.egress.errors import EgressError
 from knarr.egress.routes import Address, Resolve, route_of
 from knarr.egress.trust import Contexts, Trust, trust_of
 from knarr.world import Clock, RealClock
+from knarr.world.loop import real_io
 
 if TYPE_CHECKING:
     import aiohttp
@@ -74,8 +75,9 @@ class Egress:
         except ValueError as error:
             raise EgressError(str(error)) from None
         try:
-            async with asyncio.timeout(timeout):
-                return await self._patiently(target, body, {**HEADERS, **headers}, context)
+            with real_io():
+                async with asyncio.timeout(timeout):
+                    return await self._patiently(target, body, {**HEADERS, **headers}, context)
         except TimeoutError:
             raise _failed(target, words.DEADLINE) from None
 
