@@ -34,6 +34,8 @@ _ONLY = (
 
 
 class StatefulSet(Kind):
+    #: its pods' names are made of it
+    validate_name = staticmethod(names.is_dns1123_label)
     pod_spec_path = ("spec", "template", "spec")
     tracks_generation = True
     columns = (

@@ -6,7 +6,7 @@ from typing import Any
 
 from knarr.api import checks, conditions, gostruct, printing
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
-from knarr.meta import intstr, labels
+from knarr.meta import intstr, labels, names
 from knarr.meta.fielderrors import FieldError, invalid
 
 EVICTION_POLICIES = ("AlwaysAllow", "IfHealthyBudget")
@@ -20,6 +20,9 @@ SPEC: gostruct.Shape = (
 
 
 class PodDisruptionBudget(Kind):
+    #: only what holds for every object is asked of its metadata
+    validate_name = staticmethod(names.path_segment_name)
+    kube_finalizers = False
     tracks_generation = True
     allow_unconditional_update = False
     columns = (
