@@ -405,9 +405,12 @@ async def listening(server: Server) -> AsyncIterator[None]:
             writer.write(data.upper())
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
-        server.node.port = listener.sockets[0].getsockname()[1]
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server.node.port = listener.sockets[0].getsockname()[1]
+    try:
         yield
+    finally:
+        listener.close()  # as a context manager it would wait for its connections, from Python 3.12 on
 
 
 def test_port_forward_over_channels() -> None:
