@@ -99,6 +99,7 @@ class FakeAPI:
         since_revision: int | None,
         callback: Callable[[list[EntryEvent]], None],
         closed: Callable[[StatusError | None], None],
+        user: str = "",
     ) -> FakeSubscription:
         if (error := self.failing(Call("watch", resource, namespace))) is not None:
             raise error

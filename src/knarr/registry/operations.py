@@ -247,7 +247,7 @@ def read_write_options(request: Request, view: View, is_apply: bool = False) -> 
             raise errors.invalid("meta.k8s.io", OPTIONS_OF[request.verb], "", found)
         request.dry_run = "dryRun" in query
         request.field_manager = query.get("fieldManager", "")
-        request.field_validation = query.get("fieldValidation") or "Warn"
+        request.field_validation = query.get("fieldValidation") or request.field_validation
         request.force = parse_bool(query, "force")
         if "force" in query and not is_apply:
             found = [fielderrors.forbidden("force", "may not be specified for non-apply patch")]
