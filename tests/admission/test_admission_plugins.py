@@ -790,6 +790,11 @@ def test_pods_that_a_node_creates(reader, obj, words):
     admit(plugin, obj)  # others are none of its business
 
 
+def owned(obj):
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u"}
+    return {**obj, "metadata": {**obj["metadata"], "ownerReferences": [owner]}}
+
+
 def node(name="n1", labels=None, **spec):
     return {"metadata": {"name": name, "labels": labels or {}}, "spec": spec}
 
@@ -807,6 +812,8 @@ def node(name="n1", labels=None, **spec):
         (node(labels={"foo.node.kubernetes.io/x": "y"}), None, None),
         (node(taints=[]), node(taints=[{"key": "x"}]), 'node "n1" is not allowed to modify taints'),
         (node(), node(labels={"kubernetes.io/x": "y"}), "is not allowed to modify labels: kubernetes.io/x"),
+        (owned(node()), node(), 'node "n1" is not allowed to modify ownerReferences'),
+        (owned(node()), owned(node()), None),
         (node(labels={"kubernetes.io/x": "y"}), node(labels={"kubernetes.io/x": "y"}), None),
     ],
 )
@@ -821,7 +828,8 @@ def test_what_a_node_says_of_itself(reader, new, old, words):
 
 def test_what_else_a_node_writes(reader):
     plugin = NodeRestriction(reader)
-    reader.put("", "pods", pod("mine", nodeName="n1"))
+    mounted = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+    reader.put("", "pods", pod("mine", nodeName="n1", volumes=[mounted]))
     reader.put("", "pods", pod("other", nodeName="n2"))
     mine, other = (reader.get("", "pods", "ns", n) for n in ("mine", "other"))
     admit(plugin, mine, "pods", "UPDATE", mine, sub="status", user=NODE)
@@ -852,3 +860,71 @@ def test_what_else_a_node_writes(reader):
     lease = {"metadata": {"name": "n2", "namespace": "kube-node-lease"}}
     found = refused(plugin, lease, "leases", group="coordination.k8s.io", user=NODE)
     assert found[1].endswith("can only access node lease with the same name as the requesting node")
+
+
+def volume(**source):
+    return {"name": "v", **source}
+
+
+AUDIENCES = [
+    ([volume(projected={"sources": [{"serviceAccountToken": {"path": "t", "audience": "a"}}]})], ["a"], True),
+    (
+        [volume(projected={"sources": [{"serviceAccountToken": {"path": "t", "audience": "a"}}]})],
+        ["b"],
+        False,
+    ),
+    ([volume(projected={"sources": [{"serviceAccountToken": {"path": "t", "audience": "a"}}]})], [], False),
+    ([volume(projected={"sources": [{"serviceAccountToken": {"path": "t"}}, {"secret": {}}]})], [], True),
+    ([volume(csi={"driver": "d.x"})], ["a"], True),
+    ([volume(csi={"driver": "d.x"})], ["c"], False),
+    ([volume(csi={"driver": "other"})], ["a"], False),
+    ([volume(persistentVolumeClaim={"claimName": "data"})], ["a"], True),
+    ([volume(persistentVolumeClaim={"claimName": "none"})], ["a"], False),
+    ([volume(ephemeral={})], ["a"], True),
+    ([], ["a"], False),
+    ([], ["granted"], True),
+]
+
+
+@pytest.mark.parametrize("volumes,audiences,allowed", AUDIENCES)
+def test_for_whom_a_node_asks_tokens(reader, volumes, audiences, allowed):
+    from knarr.auth.authorize import Decision
+
+    class Grants:
+        async def authorize(self, request):
+            fits = request.verb == "request-serviceaccounts-token-audience" and request.resource == "granted"
+            return Decision(fits and (request.namespace, request.name) == ("ns", "robot"))
+
+    reader.put("", "pods", pod("p", nodeName="n1", volumes=volumes))
+    for name in ("data", "p-v"):
+        claim = {"metadata": {"name": name, "namespace": "ns"}, "spec": {"volumeName": "pv"}}
+        reader.put("", "persistentvolumeclaims", claim)
+    reader.put("", "persistentvolumes", {"metadata": {"name": "pv"}, "spec": {"csi": {"driver": "d.x"}}})
+    driver = {"metadata": {"name": "d.x"}, "spec": {"tokenRequests": [{"audience": "a"}, {"audience": "b"}]}}
+    reader.put("storage.k8s.io", "csidrivers", driver)
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "uid-p"}
+    obj = {
+        "metadata": {"name": "robot", "namespace": "ns"},
+        "spec": {"boundObjectRef": bound, "audiences": audiences},
+    }
+    args = (NodeRestriction(reader, Grants()), obj, "serviceaccounts")
+    if allowed:
+        admit(*args, sub="token", user=NODE, name="robot")
+    else:
+        wanted = audiences[0] if audiences else ""
+        words = (
+            f'serviceaccounts "robot" is forbidden: audience "{wanted}" not found in pod spec volume, '
+            "system:node:n1 is not authorized to request tokens for this audience"
+        )
+        assert refused(*args, sub="token", user=NODE, name="robot") == (403, words)
+
+
+def test_a_node_asks_for_one_audience_at_a_time(reader):
+    reader.put("", "pods", pod("p", nodeName="n1"))
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "uid-p"}
+    obj = {
+        "metadata": {"name": "robot", "namespace": "ns"},
+        "spec": {"boundObjectRef": bound, "audiences": ["a", "b"]},
+    }
+    found = refused(NodeRestriction(reader), obj, "serviceaccounts", sub="token", user=NODE, name="robot")
+    assert found[1].endswith("node may only request 0 or 1 audiences")

@@ -61,7 +61,7 @@ def default_plugins(
         NamespaceLifecycle(reader),
         LimitRanger(reader),
         ServiceAccount(reader, world.chance),
-        NodeRestriction(reader),
+        NodeRestriction(reader, authorizer),
         TaintNodesByCondition(),
         PodSecurity(reader),
         Priority(reader),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
+from knarr.admission import nodeaudiences
 from knarr.admission.attributes import CREATE, DELETE, UPDATE, Attributes, Object, Target
 from knarr.admission.chain import Plugin
 from knarr.api import podrefs
 from knarr.meta import errors
-from knarr.registry.context import UserInfo
+from knarr.meta.gofmt import quote
+from knarr.registry.context import Request, UserInfo
 from knarr.registry.reader import Reader
 
 PREFIX, NODES_GROUP = "system:node:", "system:nodes"
@@ -34,12 +37,18 @@ KUBELET_LABELS = frozenset(
 KUBELET_LABEL_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 
 
+class Authorizer(Protocol):
+    """What is needed of an authorizer: its decisions have `.allowed`."""
+
+    async def authorize(self, request: Request) -> Any: ...
+
+
 class NodeRestriction(Plugin):
     name = "NodeRestriction"
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self._rules: dict[tuple[str, str, str], Callable[[str, Attributes], None]] = {
+    def __init__(self, reader: Reader, authorizer: Authorizer | None = None) -> None:
+        self._reader, self._authorizer = reader, authorizer
+        self._rules: dict[tuple[str, str, str], Callable[[str, Attributes], Awaitable[None] | None]] = {
             ("", "pods", ""): self._pod,
             ("", "pods", "status"): self._pod_status,
             ("", "pods", "eviction"): self._eviction,
@@ -55,13 +64,13 @@ class NodeRestriction(Plugin):
     def handles(self, target: Target) -> bool:
         return target[:3] in self._rules and target.operation in (CREATE, UPDATE, DELETE)
 
-    def admit(self, a: Attributes) -> None:
+    def admit(self, a: Attributes) -> Awaitable[None] | None:
         node = _node_name(a.user)
         if node is None:
-            return
+            return None
         if not node:
             raise a.forbidden(f'could not determine node from user "{a.user.name}"')
-        self._rules[a.request.group, a.request.resource, a.request.subresource](node, a)
+        return self._rules[a.request.group, a.request.resource, a.request.subresource](node, a)
 
     # -- pods --------------------------------------------------------------------------------------------
 
@@ -171,6 +180,10 @@ class NodeRestriction(Plugin):
             )
         if (new.get("taints") or []) != (old.get("taints") or []):
             raise a.forbidden(f'node "{node}" is not allowed to modify taints')
+        owners = [o["metadata"].get("ownerReferences") or [] for o in (a.obj, a.old)]
+        if owners[0] != owners[1]:
+            # the garbage collector would delete the node, and its restrictions with it
+            raise a.forbidden(f'node "{node}" is not allowed to modify ownerReferences')
         if forbidden:
             raise a.forbidden(f"is not allowed to modify labels: {forbidden}")
 
@@ -185,9 +198,9 @@ class NodeRestriction(Plugin):
                 f'node "{node}" is not allowed to update fields other than status.capacity and status.conditions'
             )
 
-    def _token(self, node: str, a: Attributes) -> None:
+    def _token(self, node: str, a: Attributes) -> Awaitable[None] | None:
         if a.operation != CREATE:
-            return
+            return None
         reference = (a.obj.get("spec") or {}).get("boundObjectRef") or {}
         if (reference.get("apiVersion"), reference.get("kind")) != ("v1", "Pod") or not reference.get("name"):
             raise a.forbidden("node requested token not bound to a pod")
@@ -203,6 +216,30 @@ class NodeRestriction(Plugin):
             )
         if pod["spec"].get("nodeName") != node:
             raise a.forbidden("node requested token bound to a pod scheduled on a different node")
+        audiences = (a.obj.get("spec") or {}).get("audiences") or [""]
+        if len(audiences) > 1:
+            raise a.forbidden("node may only request 0 or 1 audiences")
+        if nodeaudiences.wanted_by(self._reader, pod, audiences[0]):
+            return None
+        return self._granted_audience(a, audiences[0])
+
+    async def _granted_audience(self, a: Attributes, audience: str) -> None:
+        """An audience that no volume of the pod names takes a right, whose resource is the audience."""
+        if audience and self._authorizer is not None:
+            question = Request(
+                "request-serviceaccounts-token-audience",
+                version="v1",
+                resource=audience,
+                namespace=a.namespace,
+                name=a.name,
+                user=a.user,
+            )
+            if (await self._authorizer.authorize(question)).allowed:
+                return
+        raise a.forbidden(
+            f"audience {quote(audience)} not found in pod spec volume, {a.user.name} is not authorized to request "
+            "tokens for this audience"
+        )
 
     @staticmethod
     def _lease(node: str, a: Attributes) -> None:
