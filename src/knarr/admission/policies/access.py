@@ -5,10 +5,9 @@ No plugin of Kubernetes': there it is part of the kinds' validation, which does 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from knarr.admission.attributes import CREATE, UPDATE, Attributes, Object, Target
-from knarr.admission.cel.authorizer import Authorizer
 from knarr.admission.chain import Plugin
 from knarr.admission.policies.source import GROUP
 from knarr.meta import errors, fielderrors
@@ -23,6 +22,12 @@ BINDINGS = {
     "validatingadmissionpolicybindings": "validatingadmissionpolicies",
     "mutatingadmissionpolicybindings": "mutatingadmissionpolicies",
 }
+
+
+class Authorizer(Protocol):
+    """Its answers have `allowed`."""
+
+    async def authorize(self, request: Request) -> Any: ...
 
 
 class ParameterAccess(Plugin):

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api import checks, printing
-from knarr.api.admissionregistration import policies, rules
-from knarr.api.admissionregistration.expressions import (
-    MUTATION_TYPE,
-    PATCH_TYPE,
-    compile_as,
-    environment,
-    list_of,
-)
+from knarr.api import printing
+from knarr.api.admissionregistration import policies
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
-from knarr.meta.cel.environment import Environment
-from knarr.meta.fielderrors import FieldError, invalid, required
-
-PATCH_TYPES = ("ApplyConfiguration", "JSONPatch")
-FIELDS = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+from knarr.meta.fielderrors import FieldError
 
 
 class MutatingAdmissionPolicy(Kind):
@@ -45,23 +34,10 @@ class MutatingAdmissionPolicy(Kind):
         policies.default_policy(obj.setdefault("spec", {}))
 
     def validate(self, obj: Object) -> list[FieldError]:
-        spec = obj["spec"]
-        params = spec.get("paramKind") is not None
-        found = policies.common_errors(spec, "spec", mutating=True)
-        wrong, variables = policies.variable_errors(spec.get("variables"), "spec.variables", params)
-        found += wrong
-        mutations = spec.get("mutations") or ()
-        if not mutations:
-            found.append(required("spec.mutations", "mutations must contain at least one item"))
-        env = environment(params, variables=variables, patches=True)
-        for i, mutation in enumerate(mutations):
-            found += _mutation_errors(mutation, f"spec.mutations[{i}]", env)
-        policy = spec.get("reinvocationPolicy", "")
-        if not policy:
-            found.append(required("spec.reinvocationPolicy"))
-        else:
-            found += checks.one_of("spec.reinvocationPolicy", policy, rules.REINVOCATION_POLICIES)
-        return found
+        # The engine of expressions is loaded with the first policy that is written.
+        from knarr.api.admissionregistration.mutatingerrors import spec_errors
+
+        return spec_errors(obj["spec"])
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return [] if obj["spec"] == old["spec"] else self.validate(obj)
@@ -71,31 +47,3 @@ class MutatingAdmissionPolicy(Kind):
         kind = spec.get("paramKind")
         shown = f"{kind.get('apiVersion', '')}/{kind.get('kind', '')}" if kind else printing.UNSET
         return [obj["metadata"]["name"], len(spec.get("mutations") or ()), shown, printing.age(obj, now)]
-
-
-def _mutation_errors(mutation: Object, path: str, env: Environment) -> list[FieldError]:
-    kind = mutation.get("patchType", "")
-    if not kind:
-        return [required(f"{path}.patchType")]
-    if kind not in PATCH_TYPES:
-        return checks.one_of(f"{path}.patchType", kind, PATCH_TYPES)
-    field = FIELDS[kind]
-    found: list[FieldError] = []
-    given = mutation.get(field)
-    if given is None:
-        found.append(required(f"{path}.{field}", f"must be specified when patchType is {kind}"))
-    else:
-        found += _expression_errors(given.get("expression", ""), f"{path}.{field}.expression", kind, env)
-    for other in FIELDS.values():
-        if other != field and mutation.get(other) is not None:
-            detail = f"must not be specified when patchType is {kind}"
-            found.append(invalid(f"{path}.{other}", f"{{{other}}}", detail))
-    return found
-
-
-def _expression_errors(text: str, path: str, kind: str, env: Environment) -> list[FieldError]:
-    text = text.strip()
-    if not text:
-        return [required(path)]
-    wanted = MUTATION_TYPE if kind == "ApplyConfiguration" else list_of(PATCH_TYPE)
-    return compile_as(env, text, path, (wanted,))[1]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knarr.api import checks
 from knarr.api.admissionregistration import rules
-from knarr.api.admissionregistration.expressions import environment, is_identifier, variable_type
 from knarr.api.kind import Object
 from knarr.meta import labels, names
-from knarr.meta.cel.environment import CompileError
-from knarr.meta.cel.types import Type
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
+
+if TYPE_CHECKING:
+    from knarr.meta.cel.types import Type
 
 NOT_FOUND_ACTIONS = ("Deny", "Allow")
 #: of mutating policies
@@ -79,6 +79,9 @@ def _param_kind_errors(kind: Object, path: str) -> list[FieldError]:
 
 def variable_errors(variables: Any, path: str, params: bool) -> tuple[list[FieldError], dict[str, Type]]:
     """(errors, the types of the variables); each may use those before it."""
+    from knarr.api.admissionregistration.expressions import environment, is_identifier, variable_type
+    from knarr.meta.cel.environment import CompileError
+
     found: list[FieldError] = []
     known: dict[str, Type] = {}
     for i, variable in enumerate(variables or ()):
