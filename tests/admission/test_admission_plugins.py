@@ -880,7 +880,7 @@ AUDIENCES = [
     ([volume(csi={"driver": "other"})], ["a"], False),
     ([volume(persistentVolumeClaim={"claimName": "data"})], ["a"], True),
     ([volume(persistentVolumeClaim={"claimName": "none"})], ["a"], False),
-    ([volume(ephemeral={})], ["a"], True),
+    ([volume(ephemeral={"volumeClaimTemplate": {}})], ["a"], True),
     ([], ["a"], False),
     ([], ["granted"], True),
 ]
