@@ -357,3 +357,109 @@ PATHS = [
 @pytest.mark.parametrize(("source", "want"), PATHS)
 def test_json_paths(source, want):
     assert jsonpath.compile(source)(OBJECT) == want
+
+
+def test_what_the_storage_version_does_not_know_is_not_stored(api, custom, run):
+    async def main():
+        versions = [
+            version("v1", schema=of(spec=of(a=TEXT))),
+            version("v2", storage=False, schema=of(spec=of(a=TEXT, b=TEXT))),
+        ]
+        await custom(definition(versions=versions))
+        sent = boat(served="v2", spec={"a": "1", "b": "2"})
+        dry = await api("POST", path(served="v2"), sent, dryRun="All")
+        made = await api("POST", path(served="v2"), sent)
+        for answer in (
+            dry,
+            made,
+            await api("GET", f"{path(served='v2')}/a"),
+            await api("GET", f"{path()}/a"),
+        ):
+            assert answer["spec"] == {"a": "1"}
+        patched = await api("PATCH", f"{path(served='v2')}/a", {"spec": {"a": "3", "b": "4"}}, MERGE)
+        assert patched["spec"] == {"a": "3"}
+
+    run(main())
+
+
+def test_an_update_that_changes_nothing_moves_to_the_new_storage_version(api, custom, run):
+    async def main():
+        versions = [version("v1"), version("v2", storage=False)]
+        crd = await custom(definition(versions=versions))
+        made = await api("POST", path(), boat(spec={"color": "red"}))
+        key = b"/registry/example.com/boats/n/a"
+        same = await api("PUT", f"{path()}/a", made)
+        assert same["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+        for v in crd["spec"]["versions"]:
+            v["storage"] = v["name"] == "v2"
+        crd = await api("PUT", f"{CRDS}/boats.{GROUP}", crd)
+        assert crd["status"]["storedVersions"] == ["v1", "v2"]
+        await asyncio.sleep(1)
+        assert orjson.loads(api.store.peek(key).kvs[0].value)["apiVersion"] == "example.com/v1"
+        moved = await api("PUT", f"{path()}/a", same)
+        assert orjson.loads(api.store.peek(key).kvs[0].value)["apiVersion"] == "example.com/v2"
+        assert moved["metadata"]["resourceVersion"] != same["metadata"]["resourceVersion"]
+        assert moved["metadata"]["generation"] == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("annotation", "want"),
+    [
+        ("https://github.com/kubernetes/kubernetes/pull/1", ("True", "ApprovedAnnotation")),
+        ("unapproved, request not yet submitted", ("False", "UnapprovedAnnotation")),
+    ],
+)
+def test_groups_of_kubernetes_say_whether_they_were_approved(api, custom, run, annotation, want):
+    async def main():
+        body = definition()
+        body["spec"]["group"] = "boats.k8s.io"
+        metadata = {"name": "boats.boats.k8s.io", "annotations": {"api-approved.kubernetes.io": annotation}}
+        crd = await custom({**body, "metadata": metadata})
+        found = conditions(crd)
+        assert found["KubernetesAPIApprovalPolicyConformant"] == want
+        assert found["Established"][0] == "True"
+        message = crd["status"]["conditions"][0]["message"]
+        assert message in (f"approved in {annotation}", f'not approved: "{annotation}"')
+
+    run(main())
+
+
+def test_what_holds_up_the_end_is_told_of(api, custom, run):
+    async def main():
+        await custom(definition())
+        held = boat()
+        held["metadata"]["finalizers"] = ["example.com/hold"]
+        await api("POST", path(), held)
+        await api("DELETE", f"{CRDS}/boats.{GROUP}")
+        seen = set()
+        events = api.registry.storage("apiextensions.k8s.io", "customresourcedefinitions").cacher
+
+        def note(batch):
+            for _, entry, _ in batch:
+                seen.add(conditions(entry.object).get("Terminating"))
+
+        events.subscribe(note)
+        await asyncio.sleep(200)
+        assert seen >= {("True", "InstanceDeletionInProgress"), ("True", "InstanceDeletionCheck")}
+        await api("PATCH", f"{path()}/a", {"metadata": {"finalizers": None}}, MERGE)
+        await asyncio.sleep(5)
+        assert await api.absent(f"{CRDS}/boats.{GROUP}")
+
+    run(main())
+
+
+def test_a_definition_that_serves_nothing_is_emptied_too(api, custom, run):
+    async def main():
+        crd = await custom(definition())
+        await api("POST", path(), boat())
+        crd["spec"]["versions"][0]["served"] = False
+        await api("PUT", f"{CRDS}/boats.{GROUP}", crd)
+        await asyncio.sleep(1)
+        await api("DELETE", f"{CRDS}/boats.{GROUP}")
+        await asyncio.sleep(5)
+        assert await api.absent(f"{CRDS}/boats.{GROUP}")
+        assert not api.store.peek(b"/registry/example.com/boats/n/a").kvs
+
+    run(main())

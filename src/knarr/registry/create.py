@@ -102,7 +102,7 @@ async def _store(view: View, request: Request, obj: Object, generated: bool) -> 
     if request.dry_run:
         if (present := storage.cacher.get(key)) is not None:
             raise _exists(view, name, metadata, present.kv)
-        if view.conversion is not None:
+        if view.custom:
             return Result(without_revision(await view.answer(await view.encode(obj), 0)), 201, view)
         body = encoding.orjson.dumps(_first_three(view, obj))
         return Result(body, 201, view)

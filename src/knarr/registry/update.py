@@ -138,7 +138,7 @@ class _Attempt:
             self.undo()
             return Result(await view.answer(current.value, current.mod_revision), 200, view)
         value = storage.encode(new) if view.conversion is None else await view.encode(new)
-        if view.conversion is not None and (self.request.dry_run or value == current.value):
+        if view.custom and (self.request.dry_run or value == current.value):
             self.undo()
             return Result(await view.answer(value, current.mod_revision), 200, view)
         if self.request.dry_run:

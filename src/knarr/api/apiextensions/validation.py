@@ -25,6 +25,10 @@ APPROVAL_HELP = (
     f'protected groups must have approval annotation "{APPROVED}",'
     " see https://github.com/kubernetes/enhancements/pull/1111"
 )
+APPROVAL_INVALID = (
+    f'protected groups must have approval annotation "{APPROVED}" with either a URL or a reason starting with'
+    ' "unapproved", see https://github.com/kubernetes/enhancements/pull/1111'
+)
 PROTECTED = ("k8s.io", "kubernetes.io")
 STORED_MISSING = (
     "missing from spec.versions; {0} was previously a storage version, and must remain in spec.versions until a"
@@ -104,7 +108,7 @@ def _stored_version_errors(stored: list[str] | None, versions: Any) -> list[Fiel
 def _approval_errors(crd: Object, old: Object | None) -> list[FieldError]:
     """Groups of Kubernetes itself need somebody's approval, or a word that they have none."""
     group = crd["spec"].get("group", "")
-    if not any(group == suffix or group.endswith(f".{suffix}") for suffix in PROTECTED):
+    if not is_protected(group):
         return []
     approval = (crd["metadata"].get("annotations") or {}).get(APPROVED)
     if old is not None and approval == (old["metadata"].get("annotations") or {}).get(APPROVED):
@@ -112,16 +116,18 @@ def _approval_errors(crd: Object, old: Object | None) -> list[FieldError]:
     path = f"metadata.annotations[{APPROVED}]"
     if not approval:
         return [required(path, APPROVAL_HELP)]
-    if approval.startswith("unapproved"):
+    if approval.startswith("unapproved") or approved_by_url(approval):
         return []
+    return [invalid(path, approval, APPROVAL_INVALID)]
+
+
+def is_protected(group: str) -> bool:
+    return any(group == suffix or group.endswith(f".{suffix}") for suffix in PROTECTED)
+
+
+def approved_by_url(approval: str) -> bool:
     scheme, _, rest = approval.partition("://")
-    if not scheme or not rest.partition("/")[0]:
-        detail = (
-            f'protected groups must have approval annotation "{APPROVED}" with either a URL or a reason starting with'
-            ' "unapproved", see https://github.com/kubernetes/enhancements/pull/1111'
-        )
-        return [invalid(path, approval, detail)]
-    return []
+    return bool(scheme and rest.partition("/")[0])
 
 
 # -- spec ------------------------------------------------------------------------------------------------

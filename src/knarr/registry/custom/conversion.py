@@ -16,10 +16,9 @@ import orjson
 
 from knarr.api.kind import Kind
 from knarr.meta.managed import TypeSchema
-from knarr.registry import encoding
 from knarr.registry.custom.kind import selected
 from knarr.registry.custom.webhook import ConversionWebhook, failed
-from knarr.registry.storage import Object, Storage
+from knarr.registry.storage import Object
 
 if TYPE_CHECKING:
     from knarr.registry.custom.views import Definition
@@ -259,15 +258,6 @@ def _plain(obj: Object) -> bytes:
     """An object as it is converted: without its resourceVersion, which is not stored."""
     metadata = {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}
     return orjson.dumps({**obj, "metadata": metadata})
-
-
-class KeepsVersion(Storage):
-    """Writes objects in the version they say they have: what is stored may be older than the storage version."""
-
-    __slots__ = ()
-
-    def encode(self, obj: Object) -> bytes:
-        return encoding.encode_stored(obj, self.row.kind, obj["apiVersion"])
 
 
 class BareKind(Kind):

@@ -35,6 +35,14 @@ DELETION_IN_PROGRESS = names.condition(
 DELETION_COMPLETED = names.condition(
     "Terminating", "False", "InstanceDeletionCompleted", "removed all instances"
 )
+#: objects that are still there after this long are told of; then their deletion begins anew
+CHECK_SECONDS = 60.0
+DELETION_CHECK = names.condition(
+    "Terminating",
+    "True",
+    "InstanceDeletionCheck",
+    "could not confirm zero CustomResources remaining: timed out waiting for the condition",
+)
 NEVER_ESTABLISHED = names.condition(
     "Terminating", "False", "NeverEstablished", "resource was never established"
 )
@@ -60,6 +68,8 @@ class CustomResources:
         self._made_from: dict[str, bytes] = {}
         #: definitions whose last object is waited for
         self._emptying: set[str] = set()
+        #: when it is looked at again whether anything is left of them
+        self._checks: dict[str, asyncio.TimerHandle] = {}
         self._waiting: dict[str, None] = {}
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -70,6 +80,8 @@ class CustomResources:
 
     def close(self) -> None:
         self._closed = True
+        for timer in self._checks.values():
+            timer.cancel()
         if self._task is not None:
             self._task.cancel()
 
@@ -158,7 +170,8 @@ class CustomResources:
                 await self._empty(crd)
             return
         decision = names.decide(crd, [c for n, c in self._crds.items() if n != crd["metadata"]["name"]])
-        await self._write(crd, (decision.names_accepted, decision.established), decision.accepted)
+        conditions = [c for c in (names.approval(crd), decision.names_accepted, decision.established) if c]
+        await self._write(crd, tuple(conditions), decision.accepted)
 
     async def _write(
         self,
@@ -195,14 +208,25 @@ class CustomResources:
         cacher = self.registry.storage(definition.group, definition.plural).cacher
         if name not in self._emptying:
             self._emptying.add(name)
-            cacher.subscribe(lambda batch: None if len(cacher) else self._enqueue(name))
+            if name not in self._checks:
+                cacher.subscribe(lambda batch: None if len(cacher) else self._enqueue(name))
+            self._check_later(name)
             await self._write(crd, (DELETION_IN_PROGRESS,))
+            self._enqueue(name)
+        elif len(cacher) and self._checks[name].when() <= asyncio.get_running_loop().time():
+            self._emptying.discard(name)
+            await self._write(crd, (DELETION_CHECK,))
             self._enqueue(name)
         elif len(cacher):
             await self._delete_all(definition)
         else:
+            self._checks.pop(name).cancel()
             self._emptying.discard(name)
             await self._write(self._crds[name], (DELETION_COMPLETED,), release=True)
+
+    def _check_later(self, name: str) -> None:
+        loop = asyncio.get_running_loop()
+        self._checks[name] = loop.call_later(CHECK_SECONDS, self._enqueue, name)
 
     async def _delete_all(self, definition: Definition) -> None:
         view = definition.stored

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from knarr.api.apiextensions.validation import (
+    APPROVAL_HELP,
+    APPROVAL_INVALID,
+    APPROVED,
+    approved_by_url,
+    is_protected,
+)
+from knarr.meta.gofmt import quote
+
 Object = dict[str, Any]
+CONFORMANT = "KubernetesAPIApprovalPolicyConformant"
 
 
 class Decision(NamedTuple):
@@ -90,6 +100,21 @@ def _set(names: Object, field: str, value: Any) -> None:
         names[field] = value
     else:
         names.pop(field, None)
+
+
+def approval(crd: Object) -> Object | None:
+    """The condition that tells whether a group of Kubernetes itself was approved; None for all other groups."""
+    group = crd["spec"]["group"]
+    if not is_protected(group):
+        return None
+    value = (crd["metadata"].get("annotations") or {}).get(APPROVED, "")
+    if not value:
+        return condition(CONFORMANT, "False", "MissingAnnotation", APPROVAL_HELP)
+    if value.startswith("unapproved"):
+        return condition(CONFORMANT, "False", "UnapprovedAnnotation", f"not approved: {quote(value)}")
+    if approved_by_url(value):
+        return condition(CONFORMANT, "True", "ApprovedAnnotation", f"approved in {value}")
+    return condition(CONFORMANT, "False", "InvalidAnnotation", APPROVAL_INVALID)
 
 
 def condition(type_: str, status: str, reason: str, message: str) -> Object:

@@ -13,8 +13,9 @@ from knarr.meta.managed import FieldManager, TypeSchema, schema_of_crd
 from knarr.registry import encoding
 from knarr.registry.custom.codec import Codec
 from knarr.registry.custom.columns import Cells
-from knarr.registry.custom.conversion import BareKind, Conversion, KeepsVersion, Versioned, only_metadata
+from knarr.registry.custom.conversion import BareKind, Conversion, Versioned, only_metadata
 from knarr.registry.custom.kind import CustomKind, StoredKind
+from knarr.registry.custom.stored import KeepsVersion, Pruned
 from knarr.registry.custom.webhook import ConversionWebhook
 from knarr.registry.registry import Registry
 from knarr.registry.storage import Object, Storage, View, prefix_of
@@ -131,12 +132,14 @@ def _view(registry: Registry, d: Definition, version: Object, storage_row: Resou
         [f["jsonPath"].removeprefix(".") for f in version.get("selectableFields") or ()],
         deprecation_of(d, version),
     )
-    convert, storage_class = d.convert, Storage
+    place = (storage_row, kind, base.prefix, base.store, base.cacher, base.world)
+    convert, storage = d.convert, Storage(*place)
     versioned = Versioned(d, d.conversion, name) if d.conversion is not None else None
     if versioned is not None:
-        convert, storage_class = versioned.convert, KeepsVersion
+        convert, storage = versioned.convert, KeepsVersion(*place)
+    elif d.schemas[name].schema != d.schemas[d.storage_version].schema:
+        storage = Pruned(*place, schema=d.schemas[d.storage_version])
     fields = FieldManager(d.type_schema(name), row.api_version, kind.reset_fields, convert=convert)
-    storage = storage_class(storage_row, kind, base.prefix, base.store, base.cacher, base.world)
     view = View(row, kind, storage, "", fields, custom=True)
     stored = encoding.encode_stored({"metadata": {}}, storage_row.kind, storage_row.api_version)
     view.stored_head = stored[: stored.index(encoding.METADATA)]
@@ -162,11 +165,14 @@ def _bare(d: Definition, row: Resource, base: Storage) -> View:
 
 
 def reader(d: Definition, version: str) -> Callable[[Object], Object]:
-    """From a stored object to one of `version`: defaulted by the schema it was stored under, then converted."""
+    """From a stored object to one of `version`: pruned and defaulted by the schema it was stored under, then
+    converted."""
     api_version, target = d.api_version(version), d.schemas[version]
 
     def read(obj: Object) -> Object:
         stored = d.schemas.get(obj["apiVersion"].rpartition("/")[2])
+        if stored is not None and stored is not target and stored.schema != target.schema:
+            stored.read(obj)
         if stored is not None and stored.has_defaults:
             stored.default(obj)
         obj["apiVersion"] = api_version
