@@ -58,11 +58,19 @@ def connection(registry: Registry, connections: NodeConnections, node: str) -> N
     api = connections.get(node)
     if api is not None:
         return api
-    storage = registry.storage("", "nodes")
-    if storage.cacher.get(storage.key("", node)) is None:
+    found = registry.get("", "nodes", "", node)
+    if found is None:
         # the API server answers with the resource it was asked for, whatever was missing
         raise errors.not_found("", "pods", node)
+    if not has_address(found):
+        raise StatusError(errors.failure(500, "", "no preferred addresses found; known addresses: []"))
     raise errors.internal(f"error dialing backend: node {node} is not connected to this API server")
+
+
+def has_address(node: Object) -> bool:
+    """A node that says nowhere where it is cannot be asked; its host name will do."""
+    labels = node["metadata"].get("labels") or {}
+    return bool((node.get("status") or {}).get("addresses") or labels.get("kubernetes.io/hostname"))
 
 
 def refused(error: NodeError) -> StatusError:
