@@ -109,14 +109,15 @@ async def write(registry: Registry, wanted: Iterable[tuple[str, str, Object]]) -
         if found is None:
             work.append(create(group, resource, obj))
         elif metadata["name"] == "kubernetes" and (group, resource) in WHERE:
-            fields = WHERE[group, resource]
-            if any(found.get(field) != obj.get(field) for field in fields):
-                work.append(registry.update(group, resource, _moved(found, obj, fields)))
+            moved = _moved(found, obj, WHERE[group, resource])
+            if moved != found:
+                work.append(registry.update(group, resource, moved))
     await asyncio.gather(*work)
 
 
 #: the parts of the `kubernetes` service that say where the API server is
 WHERE: dict[tuple[str, str], tuple[str, ...]] = {
+    ("", "services"): ("spec.ports",),
     ("", "endpoints"): ("subsets",),
     ("discovery.k8s.io", "endpointslices"): ("endpoints", "ports"),
 }
@@ -124,4 +125,8 @@ WHERE: dict[tuple[str, str], tuple[str, ...]] = {
 
 def _moved(found: Object, wanted: Object, fields: tuple[str, ...]) -> Object:
     """The stored object with the new address and port."""
-    return {**found, **{field: wanted[field] for field in fields}}
+    moved = dict(found)
+    for field in fields:
+        head, _, inner = field.partition(".")
+        moved[head] = {**found[head], inner: wanted[head][inner]} if inner else wanted[head]
+    return moved
