@@ -108,10 +108,12 @@ YEAR = 365 * 86_400
 @pytest.mark.parametrize(
     ("wanted", "ends", "begin", "end"),
     [
-        (None, 1e12, -300, YEAR),
+        (None, 1e12, -300, YEAR - 300),
         (3600, 1e12, -300, 3600),
-        (600, 1e12, -150, 600),
-        (10 * YEAR, 1e12, -300, YEAR),
+        (600, 1e12, -300, 600),
+        (8 * 3600 - 1, 1e12, -300, 8 * 3600 - 1),
+        (8 * 3600, 1e12, -300, 8 * 3600 - 300),
+        (10 * YEAR, 1e12, -300, YEAR - 300),
         (3600, 1800, -300, 1800),
     ],
 )
@@ -204,7 +206,7 @@ def test_an_approved_request_is_signed() -> None:
     assert usage.digital_signature and usage.key_encipherment and not usage.key_cert_sign
     extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(extended) == [ExtendedKeyUsageOID.SERVER_AUTH]
-    assert certificate.not_valid_after_utc.timestamp() == EPOCH + YEAR
+    assert certificate.not_valid_after_utc.timestamp() == EPOCH + YEAR - 300 - 300
 
 
 def test_what_a_signer_does_not_accept_fails() -> None:

@@ -12,6 +12,8 @@ from knarr.controllers.certificates.request import Asked
 DURATION_SECONDS = 365 * 24 * 3600.0
 #: clocks of other machines may be behind
 BACKDATE_SECONDS = 300.0
+#: lives below this are short: backdating would take too much of them
+SHORT_SECONDS = 8 * 3600.0
 DURATION_SECONDS_MIN = 600.0
 
 #: bits of the certificate's key usage
@@ -40,13 +42,9 @@ def lifetime(asked_seconds: int | None, now: float, authority_ends: float) -> tu
     seconds = DURATION_SECONDS
     if asked_seconds is not None:
         seconds = min(max(float(asked_seconds), DURATION_SECONDS_MIN), DURATION_SECONDS)
-    # for a short life the backdating is short, too
-    begin = (
-        now - min(BACKDATE_SECONDS, seconds / 4)
-        if seconds <= BACKDATE_SECONDS * 4
-        else now - BACKDATE_SECONDS
-    )
-    return begin, min(now + seconds, authority_ends)
+    # a short life does not end earlier because it seems to begin earlier
+    end = now + seconds - (BACKDATE_SECONDS if seconds >= SHORT_SECONDS else 0.0)
+    return now - BACKDATE_SECONDS, min(end, authority_ends)
 
 
 def issue(
