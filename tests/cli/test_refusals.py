@@ -101,6 +101,7 @@ def test_damaged_certificates(machine):
         (("--runtime", "docker"), "'docker' is not one of 'simulated', 'process'"),
         (("--memory", "--data-dir", "x"), "--memory keeps nothing on disk, so it cannot go with --data-dir"),
         (("--name", "No Name"), "cannot be a cluster's name"),
+        (("--root-ca-file", "nowhere.pem"), "File 'nowhere.pem' does not exist"),
         (("--fast",), "No such option"),
     ],
 )

@@ -49,8 +49,8 @@ def parity() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def client(parity: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """Of a cluster as the recorded one was: every controller, no nodes."""
-    cluster = TestCluster(tmp_path_factory.mktemp("parity"), nodes=0)
+    """Of a cluster as the recorded one was: every controller, no nodes, a controller manager without a root CA."""
+    cluster = TestCluster(tmp_path_factory.mktemp("parity"), nodes=0, root_ca="")
     cluster.start()
     asked = SimpleNamespace(server=cluster.url, token=cluster.token, ca=None, insecure=True, kubeconfig=None)
     yield parity.make_client(asked)

@@ -165,9 +165,19 @@ def _config(order: Order) -> Config:
         compaction_retention=retention,
         quota_bytes=quota_of(settings["quota"]),
         seed=settings["seed"],
+        root_ca=_root_ca(settings["root_ca_file"]),
         **accessflags.settings_of(settings),
         **loadflags.settings_of(settings),
     )
+
+
+def _root_ca(file: str) -> str | None:
+    if not file:
+        return None
+    try:
+        return Path(file).expanduser().read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise say.Failure(f"cannot read --root-ca-file {file}: {getattr(error, 'strerror', error)}") from None
 
 
 def _port(order: Order) -> int:

@@ -28,6 +28,7 @@ KEPT = (
     "quota",
     "controllers",
     "scheduler",
+    "root_ca_file",
     *accessflags.NAMES,
     *loadflags.NAMES,
 )
@@ -46,6 +47,7 @@ DEFAULTS: dict[str, Any] = {
     "quota": "8Gi",
     "controllers": True,
     "scheduler": True,
+    "root_ca_file": "",
     **dict.fromkeys(accessflags.NAMES),
     **dict.fromkeys(loadflags.NAMES),
 }
@@ -157,6 +159,11 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--quota", callback=_quota, help="How large the data may grow. [8Gi]"),
             click.option("--controllers/--no-controllers", default=None, help="Run the controllers. [yes]"),
             click.option("--scheduler/--no-scheduler", default=None, help="Run the scheduler. [yes]"),
+            click.option(
+                "--root-ca-file",
+                type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+                help="What kube-root-ca.crt and token secrets tell pods to trust. [the cluster's own authority]",
+            ),
             *accessflags.OPTIONS,
             *loadflags.OPTIONS,
             click.option("-v", "--verbose", count=True, help="Log more to stderr; -vv everything."),

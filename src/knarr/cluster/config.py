@@ -45,6 +45,8 @@ class Config:
     limits: Limits = Limits()
     #: what is recorded of requests, and where
     audit: AuditOptions = AuditOptions()
+    #: certificates (PEM) that kube-root-ca.crt and token secrets hold; None is the cluster's own authority
+    root_ca: str | None = None
     #: seeds every draw of the cluster; None is the operating system's chance
     seed: int | None = None
 

@@ -22,7 +22,9 @@ async def start_controllers(cluster: Cluster) -> Any:
 def controller_settings(cluster: Cluster) -> dict[str, Any]:
     """What some controllers must be told."""
     return {
-        "root_ca": cluster.plane.pki.ca_certificate,
+        "root_ca": cluster.plane.pki.ca_certificate
+        if cluster.config.root_ca is None
+        else cluster.config.root_ca,
         # A cluster without nodes of its own leaves the networks of those that others register to others.
         "pod_cidrs": (cluster.config.pod_network,) if cluster.config.nodes else (),
         "legacy_token": cluster.plane.issuer.legacy,
