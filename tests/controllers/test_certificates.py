@@ -206,7 +206,7 @@ def test_an_approved_request_is_signed() -> None:
     assert usage.digital_signature and usage.key_encipherment and not usage.key_cert_sign
     extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(extended) == [ExtendedKeyUsageOID.SERVER_AUTH]
-    assert certificate.not_valid_after_utc.timestamp() == EPOCH + YEAR - 300 - 300
+    assert certificate.not_valid_after_utc.timestamp() == EPOCH + YEAR - 300
 
 
 def test_what_a_signer_does_not_accept_fails() -> None:
