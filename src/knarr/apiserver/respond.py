@@ -56,7 +56,7 @@ class Responder:
     async def stream(self, x: Exchange, result: Result) -> None:
         """A large list as it is, piece by piece."""
         assert result.pieces is not None
-        x.code = result.code
+        x.code, x.size = result.code, sum(map(len, result.pieces))
         headers = [("content-type", JSON), NO_CACHE, *x.headers, *warning_headers(x.request.warnings)]
         await x.http.respond_pieces(result.code, headers, result.pieces)
 
@@ -81,7 +81,7 @@ class Responder:
             x.headers += error.headers.items()
             self.text(x, error.code, f"{error.message}\n")
             return
-        wanted = accept(x.http.headers.get("accept", ""), protobuf=not x.custom) or Representation()
+        wanted = accept(x.http.headers.get("accept", "")) or Representation()
         body = orjson.dumps(error.status)
         if x.trail is not None:
             x.trail.record.object_answered(body)
@@ -99,7 +99,7 @@ class Responder:
         self.send(x, code, JSON, orjson.dumps(obj))
 
     def send(self, x: Exchange, code: int, content_type: str, body: bytes) -> None:
-        x.code = code
+        x.code, x.size = code, len(body)
         headers = (
             [("content-type", content_type), NO_CACHE, *x.headers] if content_type else [NO_CACHE, *x.headers]
         )
