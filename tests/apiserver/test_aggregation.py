@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -220,7 +222,7 @@ class Server:
         body = {
             "apiVersion": "apiregistration.k8s.io/v1",
             "kind": "APIService",
-            "metadata": {"name": NAME},
+            "metadata": {"name": f"{spec['version']}.{spec['group']}"},
             "spec": spec,
         }
         code, answer = await self("POST", APISERVICES, body)
@@ -632,6 +634,80 @@ def test_a_front_proxys_word_is_believed(
         # without that certificate the headers are nothing
         async with server.session.post(url, json=body, headers=headers) as answer:
             assert (await answer.json())["status"]["userInfo"]["username"] == "admin"
+
+    play(story, authority)
+
+
+METRICS_ROOT = "/apis/metrics.k8s.io/v1beta1"
+
+
+class MetricsServer(Extension):
+    """As much of metrics-server as `kubectl top` looks at."""
+
+    async def _answer(self, method: str, path: str, target: str, head: str, reader: Any, writer: Any) -> None:
+        kind = {"apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}}
+        times = {"timestamp": "2026-01-01T00:00:00Z", "window": "30s"}
+        usage = {"cpu": "250m", "memory": "512Mi"}
+        if path == METRICS_ROOT:
+            rows = [("nodes", "NodeMetrics", False), ("pods", "PodMetrics", True)]
+            listed = [
+                {
+                    "name": name,
+                    "singularName": "",
+                    "namespaced": namespaced,
+                    "kind": of,
+                    "verbs": ["get", "list"],
+                }
+                for name, of, namespaced in rows
+            ]
+            group_version = "metrics.k8s.io/v1beta1"
+            body = {"kind": "APIResourceList", "groupVersion": group_version, "resources": listed}
+            reply(writer, 200, json.dumps(body).encode())
+        elif path == f"{METRICS_ROOT}/nodes":
+            items = [{"metadata": {"name": "n0"}, **times, "usage": usage}]
+            reply(writer, 200, json.dumps({"kind": "NodeMetricsList", **kind, "items": items}).encode())
+        elif path == f"{METRICS_ROOT}/namespaces/default/pods":
+            containers = [{"name": "c", "usage": usage}]
+            items = [{"metadata": {"name": "p", "namespace": "default"}, **times, "containers": containers}]
+            reply(writer, 200, json.dumps({"kind": "PodMetricsList", **kind, "items": items}).encode())
+        else:
+            reply(writer, 404, b"404 page not found\n", "text/plain")
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_kubectl_top(authority: Authority, tmp_path: Path) -> None:
+    async def story(server: Server, _: Extension) -> None:
+        async def kubectl(*words: str) -> str:
+            access = ("--server", server.url, "--token", "T", "--insecure-skip-tls-verify")
+            environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "KUBECONFIG": os.devnull}
+            process = await asyncio.create_subprocess_exec(
+                "kubectl", *access, *words, env=environment, stdout=-1, stderr=asyncio.subprocess.STDOUT
+            )
+            out, _ = await process.communicate()
+            return out.decode()
+
+        assert "Metrics API not available" in await kubectl("top", "nodes")
+        extension = MetricsServer(authority, server.plane.pki.front_proxy_ca.certificate)
+        async with extension.serving():
+            await server.service(endpoint=extension.port)
+            node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n0"}}
+            await server("POST", "/api/v1/nodes", node)
+            resources = {"cpu": "1", "memory": "1Gi"}
+            status = {"status": {"allocatable": resources, "capacity": resources}}
+            merge = {"Content-Type": "application/merge-patch+json"}
+            await server("PATCH", "/api/v1/nodes/n0/status", status, **merge)
+            await server.register(authority.bundle, group="metrics.k8s.io")
+            await server.available("Passed", "v1beta1.metrics.k8s.io")
+            raw = json.loads(await kubectl("get", "--raw", f"{METRICS_ROOT}/nodes"))
+            assert raw["items"][0]["usage"]["cpu"] == "250m"
+            header, row = (await kubectl("top", "nodes")).splitlines()
+            assert row.split() == ["n0", "250m", "25%", "512Mi", "50%"], header
+            assert (await kubectl("top", "pods", "--no-headers")).split() == ["p", "250m", "512Mi"]
+            assert "nodes" in await kubectl("api-resources", "--api-group", "metrics.k8s.io")
+            (line,) = (
+                await kubectl("get", "apiservices", "v1beta1.metrics.k8s.io", "--no-headers")
+            ).splitlines()
+            assert line.split()[:3] == ["v1beta1.metrics.k8s.io", "default/metrics", "True"]
 
     play(story, authority)
 
