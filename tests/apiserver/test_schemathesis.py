@@ -1,6 +1,7 @@
-"""Requests that schemathesis makes of the served OpenAPI v3 documents: none may be answered 5xx or raise anything.
+"""Requests that nobody would write: none may be answered 5xx or raise anything.
 
-A sample of operations in the suite; every operation, many times over, under `-m slow`.
+schemathesis makes them of the served OpenAPI v3 documents, most of which are refused at the door; and good manifests
+are spoilt in a place or two, which get further. A sample in the suite, much more under `-m slow`.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from knarr.testing import TestCluster
 
 pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
-#: operations of the sample, requests to each, and when the sample ends all the same
-SAMPLE, EXAMPLES, SECONDS_MAX = 150, 4, 20.0
+#: operations of the sample, requests to each, spoilt manifests, and when either ends all the same
+SAMPLE, EXAMPLES, MANIFEST_REQUESTS, SECONDS_MAX = 120, 3, 1200, 12.0
 #: of the long run
 SLOW_EXAMPLES, SLOW_SECONDS_MAX = int(os.environ.get("KNARR_FUZZ_EXAMPLES", "12")), 600.0
 #: what is a stream, or a way through to a pod's own port
@@ -152,8 +155,9 @@ def wrong(answer: Any) -> str:
     code = answer.status_code
     if code >= 500:
         status = _json(answer)
-        # what Kubernetes itself answers 500 or 503 for says so in a reason of its own
-        expected = isinstance(status, dict) and status.get("reason") in EXPECTED
+        expected = isinstance(status, dict) and (
+            status.get("reason") in EXPECTED or status.get("message", "").startswith(EXPECTED_MESSAGES)
+        )
         return "" if expected else "a server error"
     if code >= 400 and "json" in answer.headers.get("Content-Type", ""):
         status = _json(answer)
@@ -169,8 +173,125 @@ def _json(answer: Any) -> Any:
         return None
 
 
-#: ServiceUnavailable, Timeout ("resource version too large") and the like are part of the API
+#: what Kubernetes itself answers 500 or 503 for: "resource version too large" and the like
 EXPECTED = frozenset({"Timeout", "ServerTimeout", "ServiceUnavailable"})
+#: a Binding's fields, the types of an apply and of lists in patches are checked where errors have no reason
+EXPECTED_MESSAGES = (
+    *("target.", "failed to create typed patch object", "failed to convert ("),
+    *("list element types are not identical", "map: map["),
+)
+
+
+# -- spoilt manifests --------------------------------------------------------------------------------------
+
+MANIFESTS = (
+    Path(__file__).parents[1] / "clients/kinds.yaml",
+    Path(__file__).parents[2] / "examples/app.yaml",
+    Path(__file__).with_name("manifests.yaml"),
+)
+#: what takes a value's place
+ODDITIES: list[Any] = [
+    *(None, "", "\0", "a" * 300, "ä b/c:d", "-", "1", "10Mi", "2026-01-01T00:00:00Z", "*", "{{"),
+    *(0, -1, 1, 65536, 2**31, 2**63 - 1, 2**64, 1.5, 1e300, True, False),
+    *([], [None], [""], [{}], {}, {"": ""}, {"a": None}, {"name": "a"}, [[]]),
+]
+
+
+def manifests() -> list[Object]:
+    found = [document for path in MANIFESTS for document in yaml.safe_load_all(path.read_text())]
+    return [document for document in found if document]
+
+
+def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every value inside."""
+    entries = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, inner in entries:
+        yield (*way, key)
+        yield from places(inner, (*way, key))
+
+
+def spoil(obj: Object, draw: random.Random) -> None:
+    """Change, remove, double or swap something, but for what says which kind it is."""
+    ways = [way for way in places(obj) if way[0] not in ("apiVersion", "kind")]
+    if not ways:
+        return
+    *parents, last = draw.choice(ways)
+    here: Any = obj
+    for key in parents:
+        here = here[key]
+    what = draw.random()
+    value = json.dumps(here[last])
+    if what < 0.6:
+        # what is of the same type gets further than the decoder
+        alike = [odd for odd in ODDITIES if type(odd) is type(here[last])] if what < 0.45 else []
+        here[last] = json.loads(json.dumps(draw.choice(alike or ODDITIES)))
+    elif what < 0.75:
+        del here[last]
+    elif isinstance(here, list):
+        here.append(json.loads(value))
+    elif what < 0.9:
+        here[last] = [here[last]]
+    else:
+        here[draw.choice(("name", "namespace", "labels", "selector", "spec", "unheardOf"))] = json.loads(
+            value
+        )
+
+
+class Spoiler:
+    """Sends manifests that have something wrong with them, in every way of writing."""
+
+    def __init__(self, api: Fuzzed, draw: random.Random) -> None:
+        self.api, self.draw = api, draw
+        self.paths: dict[tuple[str, str], tuple[str, bool]] = {}
+
+    def path_of(self, obj: Object) -> str:
+        """Of the collection."""
+        version = obj["apiVersion"]
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        key = (version, obj["kind"])
+        if key not in self.paths:
+            for resource in self.api.get(root)["resources"]:
+                if "/" not in resource["name"]:
+                    self.paths[version, resource["kind"]] = (resource["name"], resource["namespaced"])
+        plural, namespaced = self.paths[key]
+        return f"{root}/namespaces/fuzz/{plural}" if namespaced else f"{root}/{plural}"
+
+    def one(self, good: Object) -> None:
+        draw = self.draw
+        obj = json.loads(json.dumps(good))
+        name = obj["metadata"]["name"]
+        for _ in range(draw.choice((1, 1, 2, 4))):
+            spoil(obj, draw)
+        path = self.path_of(good)
+        way = draw.random()
+        if way < 0.45:
+            self.send("POST", path, obj)
+        elif way < 0.6:
+            self.send("PUT", f"{path}/{name}", obj)
+        elif way < 0.7:
+            kind = "application/apply-patch+yaml"
+            self.send("PATCH", f"{path}/{name}?fieldManager=f&force=true", obj, kind)
+        elif way < 0.85:
+            kind = draw.choice(("merge-patch+json", "strategic-merge-patch+json"))
+            self.send("PATCH", f"{path}/{name}", obj, f"application/{kind}")
+        elif way < 0.95:
+            self.send("PUT", f"{path}/{name}/status", obj)
+        else:
+            self.send("DELETE", f"{path}/{name}", None)
+
+    def send(self, method: str, path: str, obj: Object | None, kind: str = "application/json") -> None:
+        api = self.api
+        data = json.dumps(obj).encode() if obj is not None else b""
+        answer = api.session.request(
+            method, api.url + path, data=data, headers={"Content-Type": kind}, timeout=10
+        )
+        api.codes[answer.status_code] += 1
+        if why := wrong(answer):
+            api.bad.append(
+                f"{why}\n  {answer.status_code} {answer.text[:500]}\n  {method} {path} {kind}\n  {data!r}"
+            )
 
 
 @pytest.fixture(scope="module")
@@ -187,32 +308,65 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fuzzed, E
     logging.getLogger().removeHandler(errors)
 
 
-def run(
-    fuzzed: tuple[Fuzzed, Errors],
-    examples: int,
-    seconds_max: float,
-    choose: Callable[[list[Any], random.Random], list[Any]],
-) -> None:
-    api, errors = fuzzed
+def seeded() -> tuple[int, random.Random]:
     seed = int(os.environ.get("KNARR_FUZZ_SEED", "7"))
-    draw = random.Random(seed)
-    end = time.monotonic() + seconds_max
-    tried = 0
-    for operation in choose(api.operations(), draw):
+    return seed, random.Random(seed)
+
+
+def judge(fuzzed: tuple[Fuzzed, Errors], seed: int, what: str) -> None:
+    """Fails with what was found; and is the server still well?"""
+    api, errors = fuzzed
+    logging.getLogger(__name__).warning("%s, answers: %s", what, dict(api.codes))
+    bad, found = api.bad[:], errors.found[:]
+    api.bad.clear()
+    api.codes.clear()
+    errors.found.clear()
+    assert not bad, f"KNARR_FUZZ_SEED={seed}: {len(bad)} answers\n" + "\n".join(bad[:20])
+    assert not found, f"KNARR_FUZZ_SEED={seed}\n" + "\n".join(found[:5])
+    assert api.session.get(f"{api.url}/readyz", timeout=10).text == "ok"
+
+
+def by_schema(fuzzed: tuple[Fuzzed, Errors], examples: int, seconds_max: float, sample: int | None) -> None:
+    api, _ = fuzzed
+    seed, draw = seeded()
+    operations = api.operations()
+    end, tried = time.monotonic() + seconds_max, 0
+    for operation in draw.sample(operations, sample or len(operations)):
         if time.monotonic() > end:
             break
         api.try_out(operation, examples, draw)
         tried += 1
-    logging.getLogger(__name__).warning("%d operations, answers: %s", tried, dict(api.codes))
-    assert not api.bad, f"KNARR_FUZZ_SEED={seed}: {len(api.bad)} answers\n" + "\n".join(api.bad[:20])
-    assert not errors.found, f"KNARR_FUZZ_SEED={seed}\n" + "\n".join(errors.found[:5])
-    assert api.session.get(f"{api.url}/readyz", timeout=10).text == "ok"
+    judge(fuzzed, seed, f"{tried} operations")
+
+
+def by_manifest(fuzzed: tuple[Fuzzed, Errors], requests: int, seconds_max: float) -> None:
+    api, _ = fuzzed
+    seed, draw = seeded()
+    spoiler, good = Spoiler(api, draw), manifests()
+    end = time.monotonic() + seconds_max
+    for number in range(requests):
+        if time.monotonic() > end:
+            break
+        if number % 400 == 0:
+            for obj in good:  # so that updates find something
+                api.session.post(api.url + spoiler.path_of(obj), json=obj, timeout=10)
+        spoiler.one(draw.choice(good))
+    judge(fuzzed, seed, "spoilt manifests")
 
 
 def test_a_sample_of_operations(fuzzed):
-    run(fuzzed, EXAMPLES, SECONDS_MAX, lambda found, draw: draw.sample(found, SAMPLE))
+    by_schema(fuzzed, EXAMPLES, SECONDS_MAX, SAMPLE)
+
+
+def test_some_spoilt_manifests(fuzzed):
+    by_manifest(fuzzed, MANIFEST_REQUESTS, SECONDS_MAX)
 
 
 @pytest.mark.slow
 def test_every_operation(fuzzed):
-    run(fuzzed, SLOW_EXAMPLES, SLOW_SECONDS_MAX, lambda found, draw: draw.sample(found, len(found)))
+    by_schema(fuzzed, SLOW_EXAMPLES, SLOW_SECONDS_MAX, None)
+
+
+@pytest.mark.slow
+def test_many_spoilt_manifests(fuzzed):
+    by_manifest(fuzzed, SLOW_EXAMPLES * 2000, SLOW_SECONDS_MAX)

@@ -11,7 +11,7 @@ from knarr.api import schema, unstructured
 from knarr.api.decoding import find_duplicates
 from knarr.api.scheme import has_duplicates, scheme
 from knarr.meta import errors, fielderrors, times
-from knarr.meta.managed import in_order, invalid_type
+from knarr.meta.managed import apply, in_order, invalid_type
 from knarr.meta.patch import json_patch, merge_patch, strategic
 from knarr.registry.context import Request
 from knarr.registry.decode import Decoder, warn_of
@@ -175,7 +175,11 @@ def _apply(view: View, request: Request, body: bytes, decoder: Decoder) -> Trans
             lambda: view.fields.apply(before, config, who, request.force, subresource, now)
         )
         managed = new["metadata"].pop("managedFields", None)
-        obj, _ = decoder.patched(view, request, new)
+        try:
+            obj, _ = decoder.patched(view, request, new)
+        except ValueError as error:
+            # The schema of an apply is coarser than the types: a number may yet be no int32, a text no quantity.
+            raise apply.unconvertible(new, str(error)) from None
         if managed:
             obj["metadata"]["managedFields"] = managed
         check_name(request, obj)

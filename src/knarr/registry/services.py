@@ -156,7 +156,7 @@ class ServiceHook:
         parent = {
             "resource": "services",
             "namespace": metadata.get("namespace", ""),
-            "name": metadata["name"],
+            "name": metadata.get("name", ""),
         }
         with contextlib.suppress(errors.StatusError):
             await self._registry.create(

@@ -140,7 +140,7 @@ def _generate_selector(obj: Object) -> None:
     metadata, spec = obj["metadata"], obj["spec"]
     labels = spec["template"]["metadata"].setdefault("labels", {})
     for key in JOB_NAME:
-        labels.setdefault(key, metadata["name"])
+        labels.setdefault(key, metadata.get("name", ""))
     for key in CONTROLLER_UID:
         labels.setdefault(key, metadata["uid"])
     chosen = spec.setdefault("selector", {}).setdefault("matchLabels", {})

@@ -29,7 +29,7 @@ def check(versions: Versions, config: Value) -> None:
             "Incorrect version specified in apply patch. "
             f"Specified patch version: {version}, expected: {versions.api_version}"
         )
-    if (config.get("metadata") or {}).get("managedFields") is not None:
+    if _metadata(config).get("managedFields") is not None:
         raise errors.bad_request("metadata.managedFields must be nil")
     findings = Findings()
     versions.schema.root.validate(config, findings)
@@ -73,7 +73,9 @@ def apply(
         # an apply that changes nothing leaves the time alone, and a new entry without one
         time = now if not is_same else last.get("time") if last else None
         left.append(e.new_entry(who, versions.api_version, owned, time))
-    store(result.setdefault("metadata", {}), left)
+    if result.get("metadata") is None:
+        result["metadata"] = {}
+    store(result["metadata"], left)
     return result
 
 
@@ -97,9 +99,17 @@ def without_entries(value: Value) -> Value:
 
 
 def describe(value: Value) -> str:
-    """An object in messages: `namespace/name; group/version, Kind=kind`."""
-    metadata = value.get("metadata") or {}
-    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}; {describe_type(value)}"
+    """An object in messages: `namespace/name; group/version, Kind=kind`. What is no text counts as absent."""
+    metadata = _metadata(value)
+    namespace, name = (
+        text if isinstance(text := metadata.get(key), str) else "" for key in ("namespace", "name")
+    )
+    return f"{namespace}/{name}; {describe_type(value)}"
+
+
+def _metadata(value: Value) -> dict[str, Any]:
+    found = value.get("metadata")
+    return found if isinstance(found, dict) else {}
 
 
 def describe_type(value: Value) -> str:
@@ -107,9 +117,18 @@ def describe_type(value: Value) -> str:
     return f"{version if '/' in version else '/' + version}, Kind={value.get('kind', '')}"
 
 
+def unconvertible(value: Value, why: str) -> errors.StatusError:
+    """For what the schema lets pass and the Go type does not."""
+    type_ = describe_type(value)
+    return server_error(
+        f"failed to convert ({describe(value)}) to unversioned:"
+        f" unable to convert unstructured object to {type_}: {why}"
+    )
+
+
 def server_error(message: str) -> errors.StatusError:
     """500 as Kubernetes answers an error it did not foresee: a message and no reason."""
     return errors.StatusError(errors.failure(500, "", message))
 
 
-__all__ = ["Conflicts", "ItemError", "apply", "check", "describe_type", "server_error"]
+__all__ = ["Conflicts", "ItemError", "apply", "check", "describe_type", "server_error", "unconvertible"]
