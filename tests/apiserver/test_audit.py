@@ -381,6 +381,7 @@ def test_a_strict_log_that_cannot_be_written_stops_requests(tmp_path):
     server = Audited(tmp_path, [{"level": "Metadata", "verbs": ["list"]}], log={"mode": "blocking-strict"})
     try:
         assert server.serve.get("/api/v1/nodes").status == 200
+        assert len(server.new()) == 2
         backend = server.cluster.cluster.plane.handler.auditor._backend
 
         def full(data: bytes) -> None:

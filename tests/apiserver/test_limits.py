@@ -90,11 +90,20 @@ def test_too_many_requests_are_told_to_come_again(own: TestCluster):
     assert tickets
     answer = serve.get("/api/v1/nodes/x", **as_eve)
     assert (answer.status, answer.headers["retry-after"]) == (429, "1")
-    assert answer.json["reason"] == "TooManyRequests"
+    assert answer.body == b"Too many requests, please try again later.\n"
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    uids = {
+        serve.get(f"{root}/{kind}/narrow").json["metadata"]["uid"]
+        for kind in ("flowschemas", "prioritylevelconfigurations")
+    }
+    assert {
+        answer.headers["x-kubernetes-pf-flowschema-uid"],
+        answer.headers["x-kubernetes-pf-prioritylevel-uid"],
+    } == uids
     # others are served meanwhile
     assert serve.get("/api/v1/nodes/x").status == 404
     assert (
-        'apiserver_flowcontrol_rejected_requests_total{priority_level="narrow"'
+        'apiserver_flowcontrol_rejected_requests_total{flow_schema="narrow",priority_level="narrow",reason="concurrency-limit"}'
         in serve.get("/metrics").body.decode()
     )
     own.run(empty())

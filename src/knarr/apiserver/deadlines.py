@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from knarr.apiserver.exchange import Exchange
 from knarr.meta import errors
@@ -35,12 +35,17 @@ class Deadlines:
     def __len__(self) -> int:
         return len(self._usual) + len(self._shorter)
 
+    def under_way(self) -> Iterator[Exchange]:
+        yield from self._usual
+        yield from self._shorter
+
     def begin(self, x: Exchange) -> None:
         """Watch over a request. Raises 400 for a `timeout` that is no duration."""
         seconds = self._wanted(x)
         self._none_left.clear()
         loop = asyncio.get_running_loop()
         if 0 < seconds < self.seconds:
+            x.seconds = seconds
             self._shorter[x] = loop.call_later(seconds, self._expired, x)
             return
         self._usual[x] = loop.time() + self.seconds

@@ -22,6 +22,8 @@ class Exchange:
     #: of a custom resource, which nothing but metadata is protobuf of
     custom: bool = False
     code: int = 0
+    #: of the answer's body, in bytes
+    size: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
     #: the request's seat of flow control
     ticket: Any = None
@@ -31,6 +33,8 @@ class Exchange:
     trail: Any = None
     #: clock.now() when it arrived
     received: float = 0.0
+    #: how long it may take, where its sender said so
+    seconds: float = 0.0
     #: answered 504 in place of whoever is still at it
     too_late: bool = False
 

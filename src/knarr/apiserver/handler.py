@@ -62,6 +62,8 @@ LARGE_PIECES = 200
 NOBODY = UserInfo("")
 #: no request takes so long
 NEVER = 1e9
+#: no request waits longer for a seat
+WAIT_SECONDS_MAX = 60.0
 #: paths that are served to the last
 WATCHED = ("/readyz", "/livez", "/healthz", "/metrics")
 #: the answer to what took too long, which Kubernetes writes without a kind and as text
@@ -114,6 +116,8 @@ class APIHandler:
         self.delegate: Callable[[Exchange], Awaitable[None] | None] | None = None
         self.limits = limits
         self.deadlines = Deadlines(limits.request_timeout or NEVER, self._too_late)
+        #: watches, logs and sessions that are open
+        self.lasting: set[Exchange] = set()
         #: without priority and fairness
         self.in_flight: InFlight | None = None
         #: what new requests are told when the server stops; None while it does not
@@ -137,7 +141,9 @@ class APIHandler:
         try:
             if self.refusal is not None:
                 self._refuse(exchange, self.refusal)
-            if not exchange.long_running:
+            if exchange.long_running:
+                self.lasting.add(exchange)
+            else:
                 self._begin(exchange)
             await self.serve(exchange)
         except StatusError as error:
@@ -148,6 +154,7 @@ class APIHandler:
             raise
         finally:
             self.deadlines.end(exchange)
+            self.lasting.discard(exchange)
             if self.observe is not None and not exchange.too_late:
                 self.observe(exchange)
             if exchange.trail is not None:
@@ -194,7 +201,7 @@ class APIHandler:
             await self._authorize_and_dispatch(x)
         else:
             await self._seat(x)
-            x.headers += x.ticket.headers.items()
+            x.headers += x.ticket.headers
             try:
                 await self._authorize_and_dispatch(x)
             finally:
@@ -222,11 +229,15 @@ class APIHandler:
     async def _seat(self, x: Exchange) -> None:
         """Wait for a seat of flow control."""
         if x.trail is None:
-            x.ticket = await self.flow.start(x.request)
+            x.ticket = await self.flow.start(x.request, self._patience(x))
             return
         began = self.world.clock.monotonic()
-        x.ticket = await self.flow.start(x.request)
+        x.ticket = await self.flow.start(x.request, self._patience(x))
         x.trail.record.took("apf-queue-wait", self.world.clock.monotonic() - began)
+
+    def _patience(self, x: Exchange) -> float:
+        """A quarter of the request's time, and no more than a minute."""
+        return min((x.seconds or self.limits.request_timeout or NEVER) / 4, WAIT_SECONDS_MAX)
 
     async def _authorize(self, request: Request) -> None:
         if "fieldSelector" in request.query and (name := requestinfo.selected_name(request)):

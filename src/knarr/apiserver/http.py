@@ -529,11 +529,6 @@ class Connection(asyncio.Protocol):
         except AttributeError:
             return False  # asyncio's TLS has lost its socket and will say so in a moment
 
-    @property
-    def method_served(self) -> str:
-        """The method of the request under way; "" between two."""
-        return self._request.method if self._request is not None else ""
-
     def _rest(self) -> None:
         """Nothing to do: close after a while."""
         if self._idle is None and self.transport is not None:
@@ -614,10 +609,6 @@ class Listener:
         """Close connections that rest, the others after their answer."""
         for connection in list(self._connections):
             connection.shut()
-
-    def methods(self) -> list[str]:
-        """Of the requests under way."""
-        return [c.method_served for c in self._connections if c.method_served]
 
     def deaf(self) -> None:
         """Accept no more connections."""

@@ -1,122 +1,33 @@
-"""/metrics in Prometheus' text format, under the names a kube-apiserver uses where it counts the same thing.
-
-Per request only `observe` runs (a dict look-up and a few additions); everything else is gathered when it is scraped.
-"""
+"""/metrics in Prometheus' text format, under the names a kube-apiserver uses where it counts the same thing."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
+from knarr.apiserver import flowmetrics
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import VERSION, Health
+from knarr.apiserver.metricformat import CONTENT_TYPE, Family, Labels, Sample, lines
+from knarr.apiserver.requestmetrics import READING, RequestMetrics
 from knarr.registry.registry import Registry
+from knarr.registry.storage import Storage
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
-#: upper bounds of apiserver_request_duration_seconds
-BOUNDS = (
-    *(0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0),
-    *(10.0, 15.0, 20.0, 30.0, 45.0, 60.0),
-)
-#: different requests that are told apart; later ones are counted together, so that names that clients make up
-#: cannot fill the memory
-SERIES_MAX = 5000
-VERBS = {
-    "create": "POST",
-    "update": "PUT",
-    "patch": "PATCH",
-    "delete": "DELETE",
-    "deletecollection": "DELETECOLLECTION",
-    "get": "GET",
-    "list": "LIST",
-    "watch": "WATCH",
-}
-CONNECTIONS = frozenset({"attach", "exec", "portforward", "proxy"})
-APPLY = "application/apply-patch"
-OTHERS: Key = ("", "", "", "", "", "", 0, False)
-
-#: verb, group, version, resource, subresource, scope, code, dry run
-Key = tuple[str, str, str, str, str, str, int, bool]
-Labels = dict[str, str]
-
-
-class Family(NamedTuple):
-    """One metric: `samples` are (suffix of the name, labels, value)."""
-
-    name: str
-    type: str
-    help: str
-    samples: list[tuple[str, Labels, float]]
-
-
-class _Series:
-    """How often and how long one sort of request was served."""
-
-    __slots__ = ("buckets", "count", "seconds")
-
-    def __init__(self) -> None:
-        self.count, self.seconds = 0, 0.0
-        self.buckets = [0] * (len(BOUNDS) + 1)
+__all__ = ["Family", "Metrics"]
 
 
 class Metrics:
-    """Counts the requests of one API server. `sources` give further families when asked."""
+    """What is scraped of one API server. `sources` give further families when asked."""
 
     def __init__(
         self, registry: Registry, handler: APIHandler, health: Health, size: Callable[[], int]
     ) -> None:
         self._registry, self._handler, self._health, self._size = registry, handler, health, size
-        self._clock = handler.world.clock
-        self._started = self._clock.now()
-        self._series: dict[Key, _Series] = {}
-        #: requests under way: (mutating, reading); the listener knows
-        self.under_way: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self._started = handler.world.clock.now()
+        self._requests = RequestMetrics(registry, handler)
         self.sources: list[Callable[[], Iterable[Family]]] = []
-        handler.observe = self.observe
         handler.paths["/metrics"] = self.serve
         handler.paths["/metrics/slis"] = self.indicators
-
-    def observe(self, x: Exchange) -> None:
-        """One request was answered."""
-        request = x.request
-        scope = "resource" if request.name else "namespace" if request.namespace else ""
-        verb = request.verb
-        if verb == "patch" and x.http.headers.get("content-type", "").startswith(APPLY):
-            verb = "apply"
-        key = (
-            verb,
-            request.group,
-            request.version,
-            request.resource,
-            request.subresource,
-            scope,
-            x.code,
-            request.dry_run,
-        )
-        series = self._series.get(key)
-        if series is None:
-            series = self._new(x, key)
-        seconds = self._clock.monotonic() - x.started
-        series.count += 1
-        series.seconds += seconds
-        series.buckets[bisect_left(BOUNDS, seconds)] += 1
-
-    def _new(self, x: Exchange, key: Key) -> _Series:
-        _, group, version, resource, *_ = key
-        if not resource:
-            # What is no resource is told apart by its path, as its subresource, where such a path is served.
-            path = x.http.path
-            served = path if path in self._handler.paths else ""
-            key = (key[0], "", "", "", served, "", key[6], False)
-        elif self._registry.view(group, version, resource) is None:
-            key = OTHERS
-        if len(self._series) >= SERIES_MAX and key not in self._series:
-            key = OTHERS
-        return self._series.setdefault(key, _Series())
-
-    # -- scraping -------------------------------------------------------------------------------------------
 
     async def serve(self, x: Exchange) -> None:
         text = "".join(lines(self.families()))
@@ -125,7 +36,7 @@ class Metrics:
     async def indicators(self, x: Exchange) -> None:
         """Whether the health checks pass, as numbers."""
         checks = self._health.results()
-        samples = [
+        samples: list[Sample] = [
             ("", {"name": name, "type": type_}, float(why is None))
             for type_, found in checks.items()
             for name, why in found.items()
@@ -136,53 +47,43 @@ class Metrics:
         self._handler.responder.send(x, 200, CONTENT_TYPE, "".join(lines([family])).encode())
 
     def families(self) -> Iterator[Family]:
-        yield from self._requests()
-        yield from self._present()
+        yield from self._requests.families()
         yield from self._storage()
-        yield from self._flow()
+        yield from self._caches()
+        yield from self._admitted()
         if (auditor := self._handler.auditor) is not None:
             for name, words, found in auditor.metrics():
                 yield Family(name, "counter", words, [("", labels, value) for labels, value in found])
+        yield from work_queues()
         yield Family("kubernetes_build_info", "gauge", "The version, as labels.", [("", build(), 1)])
+        yield Family("version_info", "gauge", "Which versions it is compatible with.", [("", versions(), 1)])
         yield from process(self._started)
         for source in self.sources:
             yield from source()
 
-    def _requests(self) -> Iterator[Family]:
-        totals: dict[tuple[tuple[str, str], ...], float] = {}
-        durations: dict[tuple[tuple[str, str], ...], _Series] = {}
-        for key, series in self._series.items():
-            labels = labels_of(key)
-            totals[tuple({"code": str(key[6]), **labels}.items())] = series.count
-            if key[0] != "watch":
-                _add(durations.setdefault(tuple(labels.items()), _Series()), series)
-        yield Family(
-            "apiserver_request_total",
-            "counter",
-            "Requests answered, by what was asked and the HTTP status code.",
-            [("", dict(labels), count) for labels, count in totals.items()],
-        )
-        yield Family(
-            "apiserver_request_duration_seconds",
-            "histogram",
-            "How long requests took, in seconds.",
-            [sample for labels, series in durations.items() for sample in histogram(dict(labels), series)],
-        )
-
-    def _present(self) -> Iterator[Family]:
-        mutating, reading = self.under_way()
-        yield Family(
-            "apiserver_current_inflight_requests",
-            "gauge",
-            "Requests under way.",
-            [("", {"request_kind": "mutating"}, mutating), ("", {"request_kind": "readOnly"}, reading)],
-        )
-        watches = [
-            ("", {"component": "apiserver", "group": s.row.group, "resource": s.row.name, "verb": "WATCH"}, n)
-            for s in self._registry.storages()
-            if (n := s.cacher.watcher_count)
-        ]
-        yield Family("apiserver_longrunning_requests", "gauge", "Watches that are open.", watches)
+    def _admitted(self) -> Iterator[Family]:
+        """Of priority and fairness, or of the plain limits."""
+        flow, in_flight = self._handler.flow, self._handler.in_flight
+        if flow is not None:
+            yield from flowmetrics.families(flow)
+            waiting = [0, 0]
+            for level in flow.all_levels():
+                for queue in level.queues.queues:
+                    for entry in queue.waiting:
+                        waiting[entry.owner.request.verb not in READING] += 1
+            yield Family(
+                "apiserver_current_inqueue_requests",
+                "gauge",
+                "Requests that wait for a seat.",
+                [("", {"request_kind": kind}, n) for kind, n in zip(KINDS, waiting, strict=True)],
+            )
+        elif in_flight is not None:
+            yield Family(
+                "apiserver_dropped_requests_total",
+                "counter",
+                "Requests sent away.",
+                [("", {"request_kind": kind}, n) for kind, n in zip(KINDS, in_flight.dropped, strict=True)],
+            )
 
     def _storage(self) -> Iterator[Family]:
         storages = list(self._registry.storages())
@@ -200,6 +101,12 @@ class Metrics:
             [("", {"group": r.group, "resource": r.name}, n) for r, n in counts],
         )
         yield Family(
+            "apiserver_resource_size_estimate_bytes",
+            "gauge",
+            "How large they are together, judged by a few of them.",
+            [("", _names(s), len(s.cacher) * s.cacher.average_bytes) for s in storages],
+        )
+        yield Family(
             "apiserver_storage_size_bytes",
             "gauge",
             "The size of the store.",
@@ -212,88 +119,87 @@ class Metrics:
             [("", {}, self._registry.store.revision)],
         )
 
-    def _flow(self) -> Iterator[Family]:
-        levels = getattr(self._handler.flow, "levels", {})
-        limits, rejected = [], []
-        for level in levels.values():
-            name = {"priority_level": level.name}
-            limits.append(("", name, level.nominal))
-            rejected += [("", {**name, "reason": why}, n) for why, n in level.rejected.items()]
-        yield Family(
-            "apiserver_flowcontrol_nominal_limit_seats",
-            "gauge",
-            "Seats a priority level has by rights.",
-            limits,
+    def _caches(self) -> Iterator[Family]:
+        """The watch caches and what they told their watchers."""
+        storages = list(self._registry.storages())
+        rows: tuple[tuple[str, str, str, Callable[[Storage], float]], ...] = (
+            ("apiserver_watch_cache_events_received_total", "counter", "Changes taken in.", _received),
+            ("apiserver_watch_cache_events_dispatched_total", "counter", "Changes told.", _dispatched),
+            (
+                "apiserver_watch_cache_initializations_total",
+                "counter",
+                "How often it was filled.",
+                lambda s: 1,
+            ),
+            ("apiserver_watch_cache_resource_version", "gauge", "As of which revision it is.", _revision),
+            ("watch_cache_capacity", "gauge", "Changes it remembers.", lambda s: s.cacher.capacity),
         )
+        for name, kind, words, value in rows:
+            yield Family(name, kind, words, [("", _names(s), value(s)) for s in storages])
         yield Family(
-            "apiserver_flowcontrol_rejected_requests_total", "counter", "Requests sent away.", rejected
+            "apiserver_watch_events_total",
+            "counter",
+            "Events sent to watchers.",
+            [("", {**_names(s), "version": s.row.version}, s.cacher.sent) for s in storages],
         )
+
+
+KINDS = ("readOnly", "mutating")
+
+
+def _names(storage: Storage) -> Labels:
+    return {"group": storage.row.group, "resource": storage.row.name}
+
+
+def _received(storage: Storage) -> float:
+    return storage.cacher.received
+
+
+def _dispatched(storage: Storage) -> float:
+    return storage.cacher.received if storage.cacher.watcher_count else 0
+
+
+def _revision(storage: Storage) -> float:
+    return storage.cacher.revision
+
+
+def work_queues() -> Iterator[Family]:
+    """The queues of this process's controllers, by name."""
+    from knarr.client.workqueue import QUEUES
+
+    queues = sorted((queue for queue in QUEUES if queue.name), key=lambda queue: queue.name)
+    rows = (
+        ("workqueue_adds_total", "counter", "Items added.", "adds"),
+        ("workqueue_retries_total", "counter", "Items added again after a failure.", "retries"),
+        ("workqueue_depth", "gauge", "Items that wait.", "depth"),
+    )
+    for name, kind, words, field in rows:
+        totals: dict[str, float] = {}
+        for queue in queues:
+            totals[queue.name] = totals.get(queue.name, 0) + getattr(queue, field)
+        yield Family(name, kind, words, [("", {"name": queue}, total) for queue, total in totals.items()])
 
 
 def build() -> Labels:
     """The labels of kubernetes_build_info."""
-    words = {"gitVersion": "git_version", "goVersion": "go_version", "gitCommit": "git_commit"}
-    return {
-        words.get(name, name): VERSION[name]
-        for name in ("compiler", "gitVersion", "major", "minor", "platform")
+    words = {
+        "buildDate": "build_date",
+        "gitCommit": "git_commit",
+        "gitTreeState": "git_tree_state",
+        "gitVersion": "git_version",
+        "goVersion": "go_version",
     }
+    names = (*words, "compiler", "major", "minor", "platform")
+    return {words.get(name, name): VERSION[name] for name in names}
 
 
-def _add(into: _Series, series: _Series) -> None:
-    into.count += series.count
-    into.seconds += series.seconds
-    into.buckets = [a + b for a, b in zip(into.buckets, series.buckets, strict=True)]
-
-
-def labels_of(key: Key) -> Labels:
-    """The labels of a request; the code is apart."""
-    verb, group, version, resource, subresource, scope, _, dry_run = key
-    if subresource in CONNECTIONS:
-        verb = "CONNECT"
-    elif resource and not scope:
-        scope = "cluster"
+def versions() -> Labels:
     return {
-        "component": "apiserver",
-        "dry_run": "All" if dry_run else "",
-        "group": group,
-        "resource": resource,
-        "scope": scope,
-        "subresource": subresource,
-        "verb": VERBS.get(verb, verb.upper()),
-        "version": version,
+        "binary": f"{VERSION['major']}.{VERSION['minor']}",
+        "component": "kube",
+        "emulation": f"{VERSION['emulationMajor']}.{VERSION['emulationMinor']}",
+        "min_compat": f"{VERSION['minCompatibilityMajor']}.{VERSION['minCompatibilityMinor']}",
     }
-
-
-def histogram(labels: Labels, series: _Series) -> Iterator[tuple[str, Labels, float]]:
-    total = 0
-    for bound, count in zip((*BOUNDS, None), series.buckets, strict=True):
-        total += count
-        yield "_bucket", {**labels, "le": "+Inf" if bound is None else number(bound)}, total
-    yield "_sum", labels, series.seconds
-    yield "_count", labels, series.count
-
-
-def lines(families: Iterable[Family]) -> Iterator[str]:
-    """Families in alphabetical order."""
-    for family in sorted(families, key=lambda f: f.name):
-        if not family.samples:
-            continue
-        yield f"# HELP {family.name} {family.help}\n# TYPE {family.name} {family.type}\n"
-        for suffix, labels, value in family.samples:
-            shown = ",".join(f'{name}="{escape(text)}"' for name, text in labels.items())
-            yield (
-                f"{family.name}{suffix}{{{shown}}} {number(value)}\n"
-                if shown
-                else f"{family.name}{suffix} {number(value)}\n"
-            )
-
-
-def escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def process(started: float) -> Iterator[Family]:

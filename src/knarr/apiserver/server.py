@@ -43,12 +43,6 @@ class Server:
         except OSError as error:
             raise PortInUse(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from None
 
-    def under_way(self) -> tuple[int, int]:
-        """How many requests are being served: (writing, reading)."""
-        methods = self._listener.methods()
-        reading = sum(method in ("GET", "HEAD") for method in methods)
-        return len(methods) - reading, reading
-
     async def stop(self) -> None:
         """Take no more requests, end watches cleanly, let those under way finish.
 

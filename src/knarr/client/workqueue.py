@@ -15,6 +15,7 @@ import math
 from collections import deque
 from collections.abc import Hashable
 from typing import Protocol
+from weakref import WeakSet
 
 from knarr.client.ratelimit import TokenBucket
 
@@ -93,6 +94,10 @@ def default_limiter() -> RateLimiter:
     return MaxOf(ExponentialFailures(), BucketLimiter())
 
 
+#: of this process, for /metrics
+QUEUES: WeakSet[WorkQueue] = WeakSet()
+
+
 class WorkQueue:
     """The queue of a controller. `add*` may be called from any callback on the loop."""
 
@@ -110,6 +115,13 @@ class WorkQueue:
         self._getters: deque[asyncio.Future[None]] = deque()
         self._idle: asyncio.Event = asyncio.Event()
         self._shut_down = False
+        #: how many were added, and how many of them after a failure
+        self.adds = self.retries = 0
+        QUEUES.add(self)
+
+    @property
+    def depth(self) -> int:
+        return len(self._queue)
 
     def __len__(self) -> int:
         """Items that are ready to be worked on."""
@@ -131,6 +143,7 @@ class WorkQueue:
         if self._shut_down or item in self._dirty:
             return
         self._dirty.add(item)
+        self.adds += 1
         if item not in self._processing:
             self._queue.append(item)
             self._wake_one()
@@ -153,6 +166,7 @@ class WorkQueue:
 
     def add_rate_limited(self, item: Hashable) -> None:
         """Queue it when the limiter lets it."""
+        self.retries += 1
         self.add_after(item, self.limiter.when(item))
 
     def forget(self, item: Hashable) -> None:

@@ -9,6 +9,7 @@ from knarr.admission import bootstrap as admission
 from knarr.auth import bootstrap as roles
 from knarr.cluster import apiservices
 from knarr.flowcontrol import bootstrap as flow_control
+from knarr.flowcontrol.upkeep import PRODUCER
 from knarr.meta import errors
 from knarr.registry.registry import Registry
 from knarr.registry.storage import Object
@@ -89,6 +90,10 @@ def _kubernetes_service(address: str, port: int, first_ip: str) -> Iterator[tupl
     )
 
 
+#: who is said to have written the objects of a group
+MANAGERS = {flow_control.GROUP: PRODUCER}
+
+
 async def write(registry: Registry, wanted: Iterable[tuple[str, str, Object]]) -> None:
     """Create what is not there yet, all at once: the store commits them together.
 
@@ -97,7 +102,7 @@ async def write(registry: Registry, wanted: Iterable[tuple[str, str, Object]]) -
 
     async def create(group: str, resource: str, obj: Object) -> None:
         try:
-            await registry.create(group, resource, obj)
+            await registry.create(group, resource, obj, manager=MANAGERS.get(group, "kube-apiserver"))
         except errors.StatusError as error:
             if error.reason != "AlreadyExists":
                 raise

@@ -17,6 +17,7 @@ from knarr.apiserver.aggregation.aggregation import Aggregation
 from knarr.apiserver.aggregation.extension import Extensions
 from knarr.apiserver.aggregation.inprocess import RemoteAPI
 from knarr.apiserver.discovery import Discovery
+from knarr.apiserver.flowdebug import FlowDebug
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import Health
 from knarr.apiserver.inflight import InFlight
@@ -94,7 +95,9 @@ class ControlPlane:
         config.limits.check()
         self.registry.event_ttl_seconds = int(config.limits.event_ttl)
         fair = config.serve and config.limits.enable_priority_and_fairness
-        self.flow = FlowController(self.registry, world.clock, config.limits.seats) if fair else None
+        self.flow: FlowController | None = None
+        if fair:
+            self.flow = FlowController(self.registry, world.clock, config.limits.seats, self.registry)
         self._upkeep: asyncio.Task[None] | None = None
         self.handler = APIHandler(
             self.operations,
@@ -110,6 +113,8 @@ class ControlPlane:
             self.handler.in_flight = InFlight(
                 limits.max_requests_inflight, limits.max_mutating_requests_inflight
             )
+        if self.flow is not None:
+            FlowDebug(self.handler, self.flow)
         if config.audit.policy_file:
             self._audit()
         self.reviews = Reviews(self.authenticator, self.authorizers, world.clock)
@@ -224,7 +229,6 @@ class ControlPlane:
         port = 6443
         if config.serve:
             self.server = Server(self.handler, self.pki.server_context())
-            self.metrics.under_way = self.server.under_way
             await self.server.start(config.host, config.port)
             port = self.server.port
         OpenIDDocuments(
@@ -260,6 +264,7 @@ class ControlPlane:
         self.ready = False
         if self._upkeep is not None:
             self._upkeep.cancel()
+            await asyncio.gather(self._upkeep, return_exceptions=True)
         self.aggregation.close()
         self.trust.close()
         if self.server is not None:

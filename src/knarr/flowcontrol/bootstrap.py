@@ -75,11 +75,19 @@ def bootstrap_objects(now: float) -> Iterator[tuple[str, str, Object]]:
 
     `now` (epoch seconds) is when the conditions began to hold.
     """
+    for resource, obj in default_objects():
+        if resource == LEVELS:
+            yield GROUP, LEVELS, obj | {"status": {}}
+        else:
+            yield GROUP, SCHEMAS, dangling(obj, {"exempt", *LIMITED}, now) or obj
+
+
+def default_objects() -> Iterator[tuple[str, Object]]:
+    """(resource, object) of the default configuration, without status."""
     for name in ("exempt", *LIMITED):
-        yield GROUP, LEVELS, _level(name) | {"status": {}}
+        yield LEVELS, _level(name)
     for name in FLOWS:
-        schema = _schema(name)
-        yield GROUP, SCHEMAS, dangling(schema, {"exempt", *LIMITED}, now) or schema
+        yield SCHEMAS, _schema(name)
 
 
 @cache

@@ -6,86 +6,95 @@ It follows FlowSchemas and PriorityLevelConfigurations; before any exist, the ma
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import Any
+import contextlib
+from typing import Any, NamedTuple
 
-from knarr.flowcontrol.bootstrap import dangling, mandatory
-from knarr.flowcontrol.borrowing import Claim, current_limits, nominal_limits
+from knarr.flowcontrol import upkeep
+from knarr.flowcontrol.bootstrap import GROUP, dangling, mandatory
+from knarr.flowcontrol.borrowing import current_limits, nominal_limits
 from knarr.flowcontrol.classify import Schema, compile_schema
-from knarr.flowcontrol.fairqueue import Entry, FairQueues, Rejected, Shape, deal
+from knarr.flowcontrol.estimate import ONE, Loads, Work, work_of
+from knarr.flowcontrol.fairqueue import Entry, Rejected, deal
+from knarr.flowcontrol.level import Level, new_level, shares_of
+from knarr.flowcontrol.numbers import Counts
 from knarr.meta import errors
 from knarr.registry.context import Request
-from knarr.registry.reader import Object, Reader
+from knarr.registry.reader import Object
 from knarr.world.clock import Clock
 
-GROUP = "flowcontrol.apiserver.k8s.io"
 #: of a kube-apiserver: 400 reads and 200 writes in flight
 TOTAL_SEATS = 600
-#: a quarter of the request timeout
+#: how long a request waits where it has no time of its own: a quarter of the request timeout
 PATIENCE_SECONDS = 15.0
 REBALANCE_SECONDS = 10.0
-#: how slowly remembered demand fades, per rebalancing
-DEMAND_KEPT = 0.977
 #: decisions and hands kept; the oldest goes first
 CACHE_ENTRIES = 8192
+#: a schema whose condition somebody else keeps changing is written so often in a minute, then left for a while
+UPDATES_A_MINUTE = 6
 
 TOO_MANY = "Too many requests, please try again later."
 HEADER_SCHEMA = "X-Kubernetes-PF-FlowSchema-UID"
 HEADER_LEVEL = "X-Kubernetes-PF-PriorityLevel-UID"
 
 
-@dataclass(eq=False)
-class Level:
-    """A PriorityLevelConfiguration at work."""
+class Decision(NamedTuple):
+    """Where a request belongs: its schema, level and flow, and the queues that the flow may use."""
 
-    name: str
-    uid: str
-    spec: Object
-    exempt: bool
-    queues: FairQueues
-    nominal: int = 0
-    demand: float = 0.0
-    #: why requests were sent away, for metrics
-    rejected: dict[str, int] = field(default_factory=dict)
+    schema: Schema
+    level: Level
+    hand: tuple[int, ...]
+    flow: str
+    counts: Counts
+    #: (name, value) of the headers of its answer
+    headers: tuple[tuple[str, str], ...]
+
+
+class Owner(NamedTuple):
+    """What a place in a level stands for."""
+
+    decision: Decision
+    request: Request
+    work: Work
 
 
 class Ticket:
     """A request's permission to run; `finish` it in any case, more than once does no harm."""
 
-    __slots__ = ("_controller", "_entry", "_level", "schema")
+    __slots__ = ("_controller", "_decision", "_entry")
 
-    def __init__(self, controller: FlowController, schema: Schema, level: Level, entry: Entry | None) -> None:
-        self._controller = controller
-        self._level = level
-        self._entry = entry
-        self.schema = schema
+    def __init__(self, controller: FlowController, decision: Decision, entry: Entry) -> None:
+        self._controller, self._decision = controller, decision
+        self._entry: Entry | None = entry
 
     @property
-    def headers(self) -> dict[str, str]:
-        return {HEADER_SCHEMA: self.schema.uid, HEADER_LEVEL: self._level.uid}
+    def schema(self) -> Schema:
+        return self._decision.schema
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        return self._decision.headers
 
     @property
     def level(self) -> str:
-        return self._level.name
+        return self._decision.level.name
 
     def finish(self) -> None:
         entry, self._entry = self._entry, None
         if entry is not None:
-            self._controller.ended(self._level, entry)
+            self._controller.answered(self._decision, entry)
 
 
 class _Admission:
     """`async with flow.admit(request) as ticket`."""
 
-    __slots__ = ("_controller", "_request", "_ticket", "_width")
+    __slots__ = ("_controller", "_request", "_ticket")
 
-    def __init__(self, controller: FlowController, request: Request, width: int) -> None:
+    def __init__(self, controller: FlowController, request: Request) -> None:
         self._controller = controller
         self._request = request
-        self._width = width
 
     async def __aenter__(self) -> Ticket:
-        self._ticket = await self._controller.start(self._request, self._width)
+        self._ticket = await self._controller.start(self._request)
         return self._ticket
 
     async def __aexit__(self, *_: object) -> None:
@@ -93,30 +102,36 @@ class _Admission:
 
 
 class FlowController:
-    """All levels of one server."""
+    """All levels of one server. `loads` tells how much requests have to read and whom they concern."""
 
-    def __init__(self, reader: Reader, clock: Clock, total_seats: int = TOTAL_SEATS) -> None:
+    def __init__(
+        self, reader: Any, clock: Clock, total_seats: int = TOTAL_SEATS, loads: Loads | None = None
+    ) -> None:
         self._reader = reader
         self._clock = clock
-        self._total = total_seats
+        self.total_seats = total_seats
+        self._loads = loads
         self._schemas: dict[str, Schema] = {}
         self._order: list[Schema] = []
         self.levels: dict[str, Level] = {}
-        self._decisions: dict[tuple[Any, ...], tuple[Schema, Level, tuple[int, ...]]] = {}
+        #: of the seats levels want, the part they get
+        self.fair_fraction = 0.0
+        self._decisions: dict[tuple[Any, ...], Decision] = {}
         self._futures: dict[Entry, asyncio.Future[None]] = {}
-        self._rebalanced = clock.monotonic()
+        self._draining: dict[str, Level] = {}
         self._stale: dict[str, Object] = {}
         self._stale_event = asyncio.Event()
+        self._written: dict[str, list[float]] = {}
         for resource, obj in mandatory():
             self._apply(resource, "ADDED", obj)
         reader.subscribe(GROUP, "prioritylevelconfigurations", self._level_changed)
         reader.subscribe(GROUP, "flowschemas", self._schema_changed)
 
-    def admit(self, request: Request, width: int = 1) -> _Admission:
-        return _Admission(self, request, width)
+    def admit(self, request: Request) -> _Admission:
+        return _Admission(self, request)
 
-    async def start(self, request: Request, width: int = 1) -> Ticket:
-        """A ticket at once or when it is the request's turn; `width` is how many seats it takes (see `list_width`).
+    async def start(self, request: Request, patience: float = PATIENCE_SECONDS) -> Ticket:
+        """A ticket at once or when it is the request's turn, after `patience` seconds at most.
 
         Raises StatusError 429 with Retry-After when the queues are full or the wait gets too long.
         """
@@ -130,47 +145,86 @@ class FlowController:
             request.subresource,
             request.namespace,
         )
+        decision = self._decisions.get(key)
+        if decision is None:
+            decision = self._classify(request, key)
+        level, counts = decision.level, decision.counts
+        work = ONE
+        if self._loads is not None and not level.exempt and request.verb != "get":
+            work = self._work(request, level, counts)
+        now = self._clock.monotonic()
         try:
-            schema, level, hand = self._decisions[key]
-        except KeyError:
-            schema, level, hand = self._classify(request, key)
-        if level.exempt:
-            return Ticket(self, schema, level, None)
-        try:
-            entry = level.queues.arrive(self._clock.monotonic(), hand, width)
+            entry = level.queues.arrive(now, decision.hand, work.width)
         except Rejected as rejection:
-            raise self._refuse(level, str(rejection)) from None
+            raise self._refuse(decision, str(rejection)) from None
+        entry.owner = Owner(decision, request, work)
         if entry.started is None:
-            await self._wait(level, entry)
-        return Ticket(self, schema, level, entry)
+            await self._wait(decision, entry, patience)
+        counts.dispatched += 1
+        counts.executing += 1
+        counts.executing_seats += entry.width
+        return Ticket(self, decision, entry)
 
-    def ended(self, level: Level, entry: Entry) -> None:
-        """A ticket was finished: the next ones get its seats."""
+    def _work(self, request: Request, level: Level, counts: Counts) -> Work:
+        assert self._loads is not None
+        work = work_of(request, self._loads, level.seats_max)
+        counts.seats.observe(work.width)
+        if request.verb in ("create", "update", "patch", "delete"):
+            load = self._loads.load(request.group, request.resource)
+            counts.watchers.observe(load[2] if load is not None else 0)
+        return work
+
+    def answered(self, decision: Decision, entry: Entry) -> None:
+        """A ticket was finished. Who is to be told of a write keeps seats for a little longer."""
+        counts, now = decision.counts, self._clock.monotonic()
+        counts.executing -= 1
+        counts.executing_seats -= entry.width
+        counts.took.observe(now - (entry.started if entry.started is not None else now))
+        work = entry.owner.work
+        if work.final_seconds:
+            with contextlib.suppress(RuntimeError):  # no loop runs any more
+                asyncio.get_running_loop().call_later(work.final_seconds, self._ended, decision.level, entry)
+                return
+        self._ended(decision.level, entry)
+
+    def _ended(self, level: Level, entry: Entry) -> None:
+        """The next ones get its seats."""
         started = level.queues.finish(entry, self._clock.monotonic())
         if started:
             self._wake(started)
+        if level.quiescing and level.queues.idle:
+            self._drop(level)
 
     # -- waiting -----------------------------------------------------------------------------------------
 
-    async def _wait(self, level: Level, entry: Entry) -> None:
-        self._rebalance()
-        if entry.started is not None:
-            return
+    async def _wait(self, decision: Decision, entry: Entry, patience: float) -> None:
+        level, counts = decision.level, decision.counts
+        counts.lengths.observe(len(entry.queue.waiting))
+        counts.waiting += 1
+        counts.waiting_seats += entry.width
         future = self._futures[entry] = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(patience):
                 await future
         except BaseException as reason:
             self._futures.pop(entry, None)
             if entry.started is None:
+                counts.waited_in_vain.observe(self._clock.monotonic() - entry.arrived)
                 self._wake(level.queues.abandon(entry, self._clock.monotonic()))
             elif isinstance(reason, TimeoutError):
                 return  # its turn came in the same instant
             else:
-                self.ended(level, entry)
+                self._ended(level, entry)
             if isinstance(reason, TimeoutError):
-                raise self._refuse(level, "time-out") from None
+                level.timed_out += 1
+                raise self._refuse(decision, "time-out") from None
+            level.cancelled += 1
+            counts.rejected["cancelled"] = counts.rejected.get("cancelled", 0) + 1
             raise
+        finally:
+            counts.waiting -= 1
+            counts.waiting_seats -= entry.width
+        counts.waited.observe((entry.started or entry.arrived) - entry.arrived)
 
     def _wake(self, started: list[Entry]) -> None:
         for entry in started:
@@ -178,23 +232,28 @@ class FlowController:
             if future is not None and not future.done():
                 future.set_result(None)
 
-    def _refuse(self, level: Level, reason: str) -> errors.StatusError:
-        level.rejected[reason] = level.rejected.get(reason, 0) + 1
-        self._rebalance()
-        return errors.too_many_requests(TOO_MANY, 1)
+    def _refuse(self, decision: Decision, reason: str) -> errors.StatusError:
+        rejected = decision.counts.rejected
+        rejected[reason] = rejected.get(reason, 0) + 1
+        refusal = errors.told_to_wait(TOO_MANY, decision.level.retry_after.dropped(self._clock.now()))
+        refusal.headers.update(decision.headers)
+        return refusal
 
     # -- classification ------------------------------------------------------------------------------------
 
-    def _classify(self, request: Request, key: tuple[Any, ...]) -> tuple[Schema, Level, tuple[int, ...]]:
+    def _classify(self, request: Request, key: tuple[Any, ...]) -> Decision:
         schema = next((s for s in self._order if s.level in self.levels and s.matches(request)), None)
         if schema is None:
             schema = self._schemas["catch-all"]
         level = self.levels[schema.level]
         shape = level.queues.shape
-        hand = deal(f"{schema.name}\0{schema.flow(request)}", shape.queues, shape.hand)
+        flow = schema.flow(request)
+        hand = deal(f"{schema.name}\0{flow}", shape.queues, shape.hand)
         while len(self._decisions) >= CACHE_ENTRIES:
             del self._decisions[next(iter(self._decisions))]
-        found = self._decisions[key] = (schema, level, hand)
+        headers = ((HEADER_SCHEMA, schema.uid), (HEADER_LEVEL, level.uid))
+        found = Decision(schema, level, hand, flow, level.counts_of(schema.name), headers)
+        self._decisions[key] = found
         return found
 
     # -- configuration -------------------------------------------------------------------------------------
@@ -219,8 +278,7 @@ class FlowController:
                 self._schemas[name] = compile_schema(obj)
             self._order = sorted(self._schemas.values(), key=lambda s: (s.precedence, s.name))
         elif obj is None:
-            self.levels.pop(name, None)
-            self._share_out()
+            self._retire(name)
         else:
             self._set_level(name, obj)
             self._share_out()
@@ -228,42 +286,62 @@ class FlowController:
     def _set_level(self, name: str, obj: Object) -> None:
         spec = obj.get("spec") or {}
         uid = obj["metadata"].get("uid", "")
-        known = self.levels.get(name)
-        if known is None:
-            queues = FairQueues(_shape(spec, 0), self._clock.monotonic())
-            self.levels[name] = Level(name, uid, spec, spec.get("type") == "Exempt", queues)
+        known = self.levels.get(name) or self._draining.pop(name, None)
+        if known is None or known.exempt != (spec.get("type") == "Exempt"):
+            self.levels[name] = new_level(name, uid, spec, self._clock.monotonic())
         else:
-            known.uid, known.spec, known.exempt = uid, spec, spec.get("type") == "Exempt"
+            known.uid, known.spec, known.quiescing = uid, spec, False
+            self.levels[name] = known
+
+    def _retire(self, name: str) -> None:
+        """Its object is gone: nobody comes in any more, and who is in keeps his place and his share."""
+        level = self.levels.pop(name, None)
+        if level is not None and not level.queues.idle:
+            level.quiescing = True
+            self._draining[name] = level
+        self._share_out()
+
+    def _drop(self, level: Level) -> None:
+        self._draining.pop(level.name, None)
+        self._share_out()
+
+    def all_levels(self) -> list[Level]:
+        """Those that are draining too, by name."""
+        return sorted((*self.levels.values(), *self._draining.values()), key=lambda level: level.name)
 
     def _share_out(self) -> None:
         """Nominal limits, after the levels changed."""
-        shares = {
-            n: _limits(level.spec).get("nominalConcurrencyShares", 30) for n, level in self.levels.items()
-        }
-        for name, seats in nominal_limits(self._total, shares).items():
-            level = self.levels[name]
-            level.nominal = seats
-            self._wake(level.queues.reshape(_shape(level.spec, seats), self._clock.monotonic()))
+        levels = {level.name: level for level in self.all_levels()}
+        shares = {name: shares_of(level.spec) for name, level in levels.items()}
+        for name, seats in nominal_limits(self.total_seats, shares).items():
+            levels[name].entitle(seats, self.total_seats)
+            self._reshape(levels[name])
 
-    def _rebalance(self) -> None:
-        """Follow demand, when somebody has to wait and the last time is long enough ago."""
+    def _reshape(self, level: Level) -> None:
+        self._wake(level.queues.reshape(level.shape, self._clock.monotonic()))
+
+    def rebalance(self) -> None:
+        """Follow demand. What exempt levels use is not there for the others."""
         now = self._clock.monotonic()
-        if now - self._rebalanced < REBALANCE_SECONDS:
-            return
-        self._rebalanced = now
-        limited = {n: level for n, level in self.levels.items() if not level.exempt}
-        for level in limited.values():
-            queues = level.queues
-            faded = DEMAND_KEPT * level.demand + (1 - DEMAND_KEPT) * queues.demand_max
-            level.demand = max(float(queues.demand_max), faded)
-            queues.demand_max = queues.seats_in_use + queues.seats_waiting
-        total = sum(level.nominal for level in limited.values())
-        limits = current_limits(total, {n: _claim(level, total) for n, level in limited.items()})
-        for name, seats in limits.items():
-            level = limited[name]
-            self._wake(level.queues.reshape(_shape(level.spec, seats), now))
+        remaining = 0
+        claims = {}
+        levels = self.all_levels()
+        for level in levels:
+            level.demand.update(*level.queues.demand.read(now))
+            remaining += level.nominal
+        for level in levels:
+            if level.exempt:
+                level.limit = max(level.lowest, level.demand.highest)
+                remaining -= level.limit
+            else:
+                claims[level.name] = level.claim
+        limits, self.fair_fraction = current_limits(remaining, claims)
+        for level in levels:
+            if not level.exempt and level.limit != limits[level.name]:
+                level.limit = limits[level.name]
+                self._reshape(level)
 
-    # -- status of the schemas -----------------------------------------------------------------------------
+    # -- upkeep --------------------------------------------------------------------------------------------
 
     def _note(self, name: str, schema: Object | None) -> None:
         """Remember a schema whose status no longer says whether its level exists."""
@@ -277,43 +355,45 @@ class FlowController:
         return found | {o["metadata"]["name"] for r, o in mandatory() if r != "flowschemas"}
 
     async def run(self) -> None:
-        """Keep the Dangling condition of every FlowSchema true to fact; runs until cancelled."""
+        """Keep limits in step with demand, the default objects as they should be, and the Dangling condition of every
+        FlowSchema true to fact; runs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_demand())
+            group.create_task(self._keep_conditions())
+            group.create_task(self._keep_defaults())
+
+    async def _follow_demand(self) -> None:
+        while True:
+            await asyncio.sleep(REBALANCE_SECONDS)
+            self.rebalance()
+
+    async def _keep_defaults(self) -> None:
+        while True:
+            await upkeep.ensure(self._reader)
+            await asyncio.sleep(upkeep.SECONDS)
+
+    async def _keep_conditions(self) -> None:
         while True:
             await self._stale_event.wait()
             self._stale_event.clear()
             for schema in list(self._stale.values()):
-                updated = dangling(schema, self._levels_present(), self._clock.now())
-                if updated is None:
-                    continue
-                try:
-                    await self._reader.update(GROUP, "flowschemas", updated, "status")
-                except errors.StatusError:
-                    continue  # changed or gone: the next event brings it back
+                await self._keep_condition(schema)
 
+    async def _keep_condition(self, schema: Object) -> None:
+        updated = dangling(schema, self._levels_present(), self._clock.now())
+        if updated is None or not self._may_write(schema["metadata"]["name"]):
+            return
+        # changed or gone meanwhile: the next event brings it back
+        with contextlib.suppress(errors.StatusError):
+            await self._reader.update(GROUP, "flowschemas", updated, "status", manager=upkeep.CONSUMER)
 
-def _limits(spec: Object) -> Object:
-    return spec.get("exempt" if spec.get("type") == "Exempt" else "limited") or {}
-
-
-def _shape(spec: Object, seats: int) -> Shape:
-    response = (spec.get("limited") or {}).get("limitResponse") or {}
-    if response.get("type") != "Queue":
-        return Shape(seats)
-    queuing = response.get("queuing") or {}
-    return Shape(
-        seats, queuing.get("queues", 64), queuing.get("handSize", 8), queuing.get("queueLengthLimit", 50)
-    )
-
-
-def _claim(level: Level, total: int) -> Claim:
-    limited = level.spec.get("limited") or {}
-    lendable = round(level.nominal * limited.get("lendablePercent", 0) / 100)
-    borrowing = limited.get("borrowingLimitPercent")
-    highest = total if borrowing is None else level.nominal + round(level.nominal * borrowing / 100)
-    return Claim(level.nominal, level.nominal - lendable, min(total, highest), level.demand)
-
-
-def list_width(objects: int, limit: int = 0) -> int:
-    """How many seats a list takes: one for each hundred objects it has to go through, ten at most."""
-    count = min(objects, limit) if limit else objects
-    return max(1, min(10, -(-count // 100)))
+    def _may_write(self, name: str) -> bool:
+        """Not in a fight with another server over what is true."""
+        now = self._clock.monotonic()
+        written = [at for at in self._written.get(name, ()) if now - at < 60]
+        self._written[name] = written
+        if len(written) >= UPDATES_A_MINUTE:
+            asyncio.get_running_loop().call_later(60 - (now - written[0]), self._stale_event.set)
+            return False
+        written.append(now)
+        return True

@@ -11,6 +11,9 @@ import hashlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from knarr.flowcontrol.demand import Meter
 
 #: how long a request is taken to last until it has ended, seconds
 SERVICE_GUESS = 0.003
@@ -34,6 +37,10 @@ class Entry:
     width: int
     arrived: float
     started: float | None = None
+    #: the level's virtual time when it arrived
+    arrival: float = 0.0
+    #: whose it is, for who looks at the queues
+    owner: Any = None
 
 
 @dataclass(slots=True, eq=False)
@@ -63,8 +70,11 @@ class FairQueues:
         self.seats_in_use = 0
         self.seats_waiting = 0
         self.requests_waiting = 0
-        #: most seats wanted at once since it was last reset
-        self.demand_max = 0
+        self.running: set[Entry] = set()
+        #: seats wanted: in use and waited for
+        self.demand = Meter(now)
+        #: virtual times of the last dispatch: of the level then, and of the request
+        self.dispatched_at = self.last_start = 0.0
         self._active = 0
         self._virtual = 0.0
         self._at = now
@@ -88,7 +98,7 @@ class FairQueues:
         if not queue.seats_in_use and not queue.waiting:
             self._active += 1
             queue.next_start = self._virtual
-        entry = Entry(queue, width, now)
+        entry = Entry(queue, width, now, arrival=self._virtual)
         if free:
             self._start(entry, now)
         else:
@@ -96,9 +106,7 @@ class FairQueues:
             queue.seats_waiting += width
             self.seats_waiting += width
             self.requests_waiting += 1
-        wanted = self.seats_in_use + self.seats_waiting
-        if wanted > self.demand_max:
-            self.demand_max = wanted
+        self.demand.set(self.seats_in_use + self.seats_waiting, now)
         return entry
 
     def finish(self, entry: Entry, now: float) -> list[Entry]:
@@ -109,9 +117,14 @@ class FairQueues:
         queue.next_start -= (SERVICE_GUESS - (now - entry.started)) * entry.width
         queue.seats_in_use -= entry.width
         self.seats_in_use -= entry.width
+        self.running.discard(entry)
         if not queue.seats_in_use and not queue.waiting:
             self._active -= 1
-        return self._dispatch(now) if self.requests_waiting else []
+        else:
+            _bound(queue)
+        started = self._dispatch(now) if self.requests_waiting else []
+        self.demand.set(self.seats_in_use + self.seats_waiting, now)
+        return started
 
     def abandon(self, entry: Entry, now: float) -> list[Entry]:
         """A waiting request gives up; others may fit now."""
@@ -121,7 +134,11 @@ class FairQueues:
         self._unqueue(entry)
         if not queue.seats_in_use and not queue.waiting:
             self._active -= 1
-        return self._dispatch(now)
+        else:
+            _bound(queue)
+        started = self._dispatch(now)
+        self.demand.set(self.seats_in_use + self.seats_waiting, now)
+        return started
 
     def reshape(self, shape: Shape, now: float) -> list[Entry]:
         """New limits; who waits keeps his place, surplus queues are no longer dealt and drain."""
@@ -142,9 +159,11 @@ class FairQueues:
     def _start(self, entry: Entry, now: float) -> None:
         queue = entry.queue
         entry.started = now
+        self.dispatched_at, self.last_start = self._virtual, queue.next_start
         queue.next_start += SERVICE_GUESS * entry.width
         queue.seats_in_use += entry.width
         self.seats_in_use += entry.width
+        self.running.add(entry)
 
     def _unqueue(self, entry: Entry) -> None:
         entry.queue.seats_waiting -= entry.width
@@ -163,6 +182,7 @@ class FairQueues:
             queue.waiting.popleft()
             self._unqueue(entry)
             self._start(entry, now)
+            _bound(queue)
             started.append(entry)
         return started
 
@@ -195,6 +215,43 @@ class FairQueues:
             if best_load < 0 or load < best_load:
                 best, best_load = queue, load
         return best
+
+    @property
+    def virtual(self) -> float:
+        """The level's progress: seat-seconds that each busy queue has got so far."""
+        return self._virtual
+
+    @property
+    def idle(self) -> bool:
+        return not self.seats_in_use and not self.requests_waiting
+
+
+def _bound(queue: Queue) -> None:
+    """What a queue saved up counts from the arrival of its oldest request on, no further back: else who was served
+    quickly before could keep the others waiting now."""
+    if queue.waiting and queue.next_start < queue.waiting[0].arrival:
+        queue.next_start = queue.waiting[0].arrival
+
+
+class Unlimited(FairQueues):
+    """An exempt level: everybody runs at once, and is counted because what they use others cannot have."""
+
+    def arrive(self, now: float, hand: Sequence[int], width: int = 1) -> Entry:
+        entry = Entry(self.queues[0], width, now, now)
+        self.seats_in_use += width
+        self.running.add(entry)
+        self.demand.set(self.seats_in_use, now)
+        return entry
+
+    def finish(self, entry: Entry, now: float) -> list[Entry]:
+        self.seats_in_use -= entry.width
+        self.running.discard(entry)
+        self.demand.set(self.seats_in_use, now)
+        return []
+
+    def reshape(self, shape: Shape, now: float) -> list[Entry]:
+        self.shape = shape
+        return []
 
 
 def deal(flow: str, deck: int, hand: int) -> tuple[int, ...]:

@@ -179,16 +179,20 @@ class Registry:
 
     # -- writing as the API server itself ----------------------------------------------------------------
 
-    async def create(self, group: str, resource: str, obj: Object) -> Object:
+    async def create(
+        self, group: str, resource: str, obj: Object, manager: str = "kube-apiserver"
+    ) -> Object:
         """Create without admission; raises StatusError."""
-        view, request = self._own_request("create", group, resource, obj)
+        view, request = self._own_request("create", group, resource, obj, manager)
         view.kind.default(obj)
         result = await create(view, request, obj, AdmitAll(), self.hooks.get((group, resource)))
         return encoding.orjson.loads(result.body)
 
-    async def update(self, group: str, resource: str, obj: Object, subresource: str = "") -> Object:
+    async def update(
+        self, group: str, resource: str, obj: Object, subresource: str = "", manager: str = "kube-apiserver"
+    ) -> Object:
         """Replace without admission, whatever the stored resourceVersion unless `obj` has one; raises StatusError."""
-        view, request = self._own_request("update", group, resource, obj)
+        view, request = self._own_request("update", group, resource, obj, manager)
         request.subresource = subresource
         snapshot = encoding.orjson.dumps(obj)
 
@@ -199,7 +203,28 @@ class Registry:
         result = await update(view, request, transform, AdmitAll(), write, self.hooks.get((group, resource)))
         return encoding.orjson.loads(result.body)
 
-    def _own_request(self, verb: str, group: str, resource: str, obj: Object) -> tuple[View, Request]:
+    async def delete(self, group: str, resource: str, namespace: str, name: str) -> None:
+        """Delete without admission; raises StatusError."""
+        from knarr.registry.delete import delete
+        from knarr.registry.options import delete_options
+
+        obj = {"metadata": {"namespace": namespace, "name": name}}
+        view, request = self._own_request("delete", group, resource, obj, "")
+        hook = self.hooks.get((group, resource))
+        await delete(view, request, delete_options({}, None), AdmitAll(), hook)
+
+    def load(self, group: str, resource: str) -> tuple[int, int, int] | None:
+        """How many objects a resource has, their average size in bytes, and how many watch it; None where it was not
+        used yet."""
+        storage = self._storages.get((group, resource))
+        if storage is None:
+            return None
+        cacher = storage.cacher
+        return len(cacher), cacher.average_bytes, cacher.watcher_count
+
+    def _own_request(
+        self, verb: str, group: str, resource: str, obj: Object, manager: str
+    ) -> tuple[View, Request]:
         row = self.storage(group, resource).row
         view = self.view(row.group, row.version, row.name)
         assert view is not None
@@ -207,7 +232,7 @@ class Registry:
         namespace = metadata.get("namespace", "")
         name = metadata.get("name", "")
         request = Request(verb, "", row.group, row.version, row.name, "", namespace, name)
-        request.field_manager = "kube-apiserver"
+        request.field_manager = manager
         return view, request
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from knarr.meta import errors
@@ -37,6 +38,8 @@ StoreEvents = list[Event]
 Triples = list[tuple[str, Entry, Entry | None]]
 
 RING_CHANGES_MAX = 10_000
+#: objects whose size stands for that of all
+SAMPLE = 16
 #: initial events are encoded and sent in pieces of so many, so that no piece is huge
 INITIAL_EVENTS_PIECE = 500
 #: what a bookmark's object is made of where the resource does not say
@@ -81,6 +84,8 @@ class Cacher:
         self._floor = floor
         self._history = history
         self._ring_changes_max = ring_changes_max
+        #: changes taken in so far
+        self.received = 0
         self._ring = Ring(ring_changes_max, floor)
         self._seen = 0
         self._unsettled: list[Change] = []
@@ -111,6 +116,7 @@ class Cacher:
     def _take(self, events: StoreEvents, revision: int) -> None:
         """A durable batch: readers see it when this returns."""
         changes = [self._change(event) for event in events]
+        self.received += len(changes)
         self._ring.extend(changes)
         self._unsettled += changes
         self._seen = revision
@@ -156,6 +162,22 @@ class Cacher:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def capacity(self) -> int:
+        """Recent changes that are remembered."""
+        return self._ring_changes_max
+
+    @property
+    def sent(self) -> int:
+        """Events that watchers were told, each counted for each of them."""
+        return self._fanout.sent
+
+    @property
+    def average_bytes(self) -> int:
+        """How large an object is, judged by a few of them."""
+        few = list(islice(self._entries.values(), SAMPLE))
+        return sum(len(entry.value) for entry in few) // len(few) if few else 0
 
     def get(self, key: bytes) -> Entry | None:
         """The newest entry of a key."""

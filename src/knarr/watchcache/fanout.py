@@ -52,6 +52,8 @@ class Fanout:
         self._places: dict[tuple[str, ...], dict[Group, None]] = {}
         #: indexed fields that some group selects by; only then are fields looked at
         self._used: dict[str, int] = {}
+        #: events told so far, each counted for each watcher
+        self.sent = 0
 
     def __len__(self) -> int:
         return sum(len(group.watchers) for group in self._groups.values())
@@ -113,6 +115,7 @@ class Fanout:
                 else:
                     part.append(event)
         for group, events in parts.items():
+            self.sent += len(events) * len(group.watchers)
             group.deliver(events)
 
     def _candidates(self, change: Change) -> Iterator[Group]:

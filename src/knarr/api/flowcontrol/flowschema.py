@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api import checks, printing
+from knarr.api import checks, gostruct, printing
+from knarr.api.flowcontrol import mandatory
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
@@ -12,6 +13,13 @@ from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported
 PRECEDENCE, PRECEDENCE_MAX = 1000, 10000
 DISTINGUISHERS = ("ByNamespace", "ByUser")
 SUBJECT_FIELDS = {"Group": "group", "ServiceAccount": "serviceAccount", "User": "user"}
+
+
+#: what a rule may name
+VERBS = frozenset(
+    {"create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"}
+)
+NAMESPACE_INTRO = "each member of this list must be '*' or a DNS-1123 label; "
 
 
 class FlowSchema(Kind):
@@ -46,7 +54,7 @@ class FlowSchema(Kind):
             found += checks.invalids(path, level, names.is_dns1123_subdomain(level))
         for i, rule in enumerate(spec.get("rules") or ()):
             found += _rule_errors(rule, f"spec.rules[{i}]")
-        return found
+        return found + _fixed_errors(spec, name)
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec = obj["spec"]
@@ -61,6 +69,14 @@ class FlowSchema(Kind):
             printing.age(obj, now),
             dangling,
         ]
+
+
+def _fixed_errors(spec: Object, name: str) -> list[FieldError]:
+    fixed = mandatory.SCHEMAS.get(name)
+    if fixed is None or mandatory.same(spec, fixed, mandatory.SCHEMA_SPEC):
+        return []
+    shown = gostruct.dump(spec, mandatory.SCHEMA_SPEC)
+    return [invalid("spec", shown, f"spec of '{name}' must equal the fixed value")]
 
 
 def _precedence_errors(value: int, name: str) -> list[FieldError]:
@@ -133,6 +149,8 @@ def _verbs_errors(verbs: Any, path: str) -> list[FieldError]:
         return [required(f"{path}.verbs", "verbs must contain at least one value")]
     if len(verbs) > 1 and "*" in verbs:
         return [invalid(f"{path}.verbs", verbs, "if '*' is present, must not specify other verbs")]
+    if "*" not in verbs and not VERBS.issuperset(verbs):
+        return [not_supported(f"{path}.verbs", verbs, sorted(VERBS))]
     return []
 
 
@@ -156,10 +174,12 @@ def _resource_rule_errors(rule: Object, path: str) -> list[FieldError]:
         detail = "resource rules that are not cluster scoped must supply at least one namespace"
         found.append(required(f"{path}.namespaces", detail))
     if len(namespaces) > 1 and "*" in namespaces:
-        found.append(invalid(f"{path}.namespaces", namespaces, "'*' must be the only entry if present"))
-    for i, namespace in enumerate(namespaces):
-        if namespace != "*":
-            found += checks.invalids(f"{path}.namespaces[{i}]", namespace, names.is_dns1123_label(namespace))
+        detail = "if '*' is present, must not specify other namespaces"
+        found.append(invalid(f"{path}.namespaces", namespaces, detail))
+    elif "*" not in namespaces:
+        for i, namespace in enumerate(namespaces):
+            messages = [NAMESPACE_INTRO + text for text in names.is_dns1123_label(namespace)]
+            found += checks.invalids(f"{path}.namespaces[{i}]", namespace, messages)
     return found
 
 
@@ -172,24 +192,23 @@ def _path_rule_errors(rule: Object, path: str) -> list[FieldError]:
     if len(urls) > 1 and "*" in urls:
         detail = "if '*' is present, must not specify other non-resource URLs"
         found.append(invalid(f"{path}.nonResourceURLs", urls, detail))
-    for i, url in enumerate(urls):
-        found += _url_errors(url, f"{path}.nonResourceURLs[{i}]")
+    elif "*" not in urls:
+        for i, url in enumerate(urls):
+            found += _url_errors(url, f"{path}.nonResourceURLs[{i}]")
     return found
 
 
 def _url_errors(url: str, path: str) -> list[FieldError]:
     if not url:
-        return [invalid(path, url, "nonResourceURL must not be empty")]
-    if url in ("*", "/"):
+        return [invalid(path, url, "must not be empty")]
+    if url == "/":
         return []
     if not url.startswith("/"):
-        return [invalid(path, url, "nonResourceURL must start with slash")]
+        return [invalid(path, url, "must start with slash")]
     if " " in url:
-        return [invalid(path, url, "nonResourceURL must not contain white-space")]
+        return [invalid(path, url, "must not contain white-space")]
     if "//" in url:
-        return [invalid(path, url, "nonResourceURL must not contain double slash")]
-    if "*" in url[:-1]:
+        return [invalid(path, url, "must not contain double slash")]
+    if url.count("*") > 1 or ("*" in url and not url.endswith("/*")):
         return [invalid(path, url, "wildcard can only do suffix matching")]
-    if url.endswith("*") and not url.endswith("/*"):
-        return [invalid(path, url, "suffix matching must match a whole path segment")]
     return []

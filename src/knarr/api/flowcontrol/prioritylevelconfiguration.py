@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from knarr.api import printing
+from knarr.api import gostruct, printing
+from knarr.api.flowcontrol import mandatory
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 
@@ -50,21 +51,9 @@ class PriorityLevelConfiguration(Kind):
             _set_default(exempt, "lendablePercent", 0)
 
     def validate(self, obj: Object) -> list[FieldError]:
-        spec = obj["spec"]
-        kind, limited, exempt = spec.get("type", ""), spec.get("limited"), spec.get("exempt")
-        if kind == "Exempt":
-            found = []
-            if limited is not None:
-                found.append(forbidden("spec.limited", "must be nil if the type is not Limited"))
-            return found + (_share_errors(exempt, "spec.exempt") if exempt is not None else [])
-        if kind == "Limited":
-            found = []
-            if exempt is not None:
-                found.append(forbidden("spec.exempt", "must be nil if the type is Limited"))
-            if limited is None:
-                return [*found, required("spec.limited", "must not be empty when type is Limited")]
-            return found + _limited_errors(limited, "spec.limited")
-        return [not_supported("spec.type", kind, ("Exempt", "Limited"))]
+        spec, name = obj["spec"], obj["metadata"].get("name", "")
+        found = _spec_errors(spec, name)
+        return found + _fixed_errors(spec, name)
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec = obj["spec"]
@@ -80,6 +69,36 @@ class PriorityLevelConfiguration(Kind):
             queuing.get("queueLengthLimit", none),
             printing.age(obj, now),
         ]
+
+
+def _spec_errors(spec: Object, name: str) -> list[FieldError]:
+    kind, limited, exempt = spec.get("type", ""), spec.get("limited"), spec.get("exempt")
+    found = []
+    if (name == "exempt") != (kind == "Exempt"):
+        found.append(invalid("spec.type", kind, "type must be 'Exempt' if and only if name is 'exempt'"))
+    if kind == "Exempt":
+        if limited is not None:
+            found.append(forbidden("spec.limited", "must be nil if the type is not Limited"))
+        return found + (_share_errors(exempt, "spec.exempt") if exempt is not None else [])
+    if kind == "Limited":
+        if exempt is not None:
+            found.append(forbidden("spec.exempt", "must be nil if the type is Limited"))
+        if limited is None:
+            return [*found, required("spec.limited", "must not be empty when type is Limited")]
+        return found + _limited_errors(limited, "spec.limited")
+    return [*found, not_supported("spec.type", kind, ("Exempt", "Limited"))]
+
+
+def _fixed_errors(spec: Object, name: str) -> list[FieldError]:
+    fixed = mandatory.LEVELS.get(name)
+    if fixed is None:
+        return []
+    compared = {**spec, "exempt": None} if name == "exempt" else spec
+    if mandatory.same(compared, fixed, mandatory.LEVEL_SPEC):
+        return []
+    but = " except the 'spec.exempt' field" if name == "exempt" else ""
+    shown = gostruct.dump(spec, mandatory.LEVEL_SPEC)
+    return [invalid("spec", shown, f"spec of '{name}'{but} must equal the fixed value")]
 
 
 def _set_default(obj: Object, field: str, value: int) -> None:
