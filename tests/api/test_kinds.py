@@ -49,11 +49,35 @@ RESOURCES = [
     ("clusterroles", "rbac.authorization.k8s.io", "v1"),
     ("rolebindings", "rbac.authorization.k8s.io", "v1"),
     ("clusterrolebindings", "rbac.authorization.k8s.io", "v1"),
+    ("pods", "", "v1"),
+    ("podtemplates", "", "v1"),
+    ("replicationcontrollers", "", "v1"),
+    ("deployments", "apps", "v1"),
+    ("replicasets", "apps", "v1"),
+    ("statefulsets", "apps", "v1"),
+    ("daemonsets", "apps", "v1"),
+    ("controllerrevisions", "apps", "v1"),
+    ("jobs", "batch", "v1"),
+    ("cronjobs", "batch", "v1"),
+    ("resourceclaims", "resource.k8s.io", "v1"),
+    ("resourceclaimtemplates", "resource.k8s.io", "v1"),
+    ("resourceslices", "resource.k8s.io", "v1"),
+    ("deviceclasses", "resource.k8s.io", "v1"),
+    ("certificatesigningrequests", "certificates.k8s.io", "v1"),
+    ("flowschemas", "flowcontrol.apiserver.k8s.io", "v1"),
+    ("prioritylevelconfigurations", "flowcontrol.apiserver.k8s.io", "v1"),
+    ("mutatingwebhookconfigurations", "admissionregistration.k8s.io", "v1"),
+    ("validatingwebhookconfigurations", "admissionregistration.k8s.io", "v1"),
+    ("validatingadmissionpolicies", "admissionregistration.k8s.io", "v1"),
+    ("validatingadmissionpolicybindings", "admissionregistration.k8s.io", "v1"),
+    ("mutatingadmissionpolicies", "admissionregistration.k8s.io", "v1"),
+    ("mutatingadmissionpolicybindings", "admissionregistration.k8s.io", "v1"),
+    ("apiservices", "apiregistration.k8s.io", "v1"),
 ]
 
 
 @pytest.mark.parametrize(("name", "group", "version"), RESOURCES, ids=lambda value: value or "core")
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_object_is_defaulted_once_judged_and_shown(name, group, version, data):
     resource = Resource(name, group, version)
@@ -63,7 +87,7 @@ def test_any_object_is_defaulted_once_judged_and_shown(name, group, version, dat
         obj, _ = scheme().normalize(definition, data.draw(objects(definition, wild=True)))
     except DecodeError:
         return
-    obj["metadata"] = {"name": "a", "namespace": "ns", "creationTimestamp": CREATED_AT}
+    obj["metadata"] = {"name": "a", "namespace": "ns", "uid": "u", "creationTimestamp": CREATED_AT}
     obj.update(apiVersion=row.api_version, kind=row.kind)
     kind.default(obj)
     again = copy.deepcopy(obj)
