@@ -75,9 +75,9 @@ def default_plugins(
         CertificateSubjectRestriction(),
         DefaultIngressClass(reader),
         PodTopologyLabels(reader),
-        MutatingAdmissionPolicy(reader, equivalents, authorizer),
+        MutatingAdmissionPolicy(reader, equivalents, authorizer, world.clock),
         MutatingAdmissionWebhook(reader, caller, world.clock, authorizer, counts),
-        ValidatingAdmissionPolicy(reader, equivalents, authorizer),
+        ValidatingAdmissionPolicy(reader, equivalents, authorizer, world.clock),
         ValidatingAdmissionWebhook(reader, caller, world.clock, authorizer, counts),
         ResourceQuota(reader, world.clock),
     ]

@@ -10,6 +10,7 @@ from typing import Any
 from knarr.admission.chain import Chain
 from knarr.admission.defaults import default_plugins
 from knarr.admission.policies.access import ParameterAccess
+from knarr.admission.policies.plugins import MutatingAdmissionPolicy, ValidatingAdmissionPolicy
 from knarr.admission.webhooks.counts import Counts
 from knarr.api.nodeapi import NodeConnections
 from knarr.apiserver import streaming
@@ -143,6 +144,11 @@ class ControlPlane:
             self.registry, self.handler, health, lambda: getattr(self.store, "bytes_in_use", 0)
         )
         self.metrics.sources.append(lambda: map(Family._make, webhook_counts.families()))
+        for policies in (
+            p for p in plugins if isinstance(p, ValidatingAdmissionPolicy | MutatingAdmissionPolicy)
+        ):
+            counts = policies.counts
+            self.metrics.sources.append(lambda counts=counts: map(Family._make, counts.families()))
         pages = Pages(self.registry, self.handler, health, self._flags)
         pages.elsewhere = lambda: self.aggregation.remote
 

@@ -53,7 +53,8 @@ class PolicyAPI(API):
         self.rights = RightsTable()
         self.equivalents = Equivalents(self.registry)
         parts = self.registry, self.equivalents, self.rights
-        self.mutating, self.validating = MutatingAdmissionPolicy(*parts), ValidatingAdmissionPolicy(*parts)
+        self.mutating = MutatingAdmissionPolicy(*parts, world.clock)
+        self.validating = ValidatingAdmissionPolicy(*parts, world.clock)
         self.chain = Chain([self.mutating, self.validating, ParameterAccess(*parts)])
         self.registry.admission = AdmissionGate(self.chain)
         self.custom = CustomResources(self.operations)

@@ -404,3 +404,33 @@ def test_webhook_configurations_are_seen(api, run):
         await api.refused("POST", hooks, {"metadata": {"name": "w"}})
 
     run(main())
+
+
+def test_what_metrics_tell(api, run):
+    def checks(plugin):
+        (_, _, _, samples), _ = plugin.counts.families()
+        return {tuple(labels.values()): count for _, labels, count in samples}
+
+    async def main():
+        await api.namespace()
+        assert [*api.validating.counts.families(), *api.mutating.counts.families()] == []
+        await api.mutation("Object{data: {'n': string(int(object.data.n) + 1)}}", failurePolicy="Ignore")
+        await api.policy(
+            validations=valid("object.data.n != '2'"), binding={"validationActions": ["Warn", "Audit"]}
+        )
+        await api.policy("q", validations=valid("object.data.none == ''"), failurePolicy="Ignore")
+        for n in "1", "1", "5", "five":
+            await api.configmap(data={"n": n})
+        assert checks(api.mutating) == {("m", "m", "no_error"): 3, ("m", "m", "invalid_error"): 1}
+        assert checks(api.validating) == {
+            ("p", "p", "invalid_error", "warn"): 2,
+            ("p", "p", "invalid_error", "audit"): 2,
+            ("q", "q", "invalid_error", "allow"): 4,
+        }
+        *_, (_, _, _, samples) = api.mutating.counts.families()
+        buckets = [
+            n for suffix, labels, n in samples if suffix == "_bucket" and labels["error_type"] == "no_error"
+        ]
+        assert len(buckets) == 6 and buckets == sorted(buckets) and buckets[-1] == 3
+
+    run(main())

@@ -8,7 +8,9 @@
     validating.py    what that means for the request
     mutators.py      what a mutating policy makes of one object
     mutating.py      in which order, and how often
+    counts.py        what /metrics tells of both
     plugins.py       the plugins of the admission chain
+    access.py        who writes a policy must be allowed to read its parameters
     typechecking.py  warnings about expressions that do not fit the kinds they are for (status.typeChecking)
 
 A new policy or binding counts from the next request on.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from knarr.admission.attributes import CONNECT, Attributes
 from knarr.admission.cel.authorizer import Authorizer, Decisions, answered, bindings
+from knarr.admission.policies.counts import NO_ERROR, Counts, error_type
 from knarr.admission.policies.invocations import Invocation, Lookup, Misconfigured
 from knarr.admission.policies.mutators import MutationError, Mutators
 from knarr.admission.policies.source import Source
@@ -15,6 +16,7 @@ from knarr.admission.webhooks.versions import copied, replace
 from knarr.meta.errors import StatusError
 from knarr.registry.equivalents import Equivalents
 from knarr.registry.reader import Reader
+from knarr.world import Clock
 
 Object = dict[str, Any]
 PLUGIN = "MutatingAdmissionPolicy"
@@ -37,12 +39,11 @@ class Fault(NamedTuple):
 class Mutating:
     """Carries the policies of a source out."""
 
-    def __init__(self, reader: Reader, equivalents: Equivalents, authorizer: Authorizer) -> None:
-        self._lookup, self._equivalents, self._authorizer = (
-            Lookup(reader, equivalents),
-            equivalents,
-            authorizer,
-        )
+    def __init__(
+        self, reader: Reader, equivalents: Equivalents, authorizer: Authorizer, clock: Clock, counts: Counts
+    ) -> None:
+        self._lookup, self._equivalents = Lookup(reader, equivalents), equivalents
+        self._authorizer, self._clock, self._counts = authorizer, clock, counts
 
     async def admit(self, source: Source[Mutators], a: Attributes) -> None:
         """Raises StatusError, with a cause for each policy that could not be carried out."""
@@ -101,13 +102,18 @@ class Mutating:
         for index in range(len(evaluator)):
             if inputs.object is None:
                 continue
+            started, kind = self._clock.monotonic(), NO_ERROR
             try:
                 new = await answered(
                     decisions, lambda index=index, inputs=inputs: evaluator.mutate(index, inputs, view)
                 )
             except MutationError as failure:
                 failures.append(str(failure))
+                kind = error_type(str(failure))
                 continue
+            finally:
+                seconds = self._clock.monotonic() - started
+                self._counts.check(seconds, call.policy.name, call.binding.name, kind)
             touched = True
             inputs = inputs._replace(object=new)
         if touched:

@@ -7,9 +7,11 @@ from typing import Any
 
 from knarr.admission.attributes import CONNECT, CREATE, UPDATE, Attributes, Target
 from knarr.admission.chain import Plugin
+from knarr.admission.policies.counts import Counts
 from knarr.admission.policies.source import Source
 from knarr.registry.equivalents import Equivalents
 from knarr.registry.reader import Reader
+from knarr.world import Clock
 
 Object = dict[str, Any]
 
@@ -19,8 +21,9 @@ class ValidatingAdmissionPolicy(Plugin):
 
     name = "ValidatingAdmissionPolicy"
 
-    def __init__(self, reader: Reader, equivalents: Equivalents, authorizer: Any) -> None:
-        self._parts = reader, equivalents, authorizer
+    def __init__(self, reader: Reader, equivalents: Equivalents, authorizer: Any, clock: Clock) -> None:
+        self.counts = Counts("validating_admission_policy", "enforcement_action")
+        self._parts = reader, equivalents, authorizer, clock, self.counts
         kinds = "validatingadmissionpolicies", "validatingadmissionpolicybindings"
         self.source: Source[Any] = Source(reader, equivalents, *kinds, _validator, self._changed)
 
@@ -45,8 +48,9 @@ class MutatingAdmissionPolicy(Plugin):
 
     name = "MutatingAdmissionPolicy"
 
-    def __init__(self, reader: Reader, equivalents: Equivalents, authorizer: Any) -> None:
-        self._parts = reader, equivalents, authorizer
+    def __init__(self, reader: Reader, equivalents: Equivalents, authorizer: Any, clock: Clock) -> None:
+        self.counts = Counts("mutating_admission_policy")
+        self._parts = reader, equivalents, authorizer, clock, self.counts
         kinds = "mutatingadmissionpolicies", "mutatingadmissionpolicybindings"
         self.source: Source[Any] = Source(reader, equivalents, *kinds, _mutator, self._changed)
 

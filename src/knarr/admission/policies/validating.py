@@ -8,12 +8,14 @@ import orjson
 
 from knarr.admission.attributes import Attributes
 from knarr.admission.cel.authorizer import Authorizer, Decisions, answered, bindings
+from knarr.admission.policies.counts import Counts, error_type
 from knarr.admission.policies.invocations import Invocation, Lookup, Misconfigured
 from knarr.admission.policies.source import Binding, Source
 from knarr.admission.policies.validator import Denial, Validator, Verdict
 from knarr.meta.errors import StatusError
 from knarr.registry.equivalents import Equivalents
 from knarr.registry.reader import Reader
+from knarr.world import Clock
 
 Object = dict[str, Any]
 FAILURE_KEY = "validation.policy.admission.k8s.io/validation_failure"
@@ -36,8 +38,11 @@ class Refusal(NamedTuple):
 class Validating:
     """Carries the policies of a source out."""
 
-    def __init__(self, reader: Reader, equivalents: Equivalents, authorizer: Authorizer) -> None:
+    def __init__(
+        self, reader: Reader, equivalents: Equivalents, authorizer: Authorizer, clock: Clock, counts: Counts
+    ) -> None:
         self._lookup, self._authorizer = Lookup(reader, equivalents), authorizer
+        self._clock, self._counts = clock, counts
 
     async def validate(self, source: Source[Validator], a: Attributes) -> None:
         """Raises StatusError for the first refusal; the others count too, for their warnings and annotations."""
@@ -50,8 +55,10 @@ class Validating:
                     binding = found.binding.name if found.binding else ""
                     refusals.append(Refusal(found.policy.name, binding, found.message, ""))
                 continue
+            started = self._clock.monotonic()
             verdict = await self._judge(found, a, decisions)
-            refusals += _carry_out(verdict, found, a, notes)
+            seconds = self._clock.monotonic() - started
+            refusals += self._carry_out(verdict, found, a, notes, seconds)
         notes.publish(a)
         if refusals:
             raise _refused(a, refusals[0])
@@ -60,28 +67,35 @@ class Validating:
         inputs = await self._lookup.inputs(a, call.matched, call.param, bindings(decisions, a))
         return await answered(decisions, lambda: call.policy.evaluator.validate(inputs))
 
-
-def _carry_out(verdict: Verdict, call: Invocation[Validator], a: Attributes, notes: _Notes) -> list[Refusal]:
-    """What the binding's actions make of the denials; gives those that refuse the request."""
-    policy, binding = call.policy.name, call.binding
-    refusals = []
-    for denial in verdict.denials:
-        for action in binding.spec.get("validationActions") or ():
-            if action == "Deny":
-                refusals.append(Refusal(policy, binding.name, denial.message, denial.reason))
-            elif action == "Warn":
-                a.request.warn(
-                    f"Validation failed for ValidatingAdmissionPolicy '{policy}' with binding"
-                    f" '{binding.name}': {denial.message}"
-                )
-            elif action == "Audit":
-                a.request.annotations.setdefault(FAILURE_KEY, _failure(denial, binding))
-    for annotation in verdict.annotations:
-        if annotation.error:
-            refusals.append(Refusal(policy, binding.name, annotation.error, ""))
-        else:
-            notes.add(f"{policy}/{annotation.key}", annotation.value)
-    return refusals
+    def _carry_out(
+        self, verdict: Verdict, call: Invocation[Validator], a: Attributes, notes: _Notes, seconds: float
+    ) -> list[Refusal]:
+        """What the binding's actions make of the denials; gives those that refuse the request."""
+        policy, binding = call.policy.name, call.binding
+        refusals = []
+        for denial in verdict.denials:
+            kind = error_type(denial.message)
+            if denial.ignored:
+                self._counts.check(seconds, policy, binding.name, kind, "allow")
+                continue
+            for action in binding.spec.get("validationActions") or ():
+                if action == "Deny":
+                    refusals.append(Refusal(policy, binding.name, denial.message, denial.reason))
+                elif action == "Warn":
+                    a.request.warn(
+                        f"Validation failed for ValidatingAdmissionPolicy '{policy}' with binding"
+                        f" '{binding.name}': {denial.message}"
+                    )
+                elif action == "Audit":
+                    a.request.annotations.setdefault(FAILURE_KEY, _failure(denial, binding))
+                self._counts.check(seconds, policy, binding.name, kind, action.lower())
+        for annotation in verdict.annotations:
+            if annotation.error:
+                refusals.append(Refusal(policy, binding.name, annotation.error, ""))
+                self._counts.check(seconds, policy, binding.name, error_type(annotation.error), "deny")
+            else:
+                notes.add(f"{policy}/{annotation.key}", annotation.value)
+        return refusals
 
 
 def _failure(denial: Denial, binding: Binding) -> str:

@@ -16,11 +16,15 @@ MESSAGE_BYTES_MAX = 5 * 1024
 
 
 class Denial(NamedTuple):
-    """A validation that failed, or could not be evaluated; `reason` is empty then."""
+    """A validation that failed, or could not be evaluated; `reason` is empty then.
+
+    `ignored`: an error that failurePolicy Ignore lets pass.
+    """
 
     index: int
     message: str
     reason: str = ""
+    ignored: bool = False
 
 
 class Annotation(NamedTuple):
@@ -75,7 +79,7 @@ class Validator:
             denials = self._denials(results, inputs, activation.budget)
             return Verdict(denials, self._annotate(inputs.without_authorizer()))
         except OutOfBudget as error:
-            return Verdict([Denial(0, str(error))] if self._fails else [], [])
+            return Verdict([self._fault(0, str(error))], [])
 
     def _denials(self, results: list[Result], inputs: Inputs, budget: int) -> list[Denial]:
         broken = [r for r in results if not r.error and r.value is not True]
@@ -88,7 +92,7 @@ class Validator:
         denials = []
         for index, (result, said) in enumerate(zip(results, messages, strict=True)):
             if result.error:
-                denials += [Denial(index, result.error)] if self._fails else []
+                denials.append(self._fault(index, result.error))
             elif result.value is not True:
                 spec = self._specs[index]
                 denials.append(Denial(index, _message(spec, said), spec.get("reason") or "Invalid"))
@@ -105,9 +109,10 @@ class Validator:
         return [None if m is None else activation.evaluate(m) for m in self._messages]
 
     def _unsaid(self, results: list[Result], error: str) -> list[Denial]:
-        if not self._fails:
-            return []
-        return [Denial(index, result.error or error) for index, result in enumerate(results)]
+        return [self._fault(index, result.error or error) for index, result in enumerate(results)]
+
+    def _fault(self, index: int, error: str) -> Denial:
+        return Denial(index, error, ignored=not self._fails)
 
     def _annotate(self, inputs: Inputs) -> list[Annotation]:
         if not self._annotations:
