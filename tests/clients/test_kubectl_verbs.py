@@ -109,7 +109,7 @@ def test_apply_prunes_what_the_files_no_longer_name(kubectl):
     assert kubectl(*prune, stdin=FIRST) == "configmap/p1 unchanged\nconfigmap/p2 pruned\n"
 
 
-@pytest.mark.kubectl(*OLDEST)
+@pytest.mark.kubectl(1, 29)
 def test_an_apply_set(kubectl):
     applying = ("apply", "--prune", "--applyset=secret/mine", "-f", "-")
     enabled = {"KUBECTL_APPLYSET": "true"}
@@ -164,9 +164,9 @@ def test_replace_patch_label_annotate_and_their_refusals(kubectl):
         ! label cm p1 a='bad value' -> invalid label value
         ! label cm p1 'bad key=1' -> name part must consist of alphanumeric characters
         label cm p1 --list -> ^z=1$
-        annotate cm p1 note=x -> ^configmap/p1 annotated$
+        annotate cm p1 note=x -> ^configmap/p1 annotate
         ! annotate cm p1 note=y -> --overwrite is false but found the following declared annotation
-        annotate cm p1 note- -> ^configmap/p1 annotated$
+        annotate cm p1 note- -> ^configmap/p1 annotate
         """,
     )
 
