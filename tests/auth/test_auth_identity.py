@@ -106,11 +106,19 @@ def test_authorization_header(header, token):
     assert bearer_token(header) == token
 
 
+def test_a_space_too_many():
+    told = []
+    assert bearer_token("Bearer  secret", told.append) is None
+    assert told == [
+        "the provided Authorization header contains extra space before the bearer token, and is ignored"
+    ]
+
+
 def test_token_in_a_web_socket_protocol():
     sent = "base64url.bearer.authorization.k8s.io.c2VjcmV0"
-    assert websocket_token(["v5.channel.k8s.io", sent]) == ("secret", ["v5.channel.k8s.io"])
-    assert websocket_token(["v5.channel.k8s.io"]) == (None, ["v5.channel.k8s.io"])
-    for bad in ([sent], [sent, sent, "x"], ["base64url.bearer.authorization.k8s.io.?", "x"]):
+    assert websocket_token(f"v5.channel.k8s.io,{sent}") == "secret"
+    assert websocket_token("v5.channel.k8s.io, x") is None
+    for bad in (sent, f"{sent}, {sent}, x", "base64url.bearer.authorization.k8s.io.?, x"):
         with pytest.raises(StatusError):
             websocket_token(bad)
 

@@ -17,6 +17,7 @@ from knarr.apiserver.http import HTTPRequest
 from knarr.apiserver.inflight import InFlight
 from knarr.apiserver.limits import Limits
 from knarr.apiserver.respond import NO_CACHE, Responder
+from knarr.auth.authenticate import bearer_token, websocket_token
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.meta.gofmt import quote
@@ -250,11 +251,10 @@ class APIHandler:
 
     async def _authenticate(self, x: Exchange) -> None:
         headers = x.http.headers
-        header = headers.get("authorization", "")
-        bearer = header[7:].strip() if header[:7].lower() == "bearer " else None
-        if bearer is None and "sec-websocket-protocol" in headers:
-            bearer = websocket_token(headers["sec-websocket-protocol"])
         try:
+            bearer = bearer_token(headers.get("authorization", ""), x.request.warn)
+            if bearer is None and "sec-websocket-protocol" in headers:
+                bearer = websocket_token(headers["sec-websocket-protocol"])
             x.request.user = await self.authenticator.authenticate(
                 bearer,
                 x.http.peer_certificate,
@@ -378,22 +378,6 @@ def media_type(headers: dict[str, str]) -> str:
     if header is None:
         return negotiate.JSON
     return header.partition(";")[0].strip().lower()
-
-
-def websocket_token(protocols: str) -> str | None:
-    """The bearer token that browsers must send as a subprotocol."""
-    import base64
-
-    prefix = "base64url.bearer.authorization.k8s.io."
-    for protocol in protocols.split(","):
-        text = protocol.strip()
-        if text.startswith(prefix):
-            encoded = text.removeprefix(prefix)
-            try:
-                return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
-            except ValueError:
-                return None
-    return None
 
 
 def result_of(obj: dict[str, Any], code: int = 200) -> Result:

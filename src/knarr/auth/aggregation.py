@@ -11,19 +11,22 @@ Object = dict[str, Any]
 
 
 def aggregated_rules(role: Object, roles: Iterable[Object]) -> list[Rule]:
-    """What the rules of a role with an aggregationRule should be: each once, by the name of the role they stand in."""
+    """What the rules of a role with an aggregationRule should be: each once, selector by
+    selector and by the name of the role they stand in."""
     from knarr.meta import labels
 
     selectors = [
         labels.from_label_selector(s) for s in role["aggregationRule"].get("clusterRoleSelectors") or ()
     ]
+    others = sorted(roles, key=lambda r: r["metadata"]["name"])
     found: list[Rule] = []
-    for other in sorted(roles, key=lambda r: r["metadata"]["name"]):
-        metadata = other["metadata"]
-        if metadata["name"] == role["metadata"]["name"]:
-            continue
-        if any(s.matches(metadata.get("labels") or {}) for s in selectors):
-            found.extend(r for r in other.get("rules") or () if r not in found)
+    for selector in selectors:
+        for other in others:
+            metadata = other["metadata"]
+            if metadata["name"] != role["metadata"]["name"] and selector.matches(
+                metadata.get("labels") or {}
+            ):
+                found.extend(r for r in other.get("rules") or () if r not in found)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import inspect
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from knarr.auth import jwt
@@ -21,6 +21,7 @@ CACHE_SECONDS = 10.0
 CACHE_ENTRIES = 4096
 
 INVALID = "invalid bearer token"
+EXTRA_SPACE = "the provided Authorization header contains extra space before the bearer token, and is ignored"
 WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
 
 
@@ -136,29 +137,31 @@ class Authenticator:
         self._cache[key] = entry
 
 
-def bearer_token(authorization: str | None) -> str | None:
+def bearer_token(authorization: str, warn: Callable[[str], None] = lambda text: None) -> str | None:
     """The token of an Authorization header; None for another scheme or none at all."""
     if not authorization:
         return None
-    scheme, _, rest = authorization.strip().partition(" ")
-    if scheme.lower() != "bearer":
+    parts = authorization.strip().split(" ", 2)
+    if len(parts) < 2 or parts[0].lower() != "bearer":
         return None
-    return rest.split(" ", 1)[0] or None
+    if not parts[1] and len(parts) == 3:
+        warn(EXTRA_SPACE)
+    return parts[1] or None
 
 
-def websocket_token(protocols: Sequence[str]) -> tuple[str | None, list[str]]:
-    """A token sent as a web socket subprotocol (browsers cannot send headers), and the other protocols.
+def websocket_token(protocols: str) -> str | None:
+    """A token among the subprotocols of a web socket: browsers cannot send headers.
 
-    Raises StatusError 401 for a token that cannot be decoded or that comes alone: the server must be able to choose
-    another protocol.
+    Raises StatusError 401 for a token that cannot be decoded, for several, or for one that comes alone: the server
+    must be able to choose another protocol.
     """
-    tokens = [p for p in protocols if p.startswith(WEBSOCKET_TOKEN)]
-    others = [p for p in protocols if not p.startswith(WEBSOCKET_TOKEN)]
+    offered = [protocol.strip() for protocol in protocols.split(",")]
+    tokens = [p.removeprefix(WEBSOCKET_TOKEN) for p in offered if p.startswith(WEBSOCKET_TOKEN)]
     if not tokens:
-        return None, others
-    if len(tokens) > 1 or not others:
+        return None
+    if len(tokens) > 1 or len(offered) == 1:
         raise errors.unauthorized()
     try:
-        return jwt.decode(tokens[0].removeprefix(WEBSOCKET_TOKEN)).decode(), others
+        return jwt.decode(tokens[0]).decode()
     except (ValueError, binascii.Error):
         raise errors.unauthorized() from None

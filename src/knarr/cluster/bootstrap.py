@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any
 
 from knarr.admission import bootstrap as admission
 from knarr.auth import bootstrap as roles
+from knarr.auth.reconcile import leads_elsewhere, reconcile
 from knarr.cluster import apiservices
 from knarr.flowcontrol import bootstrap as flow_control
 from knarr.flowcontrol.upkeep import PRODUCER
-from knarr.meta import errors
+from knarr.meta import errors, times
 from knarr.registry.registry import Registry
 from knarr.registry.storage import Object
 
@@ -34,6 +36,18 @@ def objects(
     )
     yield from _kubernetes_service(address, port, first_ip)
     yield from apiservices.objects()
+    yield "", "configmaps", _token_tracking(now)
+
+
+def _token_tracking(now: float) -> Object:
+    """Since when the use of tokens in secrets is noted on the secrets."""
+    name = "kube-apiserver-legacy-service-account-token-tracking"
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "kube-system"},
+        "data": {"since": times.format(now)[:10]},
+    }
 
 
 def _kubernetes_service(address: str, port: int, first_ip: str) -> Iterator[tuple[str, str, Object]]:
@@ -117,7 +131,25 @@ async def write(registry: Registry, wanted: Iterable[tuple[str, str, Object]]) -
             moved = _moved(found, obj, WHERE[group, resource])
             if moved != found:
                 work.append(registry.update(group, resource, moved))
+        elif group == roles.GROUP:
+            work += _mended(registry, create, resource, found, obj)
     await asyncio.gather(*work)
+
+
+def _mended(
+    registry: Registry, create: Callable[..., Awaitable[None]], resource: str, found: Object, wanted: Object
+) -> list[Awaitable[Any]]:
+    """What is to be done so that a role or binding of an older version has what this one wants."""
+
+    async def replace() -> None:
+        metadata = found["metadata"]
+        await registry.delete(roles.GROUP, resource, metadata.get("namespace", ""), metadata["name"])
+        await create(roles.GROUP, resource, wanted)
+
+    if leads_elsewhere(resource, found, wanted):
+        return [replace()]
+    mended = reconcile(resource, found, wanted)
+    return [] if mended is None else [registry.update(roles.GROUP, resource, mended)]
 
 
 #: the parts of the `kubernetes` service that say where the API server is
