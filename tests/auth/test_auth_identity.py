@@ -11,7 +11,7 @@ from knarr.auth.authorize import Authorizers
 from knarr.auth.bootstrap import bootstrap_objects, cluster_role_rules
 from knarr.auth.bootstraptokens import BootstrapTokens
 from knarr.auth.identity import AuthenticationError, Identity
-from knarr.auth.impersonation import impersonate, wanted_user
+from knarr.auth.impersonation import Impersonation, wanted_user
 from knarr.auth.keys import Key
 from knarr.auth.node import NodeAuthorizer
 from knarr.auth.rbac import RBAC
@@ -590,10 +590,10 @@ ROOT = UserInfo("root", groups=("system:masters",))
 LIST = {"resource": "configmaps", "namespace": "ns"}
 
 
-def become(desk, requester, *headers, **request):
+def become(desk, requester, *headers, through=None, **request):
     wanted = wanted_user([h.split(": ") for h in headers])
     made = Request("list", user=requester, **(request or LIST))
-    return run(impersonate(made, wanted, desk.authorizers))
+    return run((through or Impersonation(desk.authorizers))(made, wanted))
 
 
 def test_impersonated_users_are_complete(desk):
@@ -628,6 +628,31 @@ def test_impersonation_without_a_user(header, shown):
     message = f'requested &user.DefaultInfo{{Name:"", {shown}}} without impersonating a user name'
     assert refusal(wanted_user, [header.split(": ")]) == (400, message)
     assert wanted_user([("Accept", "x")]) is None
+
+
+def test_the_mode_that_worked_last_is_tried_first(desk):
+    """A requester of the older right is told of that one, once it has been of use to him."""
+    right = rule("impersonate", "core", "users", "joe")
+    put(desk.reader, role("old", [right]), binding("old", "old", "User jane"))
+    jane = UserInfo("jane")
+    through = Impersonation(desk.authorizers)
+
+    def attempt(name):
+        return become(desk, jane, f"Impersonate-User: {name}", through=through)
+
+    assert "cannot impersonate-on:user-info:list" in refusal(attempt, "root")[1]
+    assert attempt("joe").constraint == ""
+    words = 'users "root" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope'
+    assert refusal(attempt, "root") == (403, words)
+    # a mode that does not fit is passed over
+    node = refusal(attempt, "system:node:n1")
+    assert "cannot impersonate resource" in node[1]
+
+
+def test_names_that_are_no_service_accounts(desk):
+    for name in ("system:serviceaccount:Ns:a", "system:serviceaccount:ns:A", "system:serviceaccount:ns"):
+        found = become(desk, ROOT, f"Impersonate-User: {name}").user
+        assert found.groups == ("system:authenticated",)
 
 
 def test_impersonation_refused_in_the_words_of_the_first_mode(desk):

@@ -16,13 +16,17 @@ from knarr.auth.authorize import PRIVILEGED_GROUP, Authorizers, forbidden
 from knarr.auth.identity import ALL_AUTHENTICATED, ALL_UNAUTHENTICATED
 from knarr.auth.node import NODES_GROUP, PREFIX
 from knarr.auth.satokens import EXTRA, group_names, split_username
-from knarr.meta import errors, names
+from knarr.meta import errors, fielderrors, names
 from knarr.meta.gofmt import quote
 from knarr.registry.context import Request, UserInfo
 
 USER, UID, GROUP = "impersonate-user", "impersonate-uid", "impersonate-group"
 EXTRA_PREFIX = "impersonate-extra-"
 AUTHENTICATION = "authentication.k8s.io"
+#: the mode that is none of MODES: the verb `impersonate` alone
+LEGACY = -1
+#: requesters that are remembered; the oldest goes first
+REQUESTERS_MAX = 10_000
 #: from so many values on, one question about all of them comes first
 MANY = 4
 
@@ -100,20 +104,46 @@ MODES = (
 )
 
 
-async def impersonate(request: Request, wanted: UserInfo, authorizers: Authorizers) -> Impersonated:
-    """Who the request is to be made as; StatusError 403, in the words of the first mode that fits, if nobody may."""
-    first: errors.StatusError | None = None
-    for mode in MODES:
-        if not mode.fits(wanted, request.user):
-            continue
-        try:
-            return await _constrained(request, wanted, authorizers, mode)
-        except errors.StatusError as refusal:
-            first = first or refusal
-    try:
-        return await _legacy(request, wanted, authorizers)
-    except errors.StatusError as refusal:
-        raise (first or refusal) from None
+class Impersonation:
+    """Remembers by which mode each requester got through last, and tries that one first: few ever need two."""
+
+    def __init__(self, authorizers: Authorizers) -> None:
+        self._authorizers = authorizers
+        self._last: dict[str, int] = {}
+
+    async def __call__(self, request: Request, wanted: UserInfo) -> Impersonated:
+        """Who the request is to be made as; StatusError 403, in the words of the first mode that was tried, if nobody
+        may."""
+        requester = request.user.name
+        first: errors.StatusError | None = None
+        for index in self._order(requester):
+            if index != LEGACY and not MODES[index].fits(wanted, request.user):
+                continue
+            try:
+                found = await self._try(index, request, wanted)
+            except errors.StatusError as refusal:
+                first = first or refusal
+                continue
+            self._remember(requester, index)
+            return found
+        assert first is not None
+        raise first
+
+    def _order(self, requester: str) -> list[int]:
+        order = [*range(len(MODES)), LEGACY]
+        last = self._last.get(requester)
+        return order if last is None else [last, *(index for index in order if index != last)]
+
+    async def _try(self, index: int, request: Request, wanted: UserInfo) -> Impersonated:
+        if index == LEGACY:
+            return await _legacy(request, wanted, self._authorizers)
+        return await _constrained(request, wanted, self._authorizers, MODES[index])
+
+    def _remember(self, requester: str, index: int) -> None:
+        self._last.pop(requester, None)
+        while len(self._last) >= REQUESTERS_MAX:
+            del self._last[next(iter(self._last))]
+        self._last[requester] = index
 
 
 async def _constrained(
@@ -173,11 +203,9 @@ async def _extra(ask: _Asker, extra: Mapping[str, tuple[str, ...]]) -> None:
 def _unfit(key: str, values: tuple[str, ...]) -> str:
     if not key:
         return "impersonating the empty string key in extra is not allowed"
-    if "/" not in key.strip("/"):
-        return (
-            "impersonating an invalid key in extra is not allowed: "
-            f'extra.key: Invalid value: {quote(key)}: must be a domain-prefixed path (such as "acme.io/foo")'
-        )
+    if problems := names.domain_prefixed_path_problems(key):
+        wrong = fielderrors.aggregate(fielderrors.invalid("extra.key", shown, why) for shown, why in problems)
+        return f"impersonating an invalid key in extra is not allowed: {wrong}"
     if not values:
         return "impersonating empty values in extra is not allowed"
     if "" in values:

@@ -9,7 +9,7 @@ from typing import Any
 
 from knarr.auth import jwt
 from knarr.auth.identity import CREDENTIAL_ID, AuthenticationError, Identity
-from knarr.meta import errors, times
+from knarr.meta import errors, names, times
 from knarr.meta.gofmt import quote
 from knarr.registry.context import UserInfo
 from knarr.registry.reader import Reader
@@ -41,7 +41,9 @@ def split_username(name: str) -> tuple[str, str] | None:
     if not name.startswith(PREFIX):
         return None
     parts = name[len(PREFIX) :].split(":")
-    return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None
+    if len(parts) != 2 or names.is_dns1123_label(parts[0]) or names.is_dns1123_subdomain(parts[1]):
+        return None
+    return parts[0], parts[1]
 
 
 class ServiceAccountTokens:

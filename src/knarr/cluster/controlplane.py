@@ -30,7 +30,7 @@ from knarr.apiserver.watch import Watches
 from knarr.auth.claimstatus import ClaimStatusGuard
 from knarr.auth.discovery import KEYS_PATH
 from knarr.auth.escalation import EscalationGuard
-from knarr.auth.impersonation import Impersonated, impersonate, wanted_user
+from knarr.auth.impersonation import Impersonated, Impersonation, wanted_user
 from knarr.auth.pki import PKI
 from knarr.auth.requestheader import RequestHeaders
 from knarr.auth.reviews import Reviews
@@ -90,6 +90,7 @@ class ControlPlane:
         self.authorizers = self.identities.authorizers
         self.authenticator = self.identities.authenticator
         self.issuer = self.identities.issuer
+        self._acting_as = Impersonation(self.authorizers)
         if self.pki.has_front_proxy:
             proxy = self.pki.front_proxy_ca.read.subject
             self.authenticator.front_proxy = RequestHeaders(proxy, world.clock)
@@ -212,7 +213,7 @@ class ControlPlane:
         wanted = wanted_user(headers)
         if wanted is None:
             return Impersonated(request.user)
-        return await impersonate(request, wanted, self.authorizers)
+        return await self._acting_as(request, wanted)
 
     def _advertised(self) -> str:
         """The address in the kubernetes service's endpoints."""
