@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from knarr.egress import Egress, EgressError, Route, refusal
+from knarr.egress import ConfigError, Egress, EgressError, Route, refusal
 from tests.egress.servers import DAY, Authority, WebServer
 
 
@@ -90,6 +90,41 @@ def test_a_service_that_refuses_is_called_by_its_cluster_address(authority):
         assert str(caught.value) == (
             'Post "https://b.a.svc:443/?timeout=1s": dial tcp 10.96.0.9:443: connect: connection refused'
         )
+
+    run(main())
+
+
+def test_the_port_stays_in_the_host_header_and_names_elsewhere_are_looked_up(authority):
+    async def main():
+        async def resolve(namespace, name, port):
+            return ("127.0.0.1", server.port) if name == "b" else ("nobody.invalid", 443)
+
+        egress = Egress(resolve)
+        async with WebServer(authority.context("b.a.svc"), hello) as server:
+            client = {"service": {"namespace": "a", "name": "b"}, "caBundle": authority.bundle}
+            await egress.post(client, b"", timeout=5)
+            assert server.seen[0].headers["host"] == "b.a.svc:443"
+            with pytest.raises(EgressError) as caught:
+                await egress.post({"service": {"namespace": "a", "name": "c"}}, b"", timeout=5)
+        await egress.close()
+        assert caught.value.cause == "dial tcp: lookup nobody.invalid: no such host"
+
+    run(main())
+
+
+def test_configurations_that_make_no_sense():
+    async def main():
+        egress = Egress(nowhere)
+        for client, words in (
+            ({}, "webhook configuration must have either service or URL"),
+            (
+                {"url": "https://127.0.0.1:1", "caBundle": "eA=="},
+                "unable to load root certificates: unable to parse bytes as PEM block",
+            ),
+        ):
+            with pytest.raises(ConfigError) as caught:
+                await egress.post(client, b"", timeout=5)
+            assert str(caught.value) == words
 
     run(main())
 

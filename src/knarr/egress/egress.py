@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from knarr.egress import words
 from knarr.egress.address import Target, target_of
-from knarr.egress.errors import EgressError
+from knarr.egress.errors import ConfigError, EgressError
 from knarr.egress.routes import Address, Resolve, route_of
 from knarr.egress.trust import Contexts, Trust, trust_of
 from knarr.world import Clock, RealClock
@@ -68,12 +68,9 @@ class Egress:
         """
         try:
             target = target_of(client_config, path, query)
-        except ValueError as error:
-            raise EgressError(str(error)) from None
-        try:
             context = self._contexts.of(trust_of(client_config))
         except ValueError as error:
-            raise EgressError(str(error)) from None
+            raise ConfigError(str(error)) from None
         try:
             with real_io():
                 async with asyncio.timeout(timeout):
@@ -106,6 +103,8 @@ class Egress:
         import aiohttp
 
         session = self._open()
+        # aiohttp would leave out a port that is https' own; Go sends what it was given.
+        headers = {"Host": urlsplit(target.url).netloc, **headers}
         trace: dict[str, bool] = {}
         try:
             async with session.post(
@@ -159,7 +158,8 @@ class Egress:
 
     def _undialled(self, target: Target, error: OSError) -> str:
         parts = urlsplit(target.url)
-        shown = f"{parts.hostname}:{parts.port or 443}"
+        host = parts.hostname or ""
+        shown = f"{f'[{host}]' if ':' in host else host}:{parts.port or 443}"
         if target.service is not None and self._services is not None:
             shown = self._services.shown.get(target.service, shown)
         return words.dialling(error, shown)

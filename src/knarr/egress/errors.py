@@ -12,3 +12,7 @@ class EgressError(Exception):
     def __init__(self, text: str, cause: str = "") -> None:
         super().__init__(text)
         self.cause = cause or text
+
+
+class ConfigError(EgressError):
+    """Nobody was called: the client configuration makes no sense."""

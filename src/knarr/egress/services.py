@@ -9,6 +9,7 @@ from aiohttp.resolver import ThreadedResolver
 
 from knarr.egress.errors import EgressError
 from knarr.egress.routes import Address, Resolve, route_of
+from knarr.egress.words import lookup
 from knarr.world.network import family_of
 
 SUFFIX = ".svc"
@@ -40,7 +41,10 @@ class Services(AbstractResolver):
         """An endpoint may have a name (ExternalName)."""
         family = family_of(address[0])
         if family is None:
-            return await self._machine.resolve(*address)
+            try:
+                return await self._machine.resolve(*address)
+            except OSError:
+                raise OSError(None, address[0]) from EgressError(lookup(address[0]))
         return [
             ResolveResult(hostname=host, host=address[0], port=address[1], family=family, proto=0, flags=0)
         ]

@@ -11,7 +11,7 @@ from knarr.admission.webhooks import answer, review
 from knarr.admission.webhooks.answer import Response
 from knarr.admission.webhooks.errors import CallFailed, denial, no_dry_run
 from knarr.admission.webhooks.hooks import Hook
-from knarr.egress import EgressError
+from knarr.egress import ConfigError, EgressError
 from knarr.meta import names
 
 Object = dict[str, Any]
@@ -63,6 +63,10 @@ class Caller:
                 headers={"User-Agent": USER_AGENT},
             )
             found = answer.decode(answered, version)
+        except ConfigError as error:
+            raise CallFailed(
+                hook.name, f"could not get REST client: {error}", 500 if mutating else 400
+            ) from None
         except EgressError as error:
             raise CallFailed(
                 hook.name, f"failed to call webhook: {error}", 503 if mutating else 400
@@ -80,7 +84,7 @@ def note(hook: Hook, a: Attributes, response: Response) -> None:
     for key, value in response.annotations.items():
         annotate(a, f"{hook.name}/{key}", value)
     for text in response.warnings:
-        if text.isprintable():
+        if not any(letter < " " or "\x7f" <= letter <= "\x9f" for letter in text):
             a.request.warn(text)
 
 
