@@ -16,6 +16,9 @@ class StatusError(Exception):
         self.status = status
         self.headers = headers or {}
 
+    def __str__(self) -> str:
+        return self.message
+
     @property
     def code(self) -> int:
         return self.status.get("code", 500)
