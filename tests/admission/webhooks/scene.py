@@ -31,6 +31,18 @@ def label(name: str, value: str = "x") -> Object:
     return patch({"op": "add", "path": f"/metadata/labels/{name}", "value": value})
 
 
+def convert(review: Object) -> Object:
+    """A conversion that notes in the spec which versions an object has been through."""
+    request, wanted = review["request"], review["request"]["desiredAPIVersion"]
+    objects = []
+    for obj in request["objects"]:
+        way = [*obj["spec"].get("way", ()), f"{obj['apiVersion'][-2:]}-{wanted[-2:]}"]
+        objects.append({**obj, "apiVersion": wanted, "spec": {**obj["spec"], "way": way}})
+    head = {"kind": review["kind"], "apiVersion": review["apiVersion"]}
+    result = {"status": "Success"}
+    return {**head, "response": {"uid": request["uid"], "result": result, "convertedObjects": objects}}
+
+
 class Scene:
     """`answers` says what the webhook at a path answers: a function of the AdmissionRequest to fields of the response,
     or to a whole (code, headers, body)."""
@@ -58,6 +70,8 @@ class Scene:
     async def _answer(self, seen: Seen) -> Any:
         review = json.loads(seen.body)
         path = seen.url.partition("?")[0].strip("/")
+        if review["kind"] == "ConversionReview":
+            return 200, {}, json.dumps(convert(review)).encode()
         self.asked.append((path, review["request"]))
         answer = self.answers.get(path, lambda request: {})(review["request"])
         if asyncio.iscoroutine(answer):

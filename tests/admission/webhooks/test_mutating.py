@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -343,13 +344,13 @@ def crd() -> dict:
     }
 
 
-async def with_things(s: Scene) -> None:
-    await s.create(crd(), "customresourcedefinitions", group="apiextensions.k8s.io", namespace="")
+async def with_things(s: Scene, definition: dict | None = None) -> None:
+    await s.create(
+        definition or crd(), "customresourcedefinitions", group="apiextensions.k8s.io", namespace=""
+    )
     for _ in range(200):
         if s.plane.registry.custom:
             return
-        import asyncio
-
         await asyncio.sleep(0.01)
     raise AssertionError("the definition was not established")
 
@@ -388,6 +389,32 @@ def test_custom_resources_in_the_version_of_the_rule(authority):
             updated = await s.do("update", "things", created, name="t", subresource="status", **where)
             assert updated["status"] == {"a": 1, "seen": True}
             assert s.asked[-1][1]["oldObject"]["apiVersion"] == "example.com/v1"
+
+    run(main())
+
+
+def test_custom_resources_that_a_webhook_converts(authority):
+    async def main():
+        async with Scene(authority) as s:
+            definition = crd()
+            client = {"url": f"https://127.0.0.1:{s.server.port}/convert", "caBundle": authority.bundle}
+            conversion = {"clientConfig": client, "conversionReviewVersions": ["v1"]}
+            definition["spec"]["conversion"] = {"strategy": "Webhook", "webhook": conversion}
+            for version in definition["spec"]["versions"]:
+                spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+                spec["properties"]["way"] = {"type": "array", "items": {"type": "string"}}
+            await with_things(s, definition)
+            one = [rule(apiGroups=["example.com"], apiVersions=["v1"], resources=["things"])]
+            await s.configure("Mutating", s.webhook("a.example.com", rules=one))
+            await s.configure("Validating", s.webhook("v.example.com", rules=one))
+            s.answers["a"] = lambda request: patch({"op": "add", "path": "/spec/size", "value": 5})
+            where = {"group": "example.com", "version": "v2"}
+            created = await s.create(thing("v2", size=1), "things", **where)
+            (_, first), (_, second) = s.asked
+            assert first["object"]["apiVersion"] == second["object"]["apiVersion"] == "example.com/v1"
+            assert first["object"]["spec"]["way"] == ["v2-v1"]
+            assert second["object"]["spec"] == {"size": 5, "color": "red", "way": ["v2-v1", "v1-v2", "v2-v1"]}
+            assert created["apiVersion"] == "example.com/v2" and created["spec"]["size"] == 5
 
     run(main())
 
