@@ -75,3 +75,24 @@ def test_policies_that_were_sent_empty_are_not_filled_in(api, run):
         assert len(made["spec"]["behavior"]["scaleUp"]["policies"]) == 2
 
     run(story())
+
+
+def test_messages_of_updates_see_what_was_sent_empty(api, run):
+    async def story():
+        await api("POST", "/api/v1/namespaces", {"metadata": {"name": "ns"}})
+        path = "/apis/policy/v1/namespaces/ns/poddisruptionbudgets"
+        await api("POST", path, {"metadata": {"name": "b"}, "spec": {"minAvailable": 1}})
+        quotas = "/api/v1/namespaces/ns/resourcequotas"
+        quota = {"metadata": {"name": "q"}, "spec": {"scopes": ["Terminating"]}}
+        await api("POST", quotas, quota)
+        for content_type in ("application/merge-patch+json", "application/strategic-merge-patch+json"):
+            error = await api.refused("PATCH", f"{quotas}/q", {"spec": {"scopes": []}}, content_type)
+            assert error.status["message"].endswith("spec.scopes: Invalid value: []: field is immutable")
+        quota["spec"]["scopes"] = []
+        error = await api.refused("PUT", f"{quotas}/q", quota)
+        assert error.status["message"].endswith("spec.scopes: Invalid value: []: field is immutable")
+        del quota["spec"]["scopes"]
+        error = await api.refused("PUT", f"{quotas}/q", quota)
+        assert error.status["message"].endswith("spec.scopes: Invalid value: null: field is immutable")
+
+    run(story())

@@ -56,7 +56,11 @@ def transform(view: View, request: Request, content_type: str, body: bytes, deco
 
     async def patched(live: Object | None) -> Object:
         assert live is not None
-        return _decode_patched(view, request, change, live, decoder, found)
+        new = change.of(live)
+        if b"[]" in body or b"{}" in body:
+            # for messages that tell empty lists and maps from nothing
+            request.sent = orjson.dumps(new)
+        return _decode_patched(view, request, change, live, new, decoder, found)
 
     return patched
 
@@ -128,13 +132,12 @@ def _parse(body: bytes, prefix: str) -> Any:
 
 
 def _decode_patched(
-    view: View, request: Request, change: _Change, live: Object, decoder: Decoder, found: list[str]
+    view: View, request: Request, change: _Change, live: Object, new: Any, decoder: Decoder, found: list[str]
 ) -> Object:
     """Check the result against the schema and default it; it must still be the object the URL names.
 
     `found` is what strict decoding says of the patch.
     """
-    new = change.of(live)
     try:
         decoder.check_patched_type(view, new)
         obj, findings = decoder.patched(view, request, new)

@@ -13,7 +13,7 @@ from knarr.meta.fielderrors import FieldError
 from knarr.registry import encoding
 from knarr.registry.context import Request
 from knarr.registry.create import create, manage_fields, place
-from knarr.registry.decode import nullify
+from knarr.registry.decode import as_sent, nullify
 from knarr.registry.hooks import Admission
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View
@@ -183,7 +183,7 @@ class _Attempt:
         found = objectmeta.validate_update(
             new["metadata"], stored["metadata"], "metadata", kube_finalizers=storage.kind.kube_finalizers
         )
-        found += self.rules.validate(new, stored)
+        found += self._errors_of_kind(new, stored)
         if found:
             raise errors.invalid(storage.row.group, view.row.kind, request.name, found)
         for text in self.rules.warnings(new, stored):
@@ -193,6 +193,21 @@ class _Attempt:
         metadata = new["metadata"]
         self.deletes = self._finished(metadata)
         return new
+
+    def _errors_of_kind(self, new: Object, stored: Object) -> list[FieldError]:
+        """What the kind has against the update, worded as of what was sent where that had empty lists or maps."""
+        found = self.rules.validate(new, stored)
+        view, request = self.view, self.request
+        if not found or not request.sent or view.custom or view.to_stored is not None:
+            return found
+        if request.subresource not in ("", "status"):
+            return found
+        sent = as_sent(view.definition, request.sent, new)
+        if sent is None:
+            return found
+        # What is equal but for empty lists counts as unchanged, so only the words are taken over.
+        words = {(e.type, e.field, e.detail): e for e in self.rules.validate(sent, stored)}
+        return [words.get((e.type, e.field, e.detail), e) for e in found]
 
     def changed_nothing(self) -> bool:
         """The new object is the stored one: nothing is written, and its resourceVersion stays."""

@@ -63,7 +63,7 @@ class ResourceQuota(Kind):
         errors = _spec_errors(obj["spec"])
         scopes = obj["spec"].get("scopes") or []
         if set(scopes) != set(old["spec"].get("scopes") or ()):
-            errors.append(invalid("spec.scopes", scopes or None, checks.IMMUTABLE))
+            errors.append(invalid("spec.scopes", obj["spec"].get("scopes"), checks.IMMUTABLE))
         return errors
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
