@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from knarr.auth import discovery, jwt
-from knarr.auth.authenticate import CACHE_SECONDS, Authenticator, bearer_token, websocket_token
+from knarr.auth.authenticate import CACHE_SECONDS, Authenticator, bearer_token, websocket_token, without_token
 from knarr.auth.authorize import Authorizers
 from knarr.auth.bootstrap import bootstrap_objects, cluster_role_rules
 from knarr.auth.bootstraptokens import BootstrapTokens
@@ -118,6 +118,7 @@ def test_token_in_a_web_socket_protocol():
     sent = "base64url.bearer.authorization.k8s.io.c2VjcmV0"
     assert websocket_token(f"v5.channel.k8s.io,{sent}") == "secret"
     assert websocket_token("v5.channel.k8s.io, x") is None
+    assert without_token(f"v5.channel.k8s.io,{sent}") == "v5.channel.k8s.io"
     for bad in (sent, f"{sent}, {sent}, x", "base64url.bearer.authorization.k8s.io.?, x"):
         with pytest.raises(StatusError):
             websocket_token(bad)

@@ -165,3 +165,9 @@ def websocket_token(protocols: str) -> str | None:
         return jwt.decode(tokens[0]).decode()
     except (ValueError, binascii.Error):
         raise errors.unauthorized() from None
+
+
+def without_token(protocols: str) -> str:
+    """The subprotocols that others may see."""
+    offered = [protocol.strip() for protocol in protocols.split(",")]
+    return ", ".join(p for p in offered if not p.startswith(WEBSOCKET_TOKEN))

@@ -16,6 +16,7 @@ import httptools
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.http import Stream
 from knarr.apiserver.respond import NO_CACHE
+from knarr.auth.authenticate import without_token
 from knarr.meta import errors
 
 #: they concern one hop only and are not handed on
@@ -36,6 +37,7 @@ HOP_BY_HOP = frozenset(
 PRIVATE = frozenset(
     {"authorization", "host", "content-length", "expect", "x-forwarded-for", "x-forwarded-uri"}
 )
+PROTOCOLS = "sec-websocket-protocol"
 PRIVATE_PREFIXES = ("impersonate-", "x-remote-")
 READ_BYTES = 64 * 1024
 #: how long the head of an answer may take
@@ -66,7 +68,7 @@ def request_head(x: Exchange, target: str, more: Iterable[tuple[str, str]] = ())
             and name not in named
             and not name.startswith(PRIVATE_PREFIXES)
         ):
-            lines.append(f"{name}: {value}")
+            lines.append(f"{name}: {without_token(value) if name == PROTOCOLS else value}")
     lines += [f"{name}: {value}" for name, value in more]
     if http.body or http.method in ("POST", "PUT", "PATCH"):
         lines.append(f"content-length: {len(http.body)}")
