@@ -59,7 +59,8 @@ class AdminHook(_Hook):
         requests = (spec.get("devices") or {}).get("requests") or ()
         for i, wanted in enumerate(requests):
             if (wanted.get("exactly") or {}).get("adminAccess"):
-                return self._check(request, obj, f"spec.devices.requests[{i}].adminAccess")
+                self._check(request, obj, f"spec.devices.requests[{i}].adminAccess")
+                break
 
     async def before_update(self, request: Request, obj: Object, old: Object) -> None:
         if request.subresource != "status":
@@ -67,7 +68,8 @@ class AdminHook(_Hook):
         before = _results(old)
         for i, result in enumerate(_results(obj)):
             if result.get("adminAccess") and result not in before:
-                return self._check(request, obj, f"status.allocation.devices.results[{i}].adminAccess")
+                self._check(request, obj, f"status.allocation.devices.results[{i}].adminAccess")
+                break
 
     def _check(self, request: Request, obj: Object, path: str) -> None:
         namespace = self._registry.get("", "namespaces", "", request.namespace) or {"metadata": {}}
