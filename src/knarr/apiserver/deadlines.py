@@ -29,8 +29,9 @@ class Deadlines:
         self._usual: dict[Exchange, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._shorter: dict[Exchange, asyncio.TimerHandle] = {}
-        self._none_left = asyncio.Event()
-        self._none_left.set()
+        #: who waits until no request is under way
+        self._waiter: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return len(self._usual) + len(self._shorter)
@@ -41,38 +42,43 @@ class Deadlines:
 
     def begin(self, x: Exchange) -> None:
         """Watch over a request. Raises 400 for a `timeout` that is no duration."""
-        seconds = self._wanted(x)
-        self._none_left.clear()
-        loop = asyncio.get_running_loop()
-        if 0 < seconds < self.seconds:
-            x.seconds = seconds
-            self._shorter[x] = loop.call_later(seconds, self._expired, x)
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        query = x.request.query
+        if query and (text := query.get("timeout")) and self._is_short(x, text):
+            self._shorter[x] = loop.call_later(x.seconds, self._expired, x)
             return
         self._usual[x] = loop.time() + self.seconds
         if self._timer is None:
             self._timer = loop.call_later(self.seconds, self._look)
 
-    def _wanted(self, x: Exchange) -> float:
-        text = x.request.query.get("timeout")
-        if not text:
-            return 0.0
+    def _is_short(self, x: Exchange, text: str) -> bool:
+        """Whether the request asks for less time than it may take; none at all asks for nothing."""
         try:
-            return parse_go_duration(text)
+            seconds = parse_go_duration(text)
         except ValueError as error:
+            x.seconds = -1.0
             raise errors.bad_request(f"{INVALID} - {error}") from None
+        if 0 < seconds < self.seconds:
+            x.seconds = seconds
+        return x.seconds > 0
 
     def end(self, x: Exchange) -> None:
         """The request is over."""
         if self._usual.pop(x, None) is None and (timer := self._shorter.pop(x, None)) is not None:
             timer.cancel()
-        if not self._usual and not self._shorter:
-            self._none_left.set()
+        if self._waiter is not None and not len(self):
+            self._waiter.set()
 
     async def wait_until_none(self, seconds: float) -> None:
         """Until no request is under way, or the time is up."""
+        if not len(self):
+            return
+        self._waiter = asyncio.Event()
         try:
             async with asyncio.timeout(seconds):
-                await self._none_left.wait()
+                await self._waiter.wait()
         except TimeoutError:
             log.warning("%d requests were still under way when the server stopped", len(self))
 

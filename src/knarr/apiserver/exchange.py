@@ -33,7 +33,7 @@ class Exchange:
     trail: Any = None
     #: clock.now() when it arrived
     received: float = 0.0
-    #: how long it may take, where its sender said so
+    #: how long it may take, where its sender said so; below zero where what he said is no time
     seconds: float = 0.0
     #: answered 504 in place of whoever is still at it
     too_late: bool = False

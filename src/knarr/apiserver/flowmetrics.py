@@ -37,8 +37,6 @@ LEVEL_GAUGES: tuple[tuple[str, str, Callable[[Level], float]], ...] = (
     ("target_seats", "Seats it is to get.", lambda level: _target(level)),
 )
 SCHEMA_GAUGES: tuple[tuple[str, str, Callable[[Counts], float]], ...] = (
-    ("current_executing_requests", "Requests that run.", lambda counts: counts.executing),
-    ("current_executing_seats", "Seats of requests that run.", lambda counts: counts.executing_seats),
     ("current_inqueue_requests", "Requests that wait.", lambda counts: counts.waiting),
     ("current_inqueue_seats", "Seats of requests that wait.", lambda counts: counts.waiting_seats),
 )
@@ -72,6 +70,7 @@ def families(flow: FlowController) -> Iterator[Family]:
         for schema, counts in sorted(level.counts.items())
     ]
     yield from _counters(counted)
+    yield from _executing(levels, counted)
     for name, words, value in SCHEMA_GAUGES:
         yield Family(PREFIX + name, "gauge", words, [("", labels, value(c)) for labels, c in counted])
     for name, words, of, more in SCHEMA_HISTOGRAMS:
@@ -98,6 +97,22 @@ def _counters(counted: list[tuple[dict[str, str], Counts]]) -> Iterator[Family]:
             for reason, number in counts.rejected.items()
         ],
     )
+
+
+def _executing(levels: list[Level], counted: list[tuple[dict[str, str], Counts]]) -> Iterator[Family]:
+    requests: dict[int, int] = {}
+    seats: dict[int, int] = {}
+    for level in levels:
+        for entry in level.queues.running:
+            which = id(entry.owner.decision.counts)
+            requests[which] = requests.get(which, 0) + 1
+            seats[which] = seats.get(which, 0) + entry.width
+    for name, words, found in (
+        ("current_executing_requests", "Requests that run.", requests),
+        ("current_executing_seats", "Seats of requests that run.", seats),
+    ):
+        samples: list[Sample] = [("", labels, found.get(id(counts), 0)) for labels, counts in counted]
+        yield Family(PREFIX + name, "gauge", words, samples)
 
 
 def _waits(counted: list[tuple[dict[str, str], Counts]]) -> Family:

@@ -12,12 +12,13 @@ import orjson
 
 from knarr.apiserver import negotiate, requestinfo
 from knarr.apiserver.deadlines import Deadlines
-from knarr.apiserver.exchange import Exchange
+from knarr.apiserver.exchange import LONG_RUNNING, Exchange
 from knarr.apiserver.http import HTTPRequest
 from knarr.apiserver.inflight import InFlight
 from knarr.apiserver.limits import Limits
 from knarr.apiserver.respond import NO_CACHE, Responder
 from knarr.auth.authenticate import bearer_token, websocket_token
+from knarr.flowcontrol.ticket import Ticket
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.meta.gofmt import quote
@@ -116,6 +117,9 @@ class APIHandler:
         #: answers what other API servers serve (apiserver/aggregation), where there are any
         self.delegate: Callable[[Exchange], Awaitable[None] | None] | None = None
         self.limits = limits
+        self._goaway_chance = limits.goaway_chance
+        #: how long a request without a time of its own waits for a seat
+        self._patience = patience_of(limits.request_timeout or NEVER)
         self.deadlines = Deadlines(limits.request_timeout or NEVER, self._too_late)
         #: watches, logs and sessions that are open
         self.lasting: set[Exchange] = set()
@@ -139,23 +143,30 @@ class APIHandler:
         )
         exchange.audit_id = http.headers.get("audit-id") or self._draw.uid()
         exchange.headers.append(("Audit-Id", exchange.audit_id))
+        lasting = exchange.long_running
         try:
             if self.refusal is not None:
                 self._refuse(exchange, self.refusal)
-            if exchange.long_running:
+            if lasting:
                 self.lasting.add(exchange)
             else:
-                self._begin(exchange)
+                self.deadlines.begin(exchange)
+                if self._goaway_chance and self._draw.random() < self._goaway_chance:
+                    http.keep_alive = False
             await self.serve(exchange)
         except StatusError as error:
+            if exchange.seconds < 0 and self.auditor is not None:
+                self._record_refused(exchange)
             self.responder.error(exchange, error)
         except Exception as error:
             if exchange.trail is not None:
                 exchange.trail.panicked(error)
             raise
         finally:
-            self.deadlines.end(exchange)
-            self.lasting.discard(exchange)
+            if lasting:
+                self.lasting.discard(exchange)
+            else:
+                self.deadlines.end(exchange)
             if self.observe is not None and not exchange.too_late:
                 self.observe(exchange)
             if exchange.trail is not None:
@@ -167,17 +178,6 @@ class APIHandler:
         if not (agent.startswith("kube-apiserver/") or x.http.path.startswith(WATCHED)):
             x.http.keep_alive = False
             raise refusal
-
-    def _begin(self, x: Exchange) -> None:
-        """From now on time runs. Raises 400."""
-        try:
-            self.deadlines.begin(x)
-        except StatusError:
-            if self.auditor is not None:
-                self._record_refused(x)
-            raise
-        if self.limits.goaway_chance and self._draw.random() < self.limits.goaway_chance:
-            x.http.keep_alive = False
 
     def _too_late(self, x: Exchange) -> None:
         """Answer for a handler that is still at it; what it does in the end is seen by nobody."""
@@ -198,10 +198,11 @@ class APIHandler:
         await self._impersonate(x)
         if self.in_flight is not None:
             await self._counted(x, self.in_flight)
-        elif self.flow is None or (x.long_running and x.request.verb != "watch"):
+        elif self.flow is None or (x.request.subresource in LONG_RUNNING and x.request.verb != "watch"):
             await self._authorize_and_dispatch(x)
         else:
-            await self._seat(x)
+            seat = self.flow.arrive(x.request)
+            x.ticket = seat if isinstance(seat, Ticket) else await self._wait_for(x, seat)
             x.headers += x.ticket.headers
             try:
                 await self._authorize_and_dispatch(x)
@@ -227,18 +228,15 @@ class APIHandler:
         else:
             await self._path(x)
 
-    async def _seat(self, x: Exchange) -> None:
-        """Wait for a seat of flow control."""
-        if x.trail is None:
-            x.ticket = await self.flow.start(x.request, self._patience(x))
-            return
+    async def _wait_for(self, x: Exchange, place: Any) -> Ticket:
+        """Wait in a queue of flow control."""
+        patience = patience_of(x.seconds) if x.seconds else self._patience
         began = self.world.clock.monotonic()
-        x.ticket = await self.flow.start(x.request, self._patience(x))
-        x.trail.record.took("apf-queue-wait", self.world.clock.monotonic() - began)
-
-    def _patience(self, x: Exchange) -> float:
-        """A quarter of the request's time, and no more than a minute."""
-        return min((x.seconds or self.limits.request_timeout or NEVER) / 4, WAIT_SECONDS_MAX)
+        try:
+            return await self.flow.wait(place, patience)
+        finally:
+            if x.trail is not None:
+                x.trail.record.took("apf-queue-wait", self.world.clock.monotonic() - began)
 
     async def _authorize(self, request: Request) -> None:
         if "fieldSelector" in request.query and (name := requestinfo.selected_name(request)):
@@ -370,6 +368,11 @@ class APIHandler:
     def _no_such_page(self, x: Exchange) -> None:
         """What the outermost router says of paths it knows nothing of."""
         self.responder.text(x, 404, "404 page not found\n")
+
+
+def patience_of(seconds: float) -> float:
+    """How long a request waits for a seat: a quarter of its time, and no more than a minute."""
+    return min(seconds / 4, WAIT_SECONDS_MAX)
 
 
 def media_type(headers: dict[str, str]) -> str:

@@ -83,8 +83,7 @@ class RequestMetrics:
         self._clock = handler.world.clock
         self._series: dict[Key, _Series] = {}
         self._users: dict[str, int] = {}
-        self._decisions: dict[str, int] = {}
-        self._refused = 0
+        self._others = self._allowed = self._forbidden = self._refused = 0
         self._deprecated: dict[tuple[str, ...], int] = {}
         handler.observe = self.observe
 
@@ -119,23 +118,28 @@ class RequestMetrics:
             size = len(x.http.body)
             series.bodies[bisect_left(BODY_BOUNDS, size)] += 1
             series.body_bytes += size
-        self._count_user(x)
-
-    def _count_user(self, x: Exchange) -> None:
-        if x.code == 401:
+        notes = request.annotations
+        decision = notes.get("authorization.k8s.io/decision", "")
+        if decision == "allow":
+            self._allowed += 1
+        elif decision:
+            self._forbidden += 1
+        elif x.code == 401:
             self._refused += 1
             return
-        name = x.request.user.name
-        if name not in KNOWN_USERS:
-            name = "email_id" if "@" in name else "other"
-        self._users[name] = self._users.get(name, 0) + 1
-        notes = x.request.annotations
-        decision = notes.get("authorization.k8s.io/decision", "")
-        self._decisions[decision] = self._decisions.get(decision, 0) + 1
+        name = request.user.name
+        if name in KNOWN_USERS or "@" in name:
+            self._count_user(name)
+        else:
+            self._others += 1
         if "k8s.io/deprecated" in notes:
-            r = x.request
             gone = notes.get("k8s.io/removed-release", "")
+            r = request
             self._deprecated[r.group, gone, r.resource, r.subresource, r.version] = 1
+
+    def _count_user(self, name: str) -> None:
+        shown = name if name in KNOWN_USERS else "email_id"
+        self._users[shown] = self._users.get(shown, 0) + 1
 
     def _new(self, x: Exchange, key: Key) -> _Series:
         verb, group, version, resource, *_ = key
@@ -250,25 +254,26 @@ class RequestMetrics:
         )
 
     def _identities(self) -> Iterator[Family]:
+        users = {**self._users, "other": self._others}
         yield Family(
             "authenticated_user_requests",
             "counter",
             "Requests of users that are known by name, and of all others.",
-            [("", {"username": name}, count) for name, count in self._users.items()],
+            [("", {"username": name}, count) for name, count in users.items() if count],
         )
-        attempts = {"success": sum(self._users.values()), "failure": self._refused}
+        attempts = {"success": sum(users.values()), "failure": self._refused}
         yield Family(
             "authentication_attempts",
             "counter",
             "Requests whose sender was to be found out.",
             [("", {"result": result}, count) for result, count in attempts.items() if count],
         )
-        results = {"allow": "allowed", "forbid": "denied"}
+        results = {"allowed": self._allowed, "denied": self._forbidden}
         yield Family(
             "authorization_attempts_total",
             "counter",
             "Requests that had to be allowed.",
-            [("", {"result": results[d]}, count) for d, count in self._decisions.items() if d in results],
+            [("", {"result": result}, count) for result, count in results.items() if count],
         )
 
     def _present(self) -> Iterator[Family]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, NamedTuple
+from typing import Any
 
 from knarr.flowcontrol import upkeep
 from knarr.flowcontrol.bootstrap import GROUP, dangling, mandatory
@@ -17,6 +17,7 @@ from knarr.flowcontrol.estimate import ONE, Loads, Work, work_of
 from knarr.flowcontrol.fairqueue import Entry, Rejected, deal
 from knarr.flowcontrol.level import Level, new_level, shares_of
 from knarr.flowcontrol.numbers import Counts
+from knarr.flowcontrol.ticket import Decision, Owner, Pass, Place, Ticket
 from knarr.meta import errors
 from knarr.registry.context import Request
 from knarr.registry.reader import Object
@@ -35,53 +36,6 @@ UPDATES_A_MINUTE = 6
 TOO_MANY = "Too many requests, please try again later."
 HEADER_SCHEMA = "X-Kubernetes-PF-FlowSchema-UID"
 HEADER_LEVEL = "X-Kubernetes-PF-PriorityLevel-UID"
-
-
-class Decision(NamedTuple):
-    """Where a request belongs: its schema, level and flow, and the queues that the flow may use."""
-
-    schema: Schema
-    level: Level
-    hand: tuple[int, ...]
-    flow: str
-    counts: Counts
-    #: (name, value) of the headers of its answer
-    headers: tuple[tuple[str, str], ...]
-
-
-class Owner(NamedTuple):
-    """What a place in a level stands for."""
-
-    decision: Decision
-    request: Request
-    work: Work
-
-
-class Ticket:
-    """A request's permission to run; `finish` it in any case, more than once does no harm."""
-
-    __slots__ = ("_controller", "_decision", "_entry")
-
-    def __init__(self, controller: FlowController, decision: Decision, entry: Entry) -> None:
-        self._controller, self._decision = controller, decision
-        self._entry: Entry | None = entry
-
-    @property
-    def schema(self) -> Schema:
-        return self._decision.schema
-
-    @property
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        return self._decision.headers
-
-    @property
-    def level(self) -> str:
-        return self._decision.level.name
-
-    def finish(self) -> None:
-        entry, self._entry = self._entry, None
-        if entry is not None:
-            self._controller.answered(self._decision, entry)
 
 
 class _Admission:
@@ -135,6 +89,11 @@ class FlowController:
 
         Raises StatusError 429 with Retry-After when the queues are full or the wait gets too long.
         """
+        seat = self.arrive(request)
+        return seat if isinstance(seat, Ticket) else await self.wait(seat, patience)
+
+    def arrive(self, request: Request) -> Ticket | Place:
+        """A ticket, or a place that has to be waited at. Raises StatusError 429."""
         user = request.user
         key = (
             user.name,
@@ -148,21 +107,28 @@ class FlowController:
         decision = self._decisions.get(key)
         if decision is None:
             decision = self._classify(request, key)
-        level, counts = decision.level, decision.counts
+        if decision.exempt:
+            decision.counts.dispatched += 1
+            return Pass(decision, request, self._clock.monotonic())
         work = ONE
-        if self._loads is not None and not level.exempt and request.verb != "get":
-            work = self._work(request, level, counts)
-        now = self._clock.monotonic()
+        if self._loads is not None and request.verb != "get":
+            work = self._work(request, decision.level, decision.counts)
         try:
-            entry = level.queues.arrive(now, decision.hand, work.width)
+            entry = decision.level.queues.arrive(self._clock.monotonic(), decision.hand, work.width)
         except Rejected as rejection:
             raise self._refuse(decision, str(rejection)) from None
         entry.owner = Owner(decision, request, work)
         if entry.started is None:
+            return Place(decision, entry)
+        decision.counts.dispatched += 1
+        return Ticket(self, decision, entry)
+
+    async def wait(self, place: Place, patience: float) -> Ticket:
+        """Until it is the request's turn. Raises StatusError 429."""
+        decision, entry = place
+        if entry.started is None:
             await self._wait(decision, entry, patience)
-        counts.dispatched += 1
-        counts.executing += 1
-        counts.executing_seats += entry.width
+        decision.counts.dispatched += 1
         return Ticket(self, decision, entry)
 
     def _work(self, request: Request, level: Level, counts: Counts) -> Work:
@@ -176,20 +142,17 @@ class FlowController:
 
     def answered(self, decision: Decision, entry: Entry) -> None:
         """A ticket was finished. Who is to be told of a write keeps seats for a little longer."""
-        counts, now = decision.counts, self._clock.monotonic()
-        counts.executing -= 1
-        counts.executing_seats -= entry.width
-        counts.took.observe(now - (entry.started if entry.started is not None else now))
-        work = entry.owner.work
-        if work.final_seconds:
-            with contextlib.suppress(RuntimeError):  # no loop runs any more
-                asyncio.get_running_loop().call_later(work.final_seconds, self._ended, decision.level, entry)
-                return
-        self._ended(decision.level, entry)
+        now = self._clock.monotonic()
+        decision.counts.took.observe(now - entry.started)  # type: ignore[operator]
+        seconds = entry.owner.work.final_seconds
+        if seconds:
+            asyncio.get_running_loop().call_later(seconds, self._ended, decision.level, entry)
+        else:
+            self._ended(decision.level, entry, now)
 
-    def _ended(self, level: Level, entry: Entry) -> None:
+    def _ended(self, level: Level, entry: Entry, now: float = 0.0) -> None:
         """The next ones get its seats."""
-        started = level.queues.finish(entry, self._clock.monotonic())
+        started = level.queues.finish(entry, now or self._clock.monotonic())
         if started:
             self._wake(started)
         if level.quiescing and level.queues.idle:
@@ -252,7 +215,8 @@ class FlowController:
         while len(self._decisions) >= CACHE_ENTRIES:
             del self._decisions[next(iter(self._decisions))]
         headers = ((HEADER_SCHEMA, schema.uid), (HEADER_LEVEL, level.uid))
-        found = Decision(schema, level, hand, flow, level.counts_of(schema.name), headers)
+        counts = level.counts_of(schema.name)
+        found = Decision(schema, level, hand, flow, counts, headers, level.exempt)
         self._decisions[key] = found
         return found
 
@@ -327,6 +291,7 @@ class FlowController:
         claims = {}
         levels = self.all_levels()
         for level in levels:
+            level.queues.demand.set(level.queues.seats_in_use + level.queues.seats_waiting, now)
             level.demand.update(*level.queues.demand.read(now))
             remaining += level.nominal
         for level in levels:

@@ -234,22 +234,11 @@ def _bound(queue: Queue) -> None:
 
 
 class Unlimited(FairQueues):
-    """An exempt level: everybody runs at once, and is counted because what they use others cannot have."""
-
-    def arrive(self, now: float, hand: Sequence[int], width: int = 1) -> Entry:
-        entry = Entry(self.queues[0], width, now, now)
-        self.seats_in_use += width
-        self.running.add(entry)
-        self.demand.set(self.seats_in_use, now)
-        return entry
-
-    def finish(self, entry: Entry, now: float) -> list[Entry]:
-        self.seats_in_use -= entry.width
-        self.running.discard(entry)
-        self.demand.set(self.seats_in_use, now)
-        return []
+    """An exempt level: everybody runs at once (ticket.Pass), and is counted because what they use others cannot
+    have."""
 
     def reshape(self, shape: Shape, now: float) -> list[Entry]:
+        self.demand.value = self.seats_in_use
         self.shape = shape
         return []
 

@@ -31,8 +31,6 @@ class Counts:
 
     __slots__ = (
         "dispatched",
-        "executing",
-        "executing_seats",
         "lengths",
         "rejected",
         "seats",
@@ -45,7 +43,7 @@ class Counts:
     )
 
     def __init__(self) -> None:
-        self.dispatched = self.executing = self.executing_seats = self.waiting = self.waiting_seats = 0
+        self.dispatched = self.waiting = self.waiting_seats = 0
         #: by reason
         self.rejected: dict[str, int] = {}
         self.waited, self.waited_in_vain = Histogram(SECONDS), Histogram(SECONDS)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import random
 import secrets
-import uuid
 
 #: the alphabet of generateName: no vowels (no words) and no 0, 1, 3 (no look-alikes)
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+
+
+#: a digit with the two bits that say how the UUID is laid out
+VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 class Chance(random.Random):
@@ -19,7 +22,8 @@ class Chance(random.Random):
 
     def uid(self) -> str:
         """A random (version 4) UUID."""
-        return str(uuid.UUID(int=self.getrandbits(128), version=4))
+        d = f"{self.getrandbits(128):032x}"
+        return f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{VARIANT[d[16]]}{d[17:20]}-{d[20:]}"
 
     def suffix(self, length: int = 5) -> str:
         """What the API server appends to a generateName."""
