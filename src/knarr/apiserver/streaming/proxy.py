@@ -90,7 +90,8 @@ class Proxies:
         if ready:
             return self._handler.world.chance.choice(ready)
         if not endpoints.exist(self._registry, namespace, name.name):
-            raise errors.not_found("", "endpoints", name.name)
+            # the API server answers with the resource it was asked for, whatever was missing
+            raise errors.not_found("", "services", name.name)
         raise errors.unavailable(f'no endpoints available for service "{x.request.name}"')
 
     async def node(self, x: Exchange) -> None:
