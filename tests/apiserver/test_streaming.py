@@ -530,7 +530,7 @@ def test_service_proxy() -> None:
             }
         )
         code, body = await server.get(f"{services}/s:web/proxy/")
-        assert (code, body["message"]) == (404, 'endpoints "s" not found')
+        assert (code, body["message"]) == (404, 'services "s" not found')
         code, body = await server.get(f"{services}/s:81/proxy/")
         assert (code, body["message"]) == (503, 'no service port 81 found for service "s"')
         await server.pod("p")
