@@ -40,10 +40,10 @@ class FakeEntry:
         self.body = json.dumps(obj).encode()
         self._cache: dict[Any, Any] = {}
 
-    def cached(self, key: Any, builder: Callable[[bytes], Any]) -> Any:
+    def cached(self, key: Any, builder: Callable[[bytes, int], Any]) -> Any:
         if key not in self._cache:
             FakeEntry.decoded += 1
-            self._cache[key] = builder(self.body)
+            self._cache[key] = builder(self.body, self.mod_revision)
         return self._cache[key]
 
 

@@ -117,8 +117,8 @@ def test_what_is_built_is_kept_and_dropped_with_a_newer_entry(run, cache):
         entry = c.cacher.get(b"/registry/pods/ns/a")
         built = []
 
-        def build(body):
-            built.append(body)
+        def build(value, revision):
+            built.append((value, revision))
             return len(built)
 
         assert [entry.cached("k", build), entry.cached("k", build)] == [1, 1]

@@ -33,6 +33,8 @@ class Codec(NamedTuple):
 
     resource: Resource
     decode: Callable[[bytes], Any]
+    #: reads what is stored at a revision, which the stored bytes do not tell
+    hold: Callable[[bytes, int], Any]
     #: under which an entry of the watch cache keeps the decoded object for all clients
     cache_key: Hashable
 
@@ -101,9 +103,9 @@ _plain = msgspec.json.Decoder()
 def codec_of(target: Target) -> Codec:
     """The codec of a target. Raises LookupError for a Struct that no resource serves."""
     if type(target) is Resource:
-        return Codec(target, _plain.decode, "client:dict")
+        return Codec(target, _plain.decode, _hold_dict, "client:dict")
     if type(target) is Partial:
-        return Codec(target.resource, _partial.decode, "client:partial")
+        return Codec(target.resource, _partial.decode, partial(_hold, _partial.decode), "client:partial")
     return _struct_codec(target)
 
 
@@ -111,7 +113,22 @@ def codec_of(target: Target) -> Codec:
 def _struct_codec(cls: Any) -> Codec:
     if cls.__resource__ is None:
         raise LookupError(f"{cls.__name__} is not served; pass its Resource")
-    return Codec(cls.__resource__, partial(scheme().decode, cls.__definition__), cls)
+    decode = partial(scheme().decode, cls.__definition__)
+    return Codec(cls.__resource__, decode, partial(_hold, decode), cls)
+
+
+def _hold(decode: Callable[[bytes], Any], value: bytes, revision: int) -> Any:
+    """Decode the very bytes that are stored: what stays text (field sets) refers to them instead of to a copy."""
+    obj = decode(value)
+    # Nobody else has seen it yet, so that it is frozen does not matter.
+    msgspec.structs.force_setattr(obj.metadata, "resourceVersion", str(revision))
+    return obj
+
+
+def _hold_dict(value: bytes, revision: int) -> Any:
+    obj = _plain.decode(value)
+    obj["metadata"]["resourceVersion"] = str(revision)
+    return obj
 
 
 def built_in(api_version: str, kind: str) -> Resource:

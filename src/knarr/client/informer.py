@@ -205,14 +205,14 @@ class Informer:
         self._synced.set()
 
     def _apply_entries(self, events: list[EntryEvent]) -> None:
-        decode, cache_key = self.codec.decode, self.codec.cache_key
+        hold, cache_key = self.codec.hold, self.codec.cache_key
         for type_, entry, _ in events:
             key = Key(entry.namespace, entry.name)
             if type_ == "DELETED":
                 self._deleted(key, None)  # the last state is what we hold: nothing to decode
                 continue
             try:
-                obj = entry.cached(cache_key, decode)
+                obj = entry.cached(cache_key, hold)
             except ValueError:  # one object that no Struct can hold must not end the server's fan-out
                 log.exception("informer %s: %s cannot be decoded", self.codec.resource.name, key)
                 continue

@@ -81,8 +81,9 @@ class Entry(Protocol):
         """JSON with metadata.resourceVersion."""
         ...
 
-    def cached(self, key: Hashable, builder: Callable[[bytes], T]) -> T:
-        """`builder(body)`, called once per `key` and kept as long as the entry."""
+    def cached(self, key: Hashable, builder: Callable[[bytes, int], T]) -> T:
+        """`builder(stored JSON, mod_revision)`, called once per `key` and kept as long as the entry. The stored JSON
+        need not hold the resourceVersion."""
         ...
 
 

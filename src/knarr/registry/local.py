@@ -162,8 +162,10 @@ class _Served:
     def body(self) -> bytes:
         return self._view.served(self._entry.value, self.mod_revision)
 
-    def cached(self, key: Any, builder: Callable[[bytes], Any]) -> Any:
-        return self._entry.cached((self._view.row.api_version, key), lambda _: builder(self.body))
+    def cached(self, key: Any, builder: Callable[[bytes, int], Any]) -> Any:
+        return self._entry.cached(
+            (self._view.row.api_version, key), lambda value, revision: builder(self.body, revision)
+        )
 
 
 def _converted(view: View, callback: Callable[[list[Any]], None]) -> Callable[[list[EntryEvent]], None]:

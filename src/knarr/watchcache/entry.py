@@ -142,14 +142,15 @@ class Entry(msgspec.Struct, gc=False, eq=False):
             self._object = obj
         return obj
 
-    def cached(self, key: Hashable, builder: Callable[[bytes], T]) -> T:
-        """`builder(body)`, called once per `key` and kept as long as the entry is the newest of its object."""
+    def cached(self, key: Hashable, builder: Callable[[bytes, int], T]) -> T:
+        """`builder(value, mod_revision)`, called once per `key` and kept as long as the entry is the newest of its
+        object. What is built may hold on to parts of `value`, which is there anyway."""
         kept = self._cached
         if kept is None:
             kept = self._cached = {}
         elif key in kept:
             return kept[key]
-        built = kept[key] = builder(self.body)
+        built = kept[key] = builder(self.kv.value, self.kv.mod_revision)  # type: ignore[arg-type]
         return built
 
     def at(self, revision: int) -> Entry:

@@ -24,8 +24,10 @@ class _Converted:
         self._entry, self._api_version, self.body = entry, api_version, body
         self.namespace, self.name, self.mod_revision = entry.namespace, entry.name, entry.mod_revision
 
-    def cached(self, key: Any, builder: Callable[[bytes], Any]) -> Any:
-        return self._entry.cached((self._api_version, key), lambda _: builder(self.body))
+    def cached(self, key: Any, builder: Callable[[bytes, int], Any]) -> Any:
+        return self._entry.cached(
+            (self._api_version, key), lambda value, revision: builder(self.body, revision)
+        )
 
 
 class ConvertedSubscription:
