@@ -9,7 +9,8 @@ from knarr.auth.attributes import spec_of
 from knarr.auth.authenticate import Authenticator
 from knarr.auth.authorize import Authorizers, Decision
 from knarr.auth.configuration import ConfigurationError
-from knarr.auth.configuration.authorization import Webhook, check, parse
+from knarr.auth.configuration.authorization import check, parse
+from knarr.auth.configuration.chain import Webhook
 from knarr.auth.configuration.expressions import compile_expression, review_environment
 from knarr.auth.identity import AuthenticationError
 from knarr.auth.remote import Remote

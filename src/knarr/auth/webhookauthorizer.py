@@ -10,7 +10,7 @@ import orjson
 
 from knarr.auth.attributes import full_spec, spec_of
 from knarr.auth.authorize import NO_OPINION, Decision, Rules
-from knarr.auth.configuration.authorization import Webhook
+from knarr.auth.configuration.chain import Webhook
 from knarr.auth.remote import CallError, Remote, review
 from knarr.registry.context import Request, UserInfo
 from knarr.registry.reader import Object

@@ -12,6 +12,7 @@ from knarr.auth.authorize import Authorizers
 from knarr.auth.bootstrap import cluster_role_rules
 from knarr.auth.bootstraptokens import BootstrapTokens
 from knarr.auth.configuration import ConfigurationError, settings
+from knarr.auth.configuration.chain import Mode, Webhook
 from knarr.auth.identity import TokenMethod
 from knarr.auth.jwt import Verifier
 from knarr.auth.node import NodeAuthorizer
@@ -26,7 +27,6 @@ from knarr.world import World
 
 if TYPE_CHECKING:
     from knarr.auth.configuration.authentication import Authentication
-    from knarr.auth.configuration.authorization import Mode
     from knarr.auth.configuration.watch import FileWatch
     from knarr.auth.oidc.issuers import Issuers
     from knarr.auth.webhooktokens import WebhookTokens
@@ -174,10 +174,10 @@ class Identities:
     # -- authorization -------------------------------------------------------------------------------------
 
     def _read_modes(self) -> Sequence[Mode]:
-        from knarr.auth.configuration.authorization import Mode, Webhook, parse
-
         own = self._authorization
         if own.authorization_config:
+            from knarr.auth.configuration.authorization import parse
+
             content = _read(own.authorization_config)
             self._watch(own.authorization_config, content, self._change_modes)
             return parse(content, own.authorization_config)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from knarr.auth.configuration import ConfigurationError, load
+from knarr.auth.configuration.chain import (
+    AUTHORIZED_SECONDS,
+    MODES,
+    TIMEOUT_SECONDS_MAX,
+    UNAUTHORIZED_SECONDS,
+    WEBHOOK,
+    Mode,
+    Webhook,
+)
 from knarr.auth.configuration.expressions import Compiled, compile_expression, review_environment
 from knarr.meta import fielderrors, names
 from knarr.meta.durations import format_go_duration
@@ -17,10 +25,6 @@ from knarr.meta.fielderrors import FieldError
 Object = dict[str, Any]
 
 KIND = "AuthorizationConfiguration"
-WEBHOOK = "Webhook"
-MODES = ("ABAC", "AlwaysAllow", "AlwaysDeny", "Node", "RBAC", WEBHOOK)
-AUTHORIZED_SECONDS, UNAUTHORIZED_SECONDS = 300.0, 30.0
-TIMEOUT_SECONDS_MAX = 30.0
 CONDITIONS_MAX = 64
 SHAPE = {
     "authorizers": [
@@ -42,28 +46,6 @@ SHAPE = {
         }
     ]
 }
-
-
-@dataclass(frozen=True)
-class Webhook:
-    """How one webhook is asked. Times are seconds; a time to keep answers of 0 keeps none."""
-
-    kubeconfig: str
-    version: str = "v1"
-    authorized_seconds: float = AUTHORIZED_SECONDS
-    unauthorized_seconds: float = UNAUTHORIZED_SECONDS
-    timeout: float = TIMEOUT_SECONDS_MAX
-    deny_on_failure: bool = False
-    conditions: Sequence[Compiled] = ()
-
-
-@dataclass(frozen=True)
-class Mode:
-    """One authorizer of the chain; `webhook` is set for that type alone."""
-
-    type: str
-    name: str
-    webhook: Webhook | None = None
 
 
 def read(path: str, required: Sequence[str] | None = None) -> list[Mode]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from knarr.auth.configuration import ConfigurationError
-from knarr.auth.configuration.authorization import AUTHORIZED_SECONDS, MODES, UNAUTHORIZED_SECONDS, WEBHOOK
+from knarr.auth.configuration.chain import AUTHORIZED_SECONDS, MODES, UNAUTHORIZED_SECONDS, WEBHOOK
 from knarr.meta.gofmt import quote
 
 ISSUER = "https://kubernetes.default.svc"
@@ -84,15 +84,13 @@ def changed(settings: AuthenticationSettings | AuthorizationSettings, prefix: st
 
 
 def _authentication(s: AuthenticationSettings) -> Iterator[str]:
-    from knarr.auth.oidc.algorithms import ALGORITHMS as KNOWN
-
     given = changed(s, "oidc_")
     if s.authentication_config and given:
         yield "authentication-config file and oidc-* flags are mutually exclusive"
     if given and not (s.oidc_issuer_url and s.oidc_client_id):
         yield "oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set"
-    for algorithm in s.oidc_signing_algs:
-        if algorithm not in KNOWN:
+    for algorithm in s.oidc_signing_algs if given else ():
+        if algorithm not in _known_algorithms():
             yield f"oidc: unsupported signing alg: {quote(algorithm)}"
     for pair in s.oidc_required_claim:
         if "=" not in pair:
@@ -111,6 +109,12 @@ def _authentication(s: AuthenticationSettings) -> Iterator[str]:
     limit = s.service_account_max_token_expiration
     if limit and not 3600 <= limit <= 2**32:
         yield "the service-account-max-token-expiration must be between 1 hour and 2^32 seconds"
+
+
+def _known_algorithms() -> Sequence[str]:
+    from knarr.auth.oidc.algorithms import ALGORITHMS as KNOWN
+
+    return KNOWN
 
 
 def _version(version: str, words: str, file: str) -> Iterator[str]:
