@@ -57,6 +57,16 @@ HOOKS = (
 TAIL = ("autoregister-completion",)
 LAST_HOOKS = ("apiservice-openapi-controller", "apiservice-openapiv3-controller")
 
+#: those that are done when everything a new cluster holds is written
+WRITING_HOOKS = (
+    "start-system-namespaces-controller",
+    "rbac/bootstrap-roles",
+    "scheduling/bootstrap-system-priority-classes",
+    "priority-and-fairness-config-producer",
+    "bootstrap-controller",
+    "start-kubernetes-service-cidr-controller",
+    "kube-apiserver-autoregistration",
+)
 #: checks of /readyz that `/` does not list
 UNLISTED = frozenset({"etcd", "etcd-readiness", "loopback-serving-certificate"})
 
@@ -68,13 +78,18 @@ def passed() -> None:
 
 
 class Health:
-    """Checks by name; each gives None, or why it fails. `store` and `ready` are the two that can fail."""
+    """Checks by name; each gives None, or why it fails. `store` and `ready` are the two that can fail: the latter says
+    whether what a new cluster holds is written."""
 
     def __init__(self, handler: APIHandler, store: Check, ready: Check) -> None:
         self._handler = handler
+        self._started = handler.world.clock.monotonic()
         hooks = [f"poststarthook/{name}" for name in HOOKS]
         tail = [*TAIL, *(f"poststarthook/{name}" for name in LAST_HOOKS)]
         common: dict[str, Check] = dict.fromkeys((*hooks, *tail), passed)
+        written = {f"poststarthook/{name}" for name in WRITING_HOOKS}
+        common |= dict.fromkeys(written, ready)
+        patient = self._patiently(ready)
         live: dict[str, Check] = {
             "ping": passed,
             "log": passed,
@@ -82,7 +97,7 @@ class Health:
             "etcd": store,
         }
         self._checks: dict[str, dict[str, Check]] = {
-            "livez": {**live, **common},
+            "livez": {**live, **common, **dict.fromkeys(written, patient)},
             "healthz": {**live, **common},
             "readyz": {
                 "ping": passed,
@@ -112,6 +127,16 @@ class Health:
         return {
             which: {name: check() for name, check in checks.items()} for which, checks in self._checks.items()
         }
+
+    def _patiently(self, check: Check) -> Check:
+        """What is not done yet passes for so long (`--livez-grace-period`)."""
+        clock = self._handler.world.clock
+
+        def patient() -> str | None:
+            grace = self._handler.limits.livez_grace_period
+            return None if grace and clock.monotonic() - self._started < grace else check()
+
+        return patient
 
     def _not_stopping(self) -> str | None:
         return "process is shutting down" if self._handler.ending else None

@@ -140,7 +140,7 @@ class ControlPlane:
         local.elsewhere = RemoteAPI(self.aggregation.remote, self.aggregation.extensions)
         self.trust = AuthenticationTrust(self.registry, self.pki)
         self.custom_resources = CustomResources(self.operations, self._publish_custom, self.egress.post)
-        health = Health(self.handler, self._store_check, lambda: None if self.ready else "not ready")
+        health = Health(self.handler, self._store_check, lambda: None if self.ready else "not finished")
         self.metrics = Metrics(
             self.registry, self.handler, health, lambda: getattr(self.store, "bytes_in_use", 0)
         )
@@ -268,7 +268,7 @@ class ControlPlane:
 
     async def stop(self) -> None:
         """End watches, stop listening."""
-        self.ready = False
+        self.handler.ending = True
         if self._upkeep is not None:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
