@@ -17,5 +17,5 @@
     bootstrap.py      roles, bindings, and other objects of a new cluster; reconcile.py: what
                       those of an older version lack; aggregation.py: aggregated cluster roles
 
-It knows nothing of HTTP: it gets a `Request` and reads objects through `registry.reader.Reader`.
+It knows nothing of how requests come in: it gets a `Request` and reads objects through `registry.reader.Reader`.
 """
