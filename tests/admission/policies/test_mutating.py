@@ -226,12 +226,22 @@ def test_reinvocation(api, run):
     run(main())
 
 
-def test_nothing_changed_nobody_is_called_again(api, run):
+@pytest.mark.parametrize(
+    ("mutation", "condition", "twice"),
+    [
+        ("Object{data: {'a': 'b'}}", "false", False),
+        ("Object{data: object.data.none}", "true", False),
+        ("Object{data: {'a': 'b'}}", "true", True),
+        ("Object{data: object.data}", "true", True),
+    ],
+)
+def test_a_mutation_made_asks_for_a_second_round(api, run, mutation, condition, twice):
+    """Also one that changes nothing."""
+
     async def main():
         await api.namespace()
-        await api.mutation(
-            "Object{}", matchConditions=[{"name": "no", "expression": "false"}], reinvocationPolicy="IfNeeded"
-        )
+        conditions = [{"name": "c", "expression": condition}]
+        await api.mutation(mutation, matchConditions=conditions, failurePolicy="Ignore")
         rounds = []
         original = api.chain.plugins[0].admit
 
@@ -241,8 +251,8 @@ def test_nothing_changed_nobody_is_called_again(api, run):
 
         api.chain.plugins[0].admit = counted
         api.chain.forget()
-        await api.configmap()
-        assert rounds == [False]
+        await api.configmap(data={"k": "v"})
+        assert rounds == ([False, True] if twice else [False])
 
     run(main())
 

@@ -261,6 +261,10 @@ def test_actions(api, run):
             '"validationActions":["Warn","Audit"]}]'
         )
         assert json.loads(text)[0]["message"] == "a < b & c"
+        other = {"policyName": "p", "validationActions": ["Audit"]}
+        await api("POST", BINDINGS[VALIDATING], {"metadata": {"name": "q"}, "spec": other})
+        await api.configmap()
+        assert api.annotations["validation.policy.admission.k8s.io/validation_failure"] == text
         spec = {"policyName": "p", "validationActions": ["Deny"]}
         await api("POST", BINDINGS[VALIDATING], {"metadata": {"name": "strict"}, "spec": spec})
         with pytest.raises(StatusError, match="with binding 'strict' denied"):

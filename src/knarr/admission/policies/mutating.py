@@ -96,7 +96,6 @@ class Mutating:
             return False, []
         touched = False
         failures: list[str] = []
-        before = inputs.object
         # Options of connections have no schema.
         view = None if a.operation == CONNECT else self._equivalents.view(*call.matched)
         for index in range(len(evaluator)):
@@ -118,9 +117,6 @@ class Mutating:
             inputs = inputs._replace(object=new)
         if touched:
             await self._put_back(inputs.object, call, a)
-        if inputs.object != before:
-            state.changed()
-            a.reinvocation.wanted = True
         if call.policy.spec.get("reinvocationPolicy") == "IfNeeded":
             state.made(key)
         return touched, failures
