@@ -739,10 +739,11 @@ def test_kubectl(kubectl: str) -> None:
         await server.pod("p")
         flags = ["--server", server.url, "--token", "T", "--insecure-skip-tls-verify"]
 
+        # a certificate from this user's own kubeconfig would be refused before the token is looked at
+        environment = {**os.environ, "KUBECONFIG": os.devnull}
+
         async def run(*arguments: str, feed: bytes = b"") -> tuple[int | None, bytes, bytes]:
             pipe = asyncio.subprocess.PIPE
-            # a certificate from this user's own kubeconfig would be refused before the token is looked at
-            environment = {**os.environ, "KUBECONFIG": os.devnull}
             process = await asyncio.create_subprocess_exec(
                 kubectl, *flags, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=environment
             )
@@ -766,6 +767,7 @@ def test_kubectl(kubectl: str) -> None:
                 "--address",
                 "127.0.0.1",
                 stdout=asyncio.subprocess.PIPE,
+                env=environment,
             )
             assert forward.stdout is not None
             line = (await forward.stdout.readline()).decode()
