@@ -12,11 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knarr.auth import der, jwt
+from knarr.auth.authenticate import Authenticator
 from knarr.auth.keys import Key
 from knarr.auth.pki import PKI, RENEW_SECONDS, PKIError
+from knarr.auth.statictokens import StaticTokens, admin
 from knarr.auth.x509 import ClientCertificates
+from knarr.registry.context import ANONYMOUS
 from knarr.world.chance import chance
 from knarr.world.clock import RealClock
+
+from .memory_reader import refusal, run
 
 CLOCK = RealClock()
 
@@ -230,6 +235,20 @@ def test_out_of_date_certificates_name_nobody(clock):
     assert users.identify(peer).name == "kubernetes-admin"
     clock.time += 366 * 24 * 3600
     assert users.identify(peer) is None
+    assert not users.names_nobody(peer)
+
+
+def test_a_certificate_without_a_name_is_nobody_s(clock):
+    """Its holder may be known by a token, or stay anonymous; one that is out of date is refused."""
+    made = PKI(None, clock, chance(1))
+    users = Authenticator([StaticTokens(admin("secret"))], clock)
+    nameless = der.from_pem(made.client("").certificate, "CERTIFICATE")
+    assert run(users.authenticate(None, nameless)) is ANONYMOUS
+    assert run(users.authenticate("secret", nameless)).name == "admin"
+    assert refusal(users.authenticate, "wrong", nameless) == (401, "Unauthorized")
+    clock.time += 366 * 24 * 3600
+    assert refusal(users.authenticate, None, nameless) == (401, "Unauthorized")
+    assert run(users.authenticate("secret", nameless)).name == "admin"
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ class Authenticator:
         `headers` are believed where a front proxy sends them.
         """
         proxy = self.front_proxy
+        shown = bool(peer_certificate)
         if proxy is not None and peer_certificate and proxy.issued(peer_certificate):
             introduced = proxy.identify(peer_certificate, headers)  # type: ignore[arg-type]
             if introduced is not None:
@@ -78,8 +79,9 @@ class Authenticator:
             user = self._certificates.identify(peer_certificate)
             if user is not None:
                 return user
+            shown = not self._certificates.names_nobody(peer_certificate)
         if not bearer:
-            if peer_certificate or not self._may_be_anonymous(path):
+            if shown or not self._may_be_anonymous(path):
                 raise errors.unauthorized()
             return ANONYMOUS
         try:

@@ -21,6 +21,8 @@ class _Known(NamedTuple):
     user: UserInfo | None
     not_before: float
     not_after: float
+    #: it has no common name at all
+    nameless: bool = False
 
 
 class ClientCertificates:
@@ -37,13 +39,27 @@ class ClientCertificates:
         """
         if isinstance(peer, dict):
             return _from_dict(peer)
+        known = self._read(peer)
+        return known.user if self._valid(known) else None
+
+    def names_nobody(self, peer: bytes | dict[str, Any]) -> bool:
+        """Whether the certificate is good but nobody's, so that its holder may be known by other means or by none."""
+        if isinstance(peer, dict):
+            return False
+        known = self._read(peer)
+        return known.nameless and self._valid(known)
+
+    def _valid(self, known: _Known) -> bool:
+        return known.not_before <= self._clock.now() <= known.not_after
+
+    def _read(self, peer: bytes) -> _Known:
         known = self._known.get(peer)
         if known is None:
             known = _from_der(peer)
             while len(self._known) >= CACHE_ENTRIES:
                 del self._known[next(iter(self._known))]
             self._known[peer] = known
-        return known.user if known.not_before <= self._clock.now() <= known.not_after else None
+        return known
 
 
 def _from_der(data: bytes) -> _Known:
@@ -60,7 +76,8 @@ def _from_der(data: bytes) -> _Known:
         groups = tuple(certificate.attribute(ORGANIZATION))
         user = UserInfo(names[-1], uids[0] if uids else "", groups, {CREDENTIAL_ID: (credential,)})
         user = authenticated(user)
-    return _Known(user, certificate.not_before, certificate.not_after)
+    nameless = not names or not names[-1]
+    return _Known(user, certificate.not_before, certificate.not_after, nameless)
 
 
 def _from_dict(peer: dict[str, Any]) -> UserInfo | None:
