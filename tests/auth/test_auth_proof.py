@@ -575,3 +575,20 @@ def test_what_everybody_may_do(nobody):
         "/openapi/v3",
         "/openapi/v3/apis/apps/v1",
     ]
+
+
+def test_the_old_way_to_watch_is_watching_whatever_the_method(nobody):
+    async def test(server):
+        walker = await prepare(server)
+        path = f"/api/v1/watch/namespaces/{NAMESPACE}/configmaps"
+        rule = {"apiGroups": [""], "resources": ["configmaps"]}
+        for verbs in (["create", "deletecollection", "delete", "list", "get"], ["watch"]):
+            await walker.grant({"verbs": verbs, **rule})
+            found = {}
+            for method in ("POST", "PUT", "PATCH", "DELETE"):
+                found[method] = (await server.call(method, path, "nobody", CONFIG_MAP))[0]
+            assert set(found.values()) == {405 if verbs == ["watch"] else 403}, found
+        _, listed = await server.call("GET", MAPS, "T")
+        assert listed["items"] == []
+
+    with_server(test, nobody)

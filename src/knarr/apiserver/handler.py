@@ -303,6 +303,9 @@ class APIHandler:
             return
         stream = self.streams.get((request.group, request.resource, request.subresource))
         if stream is None and request.verb == "watch":
+            if x.http.method != "GET":
+                self.operations.find(request)
+                raise method_not_allowed()
             stream = self.streams["watch"]
         if stream is not None:
             # Proxies hand on every method; OPTIONS is the one that no verb stands for.

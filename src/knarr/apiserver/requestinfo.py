@@ -37,12 +37,12 @@ def parse(method: str, path: str, query: dict[str, str]) -> Request:
     if any("/" in part for part in rest):
         _forget(request, method)
         return request
-    if method in ("GET", "HEAD") and not request.name:
+    if prefixed:
+        request.verb = "watch"
+    elif method in ("GET", "HEAD") and not request.name:
         request.verb = "list"
         if "watch" in query and query["watch"].lower() not in WATCH_VALUES:
             request.verb = "watch"
-    elif prefixed and method == "GET":
-        request.verb = "watch"
     elif method == "DELETE" and not request.name:
         request.verb = "deletecollection"
     return request
