@@ -293,6 +293,29 @@ def test_some_answers_close_their_connection(tmp_path):
         cluster.stop()
 
 
+def test_events_are_kept_for_so_long(tmp_path):
+    cluster = limited(tmp_path, event_ttl=600)
+    try:
+        serve = Server(cluster)
+        event = {
+            "metadata": {"name": "e"},
+            "involvedObject": {"kind": "Pod", "name": "p", "namespace": "default"},
+            "reason": "Tested",
+            "type": "Normal",
+        }
+        root = "/api/v1/namespaces/default/events"
+        assert serve("POST", root, event).status == 201
+        cluster.advance(590)
+        assert serve.get(f"{root}/e").status == 200
+        assert serve.get("/apis/events.k8s.io/v1/namespaces/default/events/e").status == 200
+        # events of a minute go together
+        cluster.advance(75)
+        assert serve.get(f"{root}/e").status == 404
+        assert serve.get("/flagz").body.count(b"event-ttl=10m0s\n") == 1
+    finally:
+        cluster.stop()
+
+
 # -- without priority and fairness --------------------------------------------------------------------------------
 
 
