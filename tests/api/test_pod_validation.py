@@ -257,6 +257,7 @@ def test_a_claim_of_the_pods_own_is_not_another_volume():
     ]
 
 
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 SPECS = [
     (
         {"dnsPolicy": "None", "dnsConfig": {}},
@@ -323,12 +324,60 @@ SPECS = [
             ' whenUnsatisfiable=DoNotSchedule, not "ScheduleAnyway"'
         ],
     ),
+    # a key that its author also selects by: in the pod's own selector it is found twice
+    (
+        {"affinity": {"podAffinity": {REQUIRED: [{"topologyKey": "z", "matchLabelKeys": ["b", "k"],
+            "labelSelector": {"matchLabels": {"k": "v"}, "matchExpressions": [{"key": "k", "operator": "Exists"}]}}]}}},
+        [
+            f'spec.affinity.podAffinity.{REQUIRED}[0][1]: Invalid value: "k": exists in both matchLabelKeys and'
+            " labelSelector"
+        ],
+    ),
+    (
+        {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "ScheduleAnyway",
+            "matchLabelKeys": ["k"]}]},
+        [
+            "spec.topologySpreadConstraints[0].matchLabelKeys: Forbidden: must not be specified when labelSelector is"
+            " not set"
+        ],
+    ),
+    (
+        {"os": {"name": "windows"}, "resources": {"limits": {"cpu": "1"}}},
+        ["spec.resources: Forbidden: may not be set for a windows pod"],
+    ),
+    (
+        {"resources": {"limits": {"cpu": "1", "pods": "1", "made-up": "1"}}},
+        [
+            'spec.resources.limits[pods]: Unsupported value: "pods": supported values: "cpu", "hugepages-", "memory"',
+            'spec.resources.limits[made-up]: Invalid value: "made-up": must be a standard resource type or fully'
+            " qualified",
+        ],
+    ),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("spec,expected", SPECS)
 def test_specs(spec, expected):
     assert errors(**spec) == expected
+
+
+def test_a_pod_as_a_whole_has_room_for_its_containers():
+    huge = {"hugepages-2Mi": "4Mi", "memory": "1Gi"}
+    container = {"resources": {"requests": {"cpu": "2", "ephemeral-storage": "1Gi", **huge}, "limits": huge}}
+    own = {
+        "requests": {"cpu": "1", "hugepages-2Mi": "2Mi"},
+        "limits": {"hugepages-2Mi": "2Mi", "memory": "2Gi"},
+    }
+    assert PODS.errors(pod(container, resources=own)) == [
+        'spec.resources.requests[cpu]: Invalid value: "1": must be greater than or equal to aggregate container'
+        " requests of 2",
+        'spec.resources.requests[hugepages-2Mi]: Invalid value: "2Mi": must be greater than or equal to aggregate'
+        " container requests of 4Mi",
+        'spec.resources.limits[hugepages-2Mi]: Invalid value: "2Mi": must be greater than or equal to aggregate'
+        " container limits of 4Mi",
+        'spec.resources.containers[0][hugepages-2Mi].limits: Invalid value: "4Mi": must be less than or equal to pod'
+        " limits of 2Mi",
+    ]
 
 
 def test_annotations_with_a_meaning():
@@ -348,8 +397,6 @@ def test_a_part_of_an_image_can_be_mounted():
 def paths(*names):
     return [{"key": "k", "path": name} for name in names]
 
-
-REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 WARNINGS = [
     ({"terminationGracePeriodSeconds": 5}, None, []),

@@ -54,21 +54,41 @@ def _validate_pod_term(term: Spec, path: str, errors: Errors) -> None:
     errors += validate_label_selector(term.get("namespaceSelector"), f"{path}.namespaceSelector")
     for name in term.get("namespaces", ()):
         add(errors, f"{path}.namespace", name, names.is_dns1123_label(name))
-    matching, other = term.get("matchLabelKeys", ()), term.get("mismatchLabelKeys", ())
-    validate_label_keys(matching, selector, f"{path}.matchLabelKeys", errors)
-    validate_label_keys(other, selector, f"{path}.mismatchLabelKeys", errors)
-    for index, key in enumerate(matching):
-        if key in other:
-            message = "exists in both matchLabelKeys and mismatchLabelKeys"
-            errors.append(invalid(f"{path}.matchLabelKeys[{index}]", key, message))
+    validate_label_keys(term, path, errors)
     topology = term.get("topologyKey", "")
     if not topology:
         errors.append(required(f"{path}.topologyKey", "can not be empty"))
     add(errors, f"{path}.topologyKey", topology, names.is_qualified_name(topology))
 
 
-def validate_label_keys(keys: list[str], selector: Spec | None, path: str, errors: Errors) -> None:
-    """Keys whose values come from the pod itself."""
+def validate_label_keys(holder: Spec, path: str, errors: Errors) -> None:
+    """matchLabelKeys and mismatchLabelKeys of a term or a spread constraint: their values come from the pod itself,
+    whose creation has added them to the selector."""
+    matching, other = holder.get("matchLabelKeys", ()), holder.get("mismatchLabelKeys", ())
+    if not matching and not other:
+        return
+    selector = holder.get("labelSelector")
+    _validate_keys(matching, selector, f"{path}.matchLabelKeys", errors)
+    _validate_keys(other, selector, f"{path}.mismatchLabelKeys", errors)
+    seen = set((selector or {}).get("matchLabels", ()))
+    for expression in (selector or {}).get("matchExpressions", ()):
+        key = expression.get("key", "")
+        if key in matching and key in seen:
+            # the index is that of the key, though the path leads to the term
+            where = f"{path}[{_last(matching, key)}]"
+            errors.append(invalid(where, key, "exists in both matchLabelKeys and labelSelector"))
+        seen.add(key)
+    for index, key in enumerate(matching):
+        if key in other:
+            message = "exists in both matchLabelKeys and mismatchLabelKeys"
+            errors.append(invalid(f"{path}.matchLabelKeys[{index}]", key, message))
+
+
+def _last(keys: list[str], key: str) -> int:
+    return max(index for index, other in enumerate(keys) if other == key)
+
+
+def _validate_keys(keys: list[str], selector: Spec | None, path: str, errors: Errors) -> None:
     if keys and selector is None:
         errors.append(forbidden(path, "must not be specified when labelSelector is not set"))
         return

@@ -13,6 +13,7 @@ from knarr.api.core.resourcenames import (
     container_name_errors,
     is_huge_page,
     may_overcommit,
+    name_errors,
 )
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, duplicate, forbidden, invalid, not_supported, required
@@ -28,7 +29,9 @@ _POD_LEVEL = ("cpu", "hugepages-", "memory")
 
 def pod_name_errors(path: str, name: str) -> list[FieldError]:
     """What a pod as a whole may ask for."""
-    return [] if is_pod_level(name) else [not_supported(path, name, _POD_LEVEL)]
+    if is_pod_level(name):
+        return []
+    return name_errors(path, name) or [not_supported(path, name, _POD_LEVEL)]
 
 
 def validate_resources(
@@ -113,6 +116,9 @@ def _validate_claim_names(claims: list[Spec], known: set[str], path: str, errors
 def validate_pod_resources(spec: Spec, claims: set[str], path: str, errors: Errors) -> None:
     """Resources of the pod as a whole: at least what its containers request, at most limited as they are."""
     resources = spec["resources"]
+    if spec.get("os", {}).get("name") == "windows":
+        errors.append(forbidden(path, "may not be set for a windows pod"))
+        return
     if resources.get("claims"):
         errors.append(forbidden(f"{path}.claims", "claims cannot be set for Resources at pod-level"))
     validate_resources(resources, claims, path, errors, pod_name_errors)
@@ -121,10 +127,13 @@ def validate_pod_resources(spec: Spec, claims: set[str], path: str, errors: Erro
 
 def _validate_consistency(spec: Spec, resources: Spec, path: str, errors: Errors) -> None:
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
-    for name, needed in sorted(aggregate(spec, "requests").items()):
-        if Quantity.parse(needed).compare(requests.get(name, "0")) > 0:
-            message = f"must be greater than or equal to aggregate container requests of {needed}"
-            errors.append(invalid(f"{path}.requests[{name}]", requests.get(name, "0"), message))
+    for which, own in (("requests", requests), ("limits", limits)):
+        for name, needed in sorted(aggregate(spec, which).items()):
+            if name not in own or (which == "limits" and not is_huge_page(name)):
+                continue
+            if Quantity.parse(needed).compare(own[name]) > 0:
+                message = f"must be greater than or equal to aggregate container {which} of {needed}"
+                errors.append(invalid(f"{path}.{which}[{name}]", own[name], message))
     for index, container in enumerate(spec.get("containers", ())):
         for name, limit in sorted(container.get("resources", {}).get("limits", {}).items()):
             if name in limits and Quantity.parse(limit).compare(limits[name]) > 0:

@@ -16,7 +16,7 @@ _POLICIES = ("Honor", "Ignore")
 _POSITIVE = "must be greater than zero"
 
 
-def validate_spread(constraints: list[Spec], base: str, is_pod: bool, errors: Errors) -> None:
+def validate_spread(constraints: list[Spec], base: str, errors: Errors) -> None:
     for index, constraint in enumerate(constraints):
         path = f"{base}[{index}]"
         key, action = constraint.get("topologyKey", ""), constraint.get("whenUnsatisfiable", "")
@@ -34,7 +34,7 @@ def validate_spread(constraints: list[Spec], base: str, is_pod: bool, errors: Er
         for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             if field in constraint and constraint[field] not in _POLICIES:
                 errors.append(not_supported(f"{path}.{field}", constraint[field], _POLICIES))
-        _validate_match_label_keys(constraint, f"{path}.matchLabelKeys", is_pod, errors)
+        validate_label_keys(constraint, path, errors)
         errors += validate_label_selector(constraint.get("labelSelector"), f"{path}.labelSelector")
 
 
@@ -54,19 +54,3 @@ def _validate_min_domains(constraint: Spec, path: str, errors: Errors) -> None:
     if action != "DoNotSchedule":
         message = f'can only use minDomains if whenUnsatisfiable=DoNotSchedule, not "{action}"'
         errors.append(invalid(path, domains, message))
-
-
-def _validate_match_label_keys(constraint: Spec, path: str, is_pod: bool, errors: Errors) -> None:
-    keys = constraint.get("matchLabelKeys")
-    if not keys:
-        return
-    selector = constraint.get("labelSelector")
-    validate_label_keys(keys, selector, path, errors)
-    if selector is None:
-        return
-    used = [*selector.get("matchLabels", ()), *(e.get("key") for e in selector.get("matchExpressions", ()))]
-    for index, key in enumerate(keys):
-        # a pod's own selector was completed with each of its keys once, when it was created
-        if used.count(key) > is_pod:
-            message = "exists in both matchLabelKeys and labelSelector"
-            errors.append(invalid(f"{path}[{index}]", key, message))

@@ -92,7 +92,7 @@ def validate_pod_spec(
     _validate_gates(spec, path, errors)
     if "topologySpreadConstraints" in spec:
         constraints = spec["topologySpreadConstraints"]
-        validate_spread(constraints, f"{path}.topologySpreadConstraints", is_pod, errors)
+        validate_spread(constraints, f"{path}.topologySpreadConstraints", errors)
     validate_host_process(spec, path, errors)
     validate_host_users(spec, path, errors)
     _validate_names(spec, path, errors)
