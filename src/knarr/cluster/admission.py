@@ -9,7 +9,6 @@ from knarr.admission.chain import Chain
 from knarr.registry.context import Request
 from knarr.registry.hooks import GVK, Object
 
-
 BROKEN_ENTRIES = (
     ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating"
     " admission controller; please fix your requests: "

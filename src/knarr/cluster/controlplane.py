@@ -258,7 +258,7 @@ class ControlPlane:
             self._upkeep = asyncio.create_task(self.flow.run())
         self.identities.start()
         self.trust.start()
-        self.ready = True
+        self.ready = self.registry.started = True
 
     async def linger(self) -> None:
         """About to stop: not ready any more, but serving until those who look at that have noticed."""

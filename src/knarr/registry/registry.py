@@ -46,6 +46,8 @@ class Registry:
     def __init__(self, store: Store, world: World, admission: Admission | None = None) -> None:
         self.store, self.world = store, world
         self.admission: Admission = admission or AdmitAll()
+        #: the objects that a new cluster begins with are written
+        self.started = False
         self.cache = WatchCache(store, world)
         self._storages: dict[tuple[str, str], Storage] = {}
         self._views: dict[tuple[str, str, str], View] = {}
@@ -179,19 +181,17 @@ class Registry:
 
     # -- writing as the API server itself ----------------------------------------------------------------
 
-    async def create(
-        self, group: str, resource: str, obj: Object, manager: str = "kube-apiserver"
-    ) -> Object:
-        """Create without admission; raises StatusError."""
+    async def create(self, group: str, resource: str, obj: Object, manager: str = "kube-apiserver") -> Object:
+        """Raises StatusError."""
         view, request = self._own_request("create", group, resource, obj, manager)
         view.kind.default(obj)
-        result = await create(view, request, obj, AdmitAll(), self.hooks.get((group, resource)))
+        result = await create(view, request, obj, self._own_admission(), self.hooks.get((group, resource)))
         return encoding.orjson.loads(result.body)
 
     async def update(
         self, group: str, resource: str, obj: Object, subresource: str = "", manager: str = "kube-apiserver"
     ) -> Object:
-        """Replace without admission, whatever the stored resourceVersion unless `obj` has one; raises StatusError."""
+        """Replace, whatever the stored resourceVersion unless `obj` has one; raises StatusError."""
         view, request = self._own_request("update", group, resource, obj, manager)
         request.subresource = subresource
         snapshot = encoding.orjson.dumps(obj)
@@ -200,18 +200,23 @@ class Registry:
             return encoding.orjson.loads(snapshot)
 
         write = Write(uid_is_precondition=True)
-        result = await update(view, request, transform, AdmitAll(), write, self.hooks.get((group, resource)))
+        hook = self.hooks.get((group, resource))
+        result = await update(view, request, transform, self._own_admission(), write, hook)
         return encoding.orjson.loads(result.body)
 
     async def delete(self, group: str, resource: str, namespace: str, name: str) -> None:
-        """Delete without admission; raises StatusError."""
+        """Raises StatusError."""
         from knarr.registry.delete import delete
         from knarr.registry.options import delete_options
 
         obj = {"metadata": {"namespace": namespace, "name": name}}
         view, request = self._own_request("delete", group, resource, obj, "")
         hook = self.hooks.get((group, resource))
-        await delete(view, request, delete_options({}, None), AdmitAll(), hook)
+        await delete(view, request, delete_options({}, None), self._own_admission(), hook)
+
+    def _own_admission(self) -> Admission:
+        """Webhooks and policies see the API server's own writes too, but for those that a cluster begins with."""
+        return self.admission if self.started else AdmitAll()
 
     def load(self, group: str, resource: str) -> tuple[int, int, int] | None:
         """How many objects a resource has, their average size in bytes, and how many watch it; None where it was not

@@ -512,3 +512,17 @@ def test_metrics(authority):
             assert sum(n for suffix, _, n in text if suffix == "_count") == 2
 
     run(main())
+
+
+def test_the_api_servers_own_writes_are_shown(authority):
+    async def main():
+        async with Scene(authority) as s:
+            rules = [rule(apiGroups=["networking.k8s.io"])]
+            await s.configure("Validating", s.webhook("a.example.com", rules=rules, objectSelector={}))
+            service = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "s"}}
+            await s.create({**service, "spec": {"ports": [{"port": 80}]}}, "services")
+            ((_, request),) = s.asked
+            assert request["object"]["kind"] == "IPAddress"
+            assert request["userInfo"]["username"] == "system:apiserver"
+
+    run(main())
