@@ -301,6 +301,32 @@ def test_keys_that_signed_before(tmp_path):
         Server({"service_account_key_file": (str(path),)}, {})
 
 
+def test_a_signing_key_of_one_s_own(tmp_path):
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    from knarr.auth import jwt
+
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL
+    text = rsa.generate_private_key(65537, 2048).private_bytes(*form, serialization.NoEncryption())
+    path = tmp_path / "sa.key"
+    path.write_bytes(text)
+
+    async def test(server):
+        await account(server)
+        _, found = await token_request(server)
+        token = found["status"]["token"]
+        assert jwt.parse(token).header["alg"] == "RS256"
+        assert (await server.who(token))[0] == "system:serviceaccount:default:robot"
+        _, document = await server.call("GET", "/.well-known/openid-configuration", "T")
+        assert document["id_token_signing_alg_values_supported"] == ["RS256"]
+
+    with_server(test, {"service_account_signing_key_file": str(path)})
+    path.write_text("none")
+    with pytest.raises(ConfigurationError, match="failed to parse service-account-issuer-key-file"):
+        Server({"service_account_signing_key_file": str(path)}, {})
+
+
 # -- modes -------------------------------------------------------------------------------------------------
 
 PODS = "/api/v1/namespaces/default/pods"

@@ -36,6 +36,7 @@ AUTHENTICATION = (
     ("authentication-token-webhook-cache-ttl", SPAN, "How long its answers are kept. [2m]"),
     ("service-account-issuer", MANY, "Issuers of service account tokens; the first one issues."),
     ("api-audiences", MANY, "Whom tokens for this API must be meant for. [the issuers]"),
+    ("service-account-signing-key-file", FILE, "The private key that signs, ECDSA P-256 or RSA. [drawn]"),
     ("service-account-key-file", MANY_FILES, "Further keys that may have signed."),
     ("service-account-max-token-expiration", SPAN, "The longest that a token lasts. [no limit]"),
     ("service-account-extend-token-expiration", YES_NO, "Mounted tokens last a year. [true]"),

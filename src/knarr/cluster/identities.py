@@ -14,7 +14,7 @@ from knarr.auth.bootstraptokens import BootstrapTokens
 from knarr.auth.configuration import ConfigurationError, settings
 from knarr.auth.configuration.chain import Mode, Webhook
 from knarr.auth.identity import TokenMethod
-from knarr.auth.jwt import Verifier
+from knarr.auth.jwt import Signer, Verifier
 from knarr.auth.node import NodeAuthorizer
 from knarr.auth.pki import PKI
 from knarr.auth.rbac import RBAC
@@ -49,10 +49,11 @@ class Identities:
         self._node = NodeAuthorizer(registry, cluster_role_rules("system:node"))
         self._modes = self._read_modes()
         self.authorizers = Authorizers(*self._open_modes(self._modes))
-        self.verifiers = [pki.signer.verifier, *self._further_keys()]
+        signer = self._signer(pki)
+        self.verifiers = [signer.verifier, *self._further_keys()]
         own = self._authentication
         self.issuer = TokenIssuer(
-            pki.signer,
+            signer,
             registry,
             world.clock,
             world.chance,
@@ -161,6 +162,17 @@ class Identities:
         if told is None:
             return flag is not False, frozenset()
         return bool(told.get("enabled")), frozenset(c.get("path", "") for c in told.get("conditions") or ())
+
+    def _signer(self, pki: PKI) -> Signer:
+        path = self._authentication.service_account_signing_key_file
+        if not path:
+            return pki.signer
+        try:
+            return Signer.from_pem(_read(path).decode())
+        except ValueError as error:
+            raise ConfigurationError(
+                f"failed to parse service-account-issuer-key-file: {path}: {error}"
+            ) from None
 
     def _further_keys(self) -> list[Verifier]:
         found = []

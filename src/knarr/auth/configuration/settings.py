@@ -40,6 +40,8 @@ class AuthenticationSettings:
     service_account_issuer: tuple[str, ...] = (ISSUER,)
     #: the issuers, where there are none
     api_audiences: tuple[str, ...] = ()
+    #: the key that signs; the cluster's own where there is none
+    service_account_signing_key_file: str = ""
     #: further keys that may have signed
     service_account_key_file: tuple[str, ...] = ()
     #: 0 is no limit
