@@ -211,6 +211,9 @@ def test_many_connections_at_once(serve: Server):
         ("labelSelector=a%20in%20(b,c)", {"labelSelector": "a in (b,c)"}),
         ("a=b=c", {"a": "b=c"}),
         ("%61=1", {"a": "1"}),
+        ("a=%zz&b=1%&c=2", {"c": "2"}),
+        ("a=1;b=2&c=3", {"c": "3"}),
+        ("a=%3B", {"a": ";"}),
     ],
 )
 def test_queries(text, pairs):
@@ -230,3 +233,67 @@ def test_warnings_are_headers(serve: Server, name):
         '299 - "unknown field \\"unknown\\""',
         '299 - "unknown field \\"two lines\\""',
     ]
+
+
+PATHS = [
+    # request line's target, code, what the answer is: a kind of object, a text or nothing
+    ("/api/v1/namespaces/", 200, "NamespaceList"),
+    ("/api/v1/namespaces/def%61ult", 200, "Namespace"),
+    ("/apis/apps/", 200, "APIGroup"),
+    ("/version/", 200, '"gitVersion": "v1.36'),
+    ("/index.html", 200, '"/readyz"'),
+    ("/healthz/", 404, "404 page not found\n"),
+    ("/metrics/", 404, "404 page not found\n"),
+    ("//api/v1/pods", 404, "404 page not found\n"),
+    ("/api//v1/pods", 404, "Status"),
+    ("/api/v1//pods", 404, "Status"),
+    ("/api/v1/../v1/pods", 404, "Status"),
+    ("/api/v1/namespaces/default/pods/a%2Fb", 404, "Status"),
+    ("/api/v1/pods?limit=%zz", 200, "PodList"),
+    ("/api/v1/pods?limit=many;limit=1", 200, "PodList"),
+    ("http://somewhere.example/api/v1/pods?limit=1", 200, "PodList"),
+    ("https://somewhere.example", 200, '"/readyz"'),
+    ("*", 404, "404 page not found\n"),
+]
+
+
+@pytest.mark.parametrize(("target", "code", "what"), PATHS)
+def test_targets(serve: Server, target, code, what):
+    answer = serve.get(target)
+    assert answer.status == code
+    if what[0].isupper():
+        assert answer.json["kind"] == what
+    else:
+        assert what in answer.body.decode()
+
+
+@pytest.mark.parametrize("target", ["/api/v1/pods/%", "/%zz", "/version%2", "/%"])
+def test_a_broken_escape_is_no_http(serve: Server, target):
+    with serve.wire() as wire:
+        wire.send(
+            serve.request("GET", "/version") + serve.request("GET", target) + serve.request("GET", "/apis")
+        )
+        assert wire.answer().json["major"] == "1"
+        refused = wire.answer()
+        assert (refused.status, refused.body) == (400, b"400 Bad Request")
+        assert wire.closed()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("OPTIONS", "*", 200),
+        ("OPTIONS", "/api/v1/pods", 405),
+        ("HEAD", "/api/v1/pods", 405),
+        ("HEAD", "/healthz", 200),
+        ("TRACE", "/api/v1/pods", 405),
+        ("POST", "/version", 405),
+        ("PUT", "/api/v1/pods", 405),
+        ("DELETE", "/openid/v1/jwks", 405),
+    ],
+)
+def test_methods(serve: Server, method, path, code):
+    answer = serve(method, path)
+    assert answer.status == code
+    if code == 405 and method != "HEAD":
+        assert answer.json["reason"] == "MethodNotAllowed"

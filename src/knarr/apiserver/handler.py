@@ -76,6 +76,8 @@ LATE = (
 LATE_STATUS = b'{"kind":"Status","apiVersion":"v1",' + LATE[1:-1]
 #: what a request is told that the audit log must have but cannot
 NOT_STORED = "failed to store audit event"
+#: paths of a router that does not mind a slash at the end; elsewhere a path is exact
+ROUTED = ("/api", "/version", "/openapi/", "/openid/", "/.well-known/")
 #: methods that resources have routes for
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 #: verbs that may create what is not there, which takes the right to do that as well
@@ -138,6 +140,9 @@ class APIHandler:
 
     async def __call__(self, http: HTTPRequest) -> None:
         """Answer one request, whatever happens."""
+        if http.path == "*" and http.method == "OPTIONS":
+            http.respond(200, [], b"")  # a question to the HTTP server, not to the API
+            return
         exchange = Exchange(
             http, requestinfo.parse(http.method, http.path, http.query), self.world.clock.monotonic()
         )
@@ -355,7 +360,7 @@ class APIHandler:
     async def _path(self, x: Exchange) -> None:
         path = x.http.path
         handler = self.paths.get(path)
-        if handler is None and path.endswith("/"):
+        if handler is None and path.endswith("/") and path.startswith(ROUTED):
             handler = self.paths.get(path.rstrip("/") or "/")
         folder = path
         while handler is None and "/" in folder[1:]:

@@ -142,9 +142,9 @@ class Health:
         return "process is shutting down" if self._handler.ending else None
 
     async def serve(self, x: Exchange) -> None:
-        which, _, single = x.http.path.strip("/").partition("/")
+        which, slash, single = x.http.path[1:].partition("/")
         checks = self._checks[which]
-        if single:
+        if slash:
             if single not in checks:
                 self._handler.responder.text(x, 404, "404 page not found\n")
                 return

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -48,6 +48,10 @@ KNOWN_METHODS = frozenset(
 )
 #: whether a token can be a method
 METHOD = re.compile(rb"[A-Z]{1,20}").fullmatch
+#: a percent sign that begins no escape
+BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})").search
+#: what proxies put before a path
+AUTHORITY = re.compile(r"https?://[^/?]*", re.I)
 
 Handler = Callable[["HTTPRequest"], Awaitable[None]]
 
@@ -56,11 +60,21 @@ Handler = Callable[["HTTPRequest"], Awaitable[None]]
 def parse_query(text: str) -> tuple[tuple[str, str], ...]:
     """Query parameters in order, the first of each name winning as in the API server's conversion."""
     pairs: dict[str, str] = {}
-    for part in text.split("&"):
-        if part:
-            name, _, value = part.partition("=")
-            pairs.setdefault(unquote_plus(name), unquote_plus(value))
+    for name, value in query_pairs(text):
+        pairs.setdefault(name, value)
     return tuple(pairs.items())
+
+
+def query_pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Every pair, decoded. As in Go, one with a semicolon or a broken escape is as good as not there."""
+    for part in text.split("&"):
+        if part and ";" not in part and not broken_escape(part):
+            name, _, value = part.partition("=")
+            yield unquote_plus(name), unquote_plus(value)
+
+
+def broken_escape(text: str) -> bool:
+    return "%" in text and BROKEN_ESCAPE(text) is not None
 
 
 class HTTPRequest:
@@ -107,8 +121,7 @@ class HTTPRequest:
 
     def query_all(self, name: str) -> list[str]:
         """Every value of a repeated parameter (exec's `command`)."""
-        pairs = (part.partition("=") for part in self.raw_query.split("&") if part)
-        return [unquote_plus(value) for key, _, value in pairs if unquote_plus(key) == name]
+        return [value for key, value in query_pairs(self.raw_query) if key == name]
 
     @property
     def peer_certificate(self) -> bytes | None:
@@ -411,7 +424,12 @@ class Connection(asyncio.Protocol):
             url = self._url.decode("ascii")
         except UnicodeDecodeError:
             url = self._url.decode("latin-1")
+        if url[:1] != "/":
+            url = AUTHORITY.sub("", url, count=1)
+            url = url if url[:1] in ("/", "*") else f"/{url}"
         path, _, query = url.partition("?")
+        if broken_escape(path):
+            raise httptools.HttpParserError("invalid URL escape")
         method, self._method = self._method or self._parser.get_method().decode(), ""
         request = HTTPRequest(self, method, path, query, self._headers, self._raw_headers)
         request.keep_alive = self._parser.should_keep_alive() and not self._closing

@@ -29,7 +29,7 @@ class Pages:
         self._started = handler.world.clock.now()
         #: (group, version) that other API servers serve
         self.elsewhere: Callable[[], Iterable[tuple[str, str]]] = tuple
-        handler.paths["/"] = self.index
+        handler.paths["/"] = handler.paths["/index.html"] = self.index
         handler.paths["/statusz"] = self.status
         handler.paths["/flagz"] = self.flags
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from knarr.apiserver.discovery import only_reads
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.auth import discovery
@@ -23,10 +24,12 @@ class OpenIDDocuments:
         handler.paths[discovery.KEYS_PATH] = self.keys
 
     async def configuration(self, x: Exchange) -> None:
+        only_reads(x)
         x.headers.append(("cache-control", discovery.CACHE_CONTROL))
         self._handler.responder.send(x, 200, "application/json", self._configuration)
 
     async def keys(self, x: Exchange) -> None:
+        only_reads(x)
         x.headers.append(("cache-control", discovery.CACHE_CONTROL))
         body = discovery.key_set(self._verifiers)
         self._handler.responder.send(x, 200, discovery.KEYS_MEDIA_TYPE, body)
