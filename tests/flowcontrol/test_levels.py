@@ -27,10 +27,13 @@ class Loads:
     """So many objects of a size, watched by so many."""
 
     def __init__(self, objects: int = 0, size: int = 0, watchers: int = 0) -> None:
-        self.found = (objects, size, watchers)
+        self.found, self.watching = (objects, size), watchers
 
     def load(self, group: str, resource: str):
         return None if resource == "unknown" else self.found
+
+    def watchers(self, group: str, resource: str, namespace: str, name: str) -> int:
+        return self.watching
 
 
 def asked(verb: str, resource: str = "pods", user: str = "jane", **query: str) -> Request:
@@ -63,16 +66,20 @@ def test_reads_by_what_they_read(request_, loads, seats):
 
 
 def test_writes_by_who_watches():
-    assert work_of(asked("create"), Loads(0, 0, 9), 10) == ONE
-    assert work_of(asked("create"), Loads(0, 0, 10), 10) == Work(1, 1, 0.005)
-    assert work_of(asked("patch"), Loads(0, 0, 35), 10) == Work(1, 4, 0.005)
+    def work(verb: str, watchers: int, resource: str = "pods", subresource: str = "") -> Work:
+        request = asked(verb, resource)
+        request.subresource = subresource
+        return work_of(request, Loads(), 10, watchers)
+
+    assert work("create", 9) == ONE
+    assert work("create", 10) == Work(1, 1, 0.005)
+    assert work("patch", 35) == Work(1, 4, 0.005)
     # no more seats than one request may have, but then for longer
-    wide = work_of(asked("delete"), Loads(0, 0, 1000), 10)
+    wide = work("delete", 1000)
     assert (wide.final_seats, wide.width) == (10, 10)
     assert wide.final_seconds == pytest.approx(0.05)
-    token = asked("create", "serviceaccounts")
-    token.subresource = "token"
-    assert work_of(token, Loads(0, 0, 1000), 10) == ONE
+    assert work("create", 1000, "serviceaccounts", "token") == ONE
+    assert work("get", 1000) == ONE
 
 
 def test_no_request_takes_much_of_its_level():

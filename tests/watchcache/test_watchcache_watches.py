@@ -210,6 +210,25 @@ def test_namespaces_objects_and_indexed_fields(run, cache):
     run(main())
 
 
+def test_how_many_a_change_concerns(run, cache):
+    """Who selects one value of an indexed field is not counted: of 5,000 kubelets one is told."""
+
+    async def main():
+        c = cache()
+        selections = [Selection(), Selection(), Selection("ns1"), Selection("ns2"), Selection("ns1", "p")]
+        selections += [Selection(fields=fields.parse(f"spec.nodeName=n{n}")) for n in range(50)]
+        for selection in selections:
+            c.watch(selection)
+        assert c.cacher.interested("ns1", "p") == 4
+        assert c.cacher.interested("ns1", "q") == 3
+        assert c.cacher.interested("ns3", "") == 2
+        await c.put("p", namespace="ns1", node="n1")
+        assert (c.cacher.received, c.cacher.sent) == (1, 5)
+        assert c.cacher.average_bytes > 50
+
+    run(main())
+
+
 def test_initial_events_end_with_a_bookmark(run, cache):
     async def main():
         c = cache()

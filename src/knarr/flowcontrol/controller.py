@@ -6,14 +6,14 @@ It follows FlowSchemas and PriorityLevelConfigurations; before any exist, the ma
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from typing import Any
 
 from knarr.flowcontrol import upkeep
 from knarr.flowcontrol.bootstrap import GROUP, dangling, mandatory
 from knarr.flowcontrol.borrowing import current_limits, nominal_limits
 from knarr.flowcontrol.classify import Schema, compile_schema
-from knarr.flowcontrol.estimate import ONE, Loads, Work, work_of
+from knarr.flowcontrol.estimate import ONE, WRITES, Loads, Work, work_of
 from knarr.flowcontrol.fairqueue import Entry, Rejected, deal
 from knarr.flowcontrol.level import Level, new_level, shares_of
 from knarr.flowcontrol.numbers import Counts
@@ -22,6 +22,8 @@ from knarr.meta import errors
 from knarr.registry.context import Request
 from knarr.registry.reader import Object
 from knarr.world.clock import Clock
+
+log = logging.getLogger("knarr.flowcontrol")
 
 #: of a kube-apiserver: 400 reads and 200 writes in flight
 TOTAL_SEATS = 600
@@ -133,11 +135,12 @@ class FlowController:
 
     def _work(self, request: Request, level: Level, counts: Counts) -> Work:
         assert self._loads is not None
-        work = work_of(request, self._loads, level.seats_max)
+        watchers = 0
+        if request.verb in WRITES and request.resource:
+            watchers = self._loads.watchers(request.group, request.resource, request.namespace, request.name)
+            counts.watchers.observe(watchers)
+        work = work_of(request, self._loads, level.seats_max, watchers)
         counts.seats.observe(work.width)
-        if request.verb in ("create", "update", "patch", "delete"):
-            load = self._loads.load(request.group, request.resource)
-            counts.watchers.observe(load[2] if load is not None else 0)
         return work
 
     def answered(self, decision: Decision, entry: Entry) -> None:
@@ -334,7 +337,10 @@ class FlowController:
 
     async def _keep_defaults(self) -> None:
         while True:
-            await upkeep.ensure(self._reader)
+            try:
+                await upkeep.ensure(self._reader)
+            except Exception:  # a store that fails for a moment must not end the upkeep
+                log.exception("the default objects of flow control could not be kept up")
             await asyncio.sleep(upkeep.SECONDS)
 
     async def _keep_conditions(self) -> None:
@@ -348,9 +354,12 @@ class FlowController:
         updated = dangling(schema, self._levels_present(), self._clock.now())
         if updated is None or not self._may_write(schema["metadata"]["name"]):
             return
-        # changed or gone meanwhile: the next event brings it back
-        with contextlib.suppress(errors.StatusError):
+        try:
             await self._reader.update(GROUP, "flowschemas", updated, "status", manager=upkeep.CONSUMER)
+        except errors.StatusError:
+            pass  # changed or gone meanwhile: the next event brings it back
+        except Exception:
+            log.exception("the condition of a flow schema could not be written")
 
     def _may_write(self, name: str) -> bool:
         """Not in a fight with another server over what is true."""

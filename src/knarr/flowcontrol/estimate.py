@@ -19,17 +19,14 @@ EVENT_SECONDS = 0.005
 LEVEL_PART = 0.15
 
 
-class Load(NamedTuple):
-    """How many objects a resource has, how large they are on average, and how many watch it."""
-
-    objects: int
-    object_bytes: int
-    watchers: int
-
-
 class Loads(Protocol):
-    def load(self, group: str, resource: str) -> Load | tuple[int, int, int] | None:
-        """None for what is not stored here."""
+    """How much there is to read, and who is to be told (registry.Registry)."""
+
+    def load(self, group: str, resource: str) -> tuple[int, int] | None:
+        """(objects, their average size in bytes); None for what is not stored here."""
+
+    def watchers(self, group: str, resource: str, namespace: str, name: str) -> int:
+        """How many a change of an object concerns."""
 
 
 class Work(NamedTuple):
@@ -52,15 +49,17 @@ def seats_max(nominal: int, hand: int) -> int:
     return max(1, int(min(LEVEL_PART * nominal, nominal / max(1, hand))))
 
 
-def work_of(request: Request, loads: Loads, level_max: int) -> Work:
-    """What a request that is not exempt costs."""
+#: requests that watchers are told of
+WRITES = frozenset({"create", "update", "patch", "delete"})
+
+
+def work_of(request: Request, loads: Loads, level_max: int, watchers: int = 0) -> Work:
+    """What a request that is not exempt costs; `watchers` is how many a write concerns."""
     verb = request.verb
-    if verb == "get":
-        return ONE
     if verb == "list" or (verb == "watch" and request.query.get("sendInitialEvents") == "true"):
-        return _list(request, loads, min(level_max, LIST_SEATS_MAX) or LIST_SEATS_MAX)
-    if verb in ("create", "update", "patch", "delete") and request.resource:
-        return _write(request, loads, min(level_max, SEATS_MAX) or SEATS_MAX)
+        return _list(request, loads, min(level_max, LIST_SEATS_MAX))
+    if verb in WRITES and watchers >= WATCHERS_PER_SEAT:
+        return _write(request, watchers, min(level_max, SEATS_MAX))
     return ONE
 
 
@@ -68,7 +67,7 @@ def _list(request: Request, loads: Loads, most: int) -> Work:
     load = loads.load(request.group, request.resource)
     if load is None:
         return ONE
-    objects, object_bytes, _ = load
+    objects, object_bytes = load
     if objects and object_bytes <= 0:
         object_bytes = OBJECT_BYTES_MAX
     if request.name:
@@ -79,14 +78,11 @@ def _list(request: Request, loads: Loads, most: int) -> Work:
     return Work(max(1, min(most, ceil(in_memory / BYTES_PER_SEAT))))
 
 
-def _write(request: Request, loads: Loads, most: int) -> Work:
+def _write(request: Request, watchers: int, most: int) -> Work:
     # Tokens of service accounts are not stored: nobody is told.
     if request.subresource == "token" and request.resource == "serviceaccounts":
         return ONE
-    load = loads.load(request.group, request.resource)
-    if load is None or load[2] < WATCHERS_PER_SEAT:
-        return ONE
-    final = ceil(load[2] / WATCHERS_PER_SEAT)
+    final = ceil(watchers / WATCHERS_PER_SEAT)
     work = final * EVENT_SECONDS
     final = min(final, most)
     return Work(1, final, work / final)

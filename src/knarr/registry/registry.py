@@ -218,14 +218,15 @@ class Registry:
         """Webhooks and policies see the API server's own writes too, but for those that a cluster begins with."""
         return self.admission if self.started else AdmitAll()
 
-    def load(self, group: str, resource: str) -> tuple[int, int, int] | None:
-        """How many objects a resource has, their average size in bytes, and how many watch it; None where it was not
-        used yet."""
+    def load(self, group: str, resource: str) -> tuple[int, int] | None:
+        """How many objects a resource has, and their average size in bytes; None where it was not used yet."""
         storage = self._storages.get((group, resource))
-        if storage is None:
-            return None
-        cacher = storage.cacher
-        return len(cacher), cacher.average_bytes, cacher.watcher_count
+        return None if storage is None else (len(storage.cacher), storage.cacher.average_bytes)
+
+    def watchers(self, group: str, resource: str, namespace: str, name: str) -> int:
+        """How many are to be told of a change of an object."""
+        storage = self._storages.get((group, resource))
+        return 0 if storage is None else storage.cacher.interested(namespace, name)
 
     def _own_request(
         self, verb: str, group: str, resource: str, obj: Object, manager: str

@@ -173,6 +173,10 @@ class Cacher:
         """Events that watchers were told, each counted for each of them."""
         return self._fanout.sent
 
+    def interested(self, namespace: str, name: str) -> int:
+        """How many watchers a change of an object concerns (see Fanout)."""
+        return self._fanout.interested(namespace, name)
+
     @property
     def average_bytes(self) -> int:
         """How large an object is, judged by a few of them."""

@@ -58,6 +58,12 @@ class Fanout:
     def __len__(self) -> int:
         return sum(len(group.watchers) for group in self._groups.values())
 
+    def interested(self, namespace: str, name: str) -> int:
+        """How many watchers a change of that object concerns, but for those that select one value of an indexed field:
+        hardly any of them is asked."""
+        places = {("",), ("", name), (namespace,), (namespace, name)}
+        return sum(len(group.watchers) for place in places for group in self._places.get(place, ()))
+
     def watchers(self) -> list[Watcher]:
         return [watcher for group in self._groups.values() for watcher in group.watchers]
 
