@@ -73,6 +73,9 @@ class RemoteAPI:
         """A document below /apis/<group>/<version>; raises StatusError."""
         parts = path.split("/")
         group, version = (parts[2], parts[3]) if len(parts) > 3 and parts[1] == "apis" else ("", "")
+        service = self._services.get((group, version))
+        if service is not None and not is_available(service):
+            raise errors.unavailable(f"stale GroupVersion discovery: {group}/{version}")
         answer = await self._fetch(
             self._spec(group, version), _target(path, query), user, "GET", {"Accept": "application/json"}, b""
         )
