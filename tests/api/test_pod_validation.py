@@ -380,6 +380,23 @@ def test_a_pod_as_a_whole_has_room_for_its_containers():
     ]
 
 
+def test_files_with_variables_lie_in_empty_directories():
+    def env(volume):
+        return {
+            "env": [
+                {"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": volume, "path": "p", "key": "K"}}}
+            ]
+        }
+
+    volumes = [{"name": "here", "emptyDir": {}}, {"name": "host", "hostPath": {"path": "/x"}}]
+    at = "spec.containers[0].env[0].valueFrom.fileKeyRef.volumeName"
+    assert PODS.errors(pod(env("here"), volumes=volumes)) == []
+    assert PODS.errors(pod(env("host"), volumes=volumes)) == [
+        f'{at}: Invalid value: "host": referenced volume must be of type emptyDir'
+    ]
+    assert PODS.errors(pod(env("gone"), volumes=volumes)) == [f'{at}: Not found: "gone"']
+
+
 def test_annotations_with_a_meaning():
     body = pod()
     body["metadata"] = {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "+1"}}

@@ -81,9 +81,12 @@ def test_selectors_are_true_or_false_of_a_device():
     at = "spec.selectors[0].cel.expression"
     assert CLASSES.errors({"spec": {}}) == []
     assert CLASSES.errors(selected('device.driver == "d.io"')) == []
+    assert CLASSES.errors(selected('device.attributes["d.io"].healthy')) == []
     assert CLASSES.errors(selected('device.attributes["d.io"].model == "x"')) == []
     assert CLASSES.errors(selected('device.capacity["d.io"].mem.isGreaterThan(quantity("1Gi"))')) == []
-    assert CLASSES.errors(selected("1")) == [f'{at}: Invalid value: "1": must evaluate to bool but got int']
+    assert CLASSES.errors(selected("1")) == [
+        f'{at}: Invalid value: "1": must evaluate to bool or the unknown type, not int'
+    ]
     (error,) = CLASSES.errors(selected("device.zzz"))
     assert error.startswith(
         f'{at}: Invalid value: "device.zzz": compilation failed: ERROR: <input>:1:7: undefined field'

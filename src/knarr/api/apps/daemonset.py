@@ -89,7 +89,7 @@ class DaemonSet(Kind):
         validate_status_counts(status, errors, *_COUNTS)
         if "collisionCount" in before and status.get("collisionCount", -1) < before["collisionCount"]:
             message = "cannot be decremented"
-            errors.append(invalid("status.collisionCount", status.get("collisionCount"), message))
+            errors.append(invalid("status.collisionCount", status.get("collisionCount", 0), message))
         return errors
 
     def warnings_on_create(self, obj: Object) -> list[str]:

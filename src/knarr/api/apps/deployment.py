@@ -167,5 +167,5 @@ def _validate_status(status: Object, old: Object) -> list[FieldError]:
     if before is not None:
         # a lower count would let a new replica set take the name of an old one
         if now is None or now < before:
-            errors.append(invalid("status.collisionCount", now, "cannot be decremented"))
+            errors.append(invalid("status.collisionCount", now or 0, "cannot be decremented"))
     return errors

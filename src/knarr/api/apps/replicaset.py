@@ -42,7 +42,8 @@ class ReplicaSet(Kind):
         spec = obj["spec"]
         errors: list[FieldError] = []
         non_negative(spec, "spec", errors, "replicas", "minReadySeconds")
-        validate_selector(spec, "ReplicaSet", "spec.selector", errors)
+        # the message names the kind it was written for
+        validate_selector(spec, "deployment", "spec.selector", errors)
         validate_for_replicas(spec, errors)
         return errors
 

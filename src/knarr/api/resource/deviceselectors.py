@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from knarr.api.admissionregistration.expressions import compile_as
+from knarr.api.admissionregistration.expressions import compile_to
 from knarr.meta.cel.environment import Environment
 from knarr.meta.cel.types import BOOL, DYN, STRING, ObjectType, map_of
-from knarr.meta.fielderrors import FieldError, required, too_long, too_many
+from knarr.meta.fielderrors import FieldError, invalid, required, too_long, too_many
 
 SELECTORS_MAX = 32
 EXPRESSION_BYTES_MAX = 10 * 1024
@@ -45,5 +45,16 @@ def errors(selectors: Any, path: str, stored: bool = False) -> list[FieldError]:
         if len(text.encode()) > EXPRESSION_BYTES_MAX:
             found.append(too_long(where, EXPRESSION_BYTES_MAX))
         else:
-            found += compile_as(_environment(), text, where, (BOOL,))[1]
+            found += _compile_errors(text, where)
     return found
+
+
+def _compile_errors(text: str, path: str) -> list[FieldError]:
+    """Attributes are of any type, so an expression of an unknown type will do."""
+    _, error = compile_to(_environment(), text, (BOOL, DYN))
+    if not error:
+        return []
+    wrong_type = error.rpartition(" but got ")[2]
+    if error.startswith("must evaluate to"):
+        error = f"must evaluate to bool or the unknown type, not {wrong_type}"
+    return [invalid(path, text, error)]

@@ -32,6 +32,7 @@ _NOT_EPHEMERAL = (
     "startupProbe",
     "lifecycle",
 )
+_RULE_ACTIONS = ("Restart", "RestartAllContainers")
 RULES_MAX = 20
 EXIT_CODES_MAX = 255
 
@@ -188,8 +189,8 @@ def _validate_restart_policy(container: Spec, path: str, errors: Errors) -> None
 
 
 def _validate_rule(rule: Spec, path: str, errors: Errors) -> None:
-    if rule.get("action") != "Restart":
-        errors.append(not_supported(f"{path}.action", rule.get("action", ""), ("Restart",)))
+    if rule.get("action") not in _RULE_ACTIONS:
+        errors.append(not_supported(f"{path}.action", rule.get("action", ""), _RULE_ACTIONS))
     codes = rule.get("exitCodes")
     if codes is None:
         errors.append(required(f"{path}.exitCodes", "must be specified"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from knarr.api.core.podspec.paths import Errors, add, local_non_reserved
 from knarr.meta import names
-from knarr.meta.fielderrors import invalid, not_supported, required
+from knarr.meta.fielderrors import invalid, not_found, not_supported, required
 
 Spec = dict[str, Any]
 
@@ -173,6 +173,25 @@ def _validate_file_key_ref(ref: Spec, path: str, errors: Errors) -> None:
         errors.append(required(f"{path}.path"))
     else:
         local_non_reserved(f"{path}.path", file, errors)
+
+
+def validate_env_files(spec: Spec, base: str, errors: Errors) -> None:
+    """Files with variables lie in emptyDir volumes of the pod, where an init container has left them."""
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        for number, container in enumerate(spec.get(field, ())):
+            for index, variable in enumerate(container.get("env", ())):
+                source = variable.get("valueFrom")
+                if source and "fileKeyRef" in source:
+                    path = f"{base}.{field}[{number}].env[{index}].valueFrom.fileKeyRef.volumeName"
+                    _validate_env_file(source["fileKeyRef"].get("volumeName", ""), spec, path, errors)
+
+
+def _validate_env_file(volume: str, spec: Spec, path: str, errors: Errors) -> None:
+    found = next((v for v in spec.get("volumes", ()) if v.get("name") == volume), None)
+    if found is None:
+        errors.append(not_found(path, volume))
+    elif "emptyDir" not in found:
+        errors.append(invalid(path, volume, "referenced volume must be of type emptyDir"))
 
 
 def validate_env_from(container: Spec, base: str, errors: Errors) -> None:

@@ -14,6 +14,7 @@ from knarr.api.core.podspec.containers import (
     validate_image_padding,
     validate_init_containers,
 )
+from knarr.api.core.podspec.env import validate_env_files
 from knarr.api.core.podspec.network import validate_dns_config, validate_dns_policy, validate_host_aliases
 from knarr.api.core.podspec.paths import Errors, add
 from knarr.api.core.podspec.ports import validate_host_network_ports
@@ -77,6 +78,7 @@ def validate_pod_spec(
         validate_init_containers(spec, context, f"{path}.initContainers", errors)
     if "ephemeralContainers" in spec:
         validate_ephemeral_containers(spec, context, f"{path}.ephemeralContainers", errors)
+    validate_env_files(spec, path, errors)
     if "resources" in spec:
         validate_pod_resources(spec, context.claims, f"{path}.resources", errors)
     validate_host_network_ports(spec, path, is_pod, errors)
