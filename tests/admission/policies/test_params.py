@@ -8,7 +8,7 @@ import pytest
 
 from knarr.registry.context import UserInfo
 
-from .conftest import BINDINGS, MUTATING, VALIDATING, rules, valid
+from .conftest import BINDINGS, GROUP, MUTATING, VALIDATING, rules, valid
 
 CONFIGMAP = {"apiVersion": "v1", "kind": "ConfigMap"}
 SECRETS = rules({"apiGroups": [""], "apiVersions": ["v1"], "resources": ["secrets"]})
@@ -90,6 +90,16 @@ def test_a_binding_without_reference_has_no_params(api, run):
         await api.namespace()
         await api.policy(paramKind=CONFIGMAP, matchConstraints=SECRETS, validations=valid("params != null"))
         assert await secret(api) == "failed expression: params != null"
+
+    run(main())
+
+
+def test_a_reference_of_a_policy_without_params_counts_for_nothing(api, run):
+    async def main():
+        await api.namespace()
+        ref = {"name": "limit", "parameterNotFoundAction": "Deny"}
+        await api.policy(binding={"paramRef": ref}, matchConstraints=SECRETS, validations=valid("true"))
+        assert await secret(api) == ""
 
     run(main())
 
@@ -282,5 +292,45 @@ def test_who_names_params_may_read_them(api, run, kind):
         other = binding("nope", name="y")
         other["metadata"]["name"] = "other"
         await api("POST", BINDINGS[kind], other)
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", [VALIDATING, MUTATING])
+def test_nobody_is_asked_for_rights_where_no_params_are_named(api, run, kind):
+    """Without params, where they stay the same, and when policies and bindings go."""
+
+    async def main():
+        api.asks_as_user = True
+        ref = {"name": "x", "namespace": "ns", "parameterNotFoundAction": "Deny"}
+        api.rights.allowed |= {("get", "configmaps", "*", "*"), ("get", "configmaps", "ns", "x")}
+        for name in "p", "q":
+            policy = {**policy_of(kind), "metadata": {"name": name}}
+            await api("POST", kind, policy)
+        spec = {"policyName": "p", "paramRef": ref}
+        if kind == VALIDATING:
+            spec["validationActions"] = ["Deny"]
+        await api("POST", BINDINGS[kind], {"metadata": {"name": "b"}, "spec": spec})
+        api.rights.allowed.clear()
+        merge = "application/merge-patch+json"
+        binding = f"{BINDINGS[kind]}/b"
+        await api("PATCH", binding, {"metadata": {"labels": {"a": "b"}}}, merge)
+        assert (await api.refused("PATCH", binding, {"spec": {"policyName": "q"}}, merge)).code == 422
+        assert (await api.refused("PATCH", binding, {"spec": {"paramRef": {"name": "y"}}}, merge)).code == 422
+        await api("PATCH", binding, {"spec": {"paramRef": None}}, merge)
+        await api("PATCH", f"{kind}/p", {"spec": {"paramKind": None}}, merge)
+        del spec["paramRef"]
+        await api("POST", BINDINGS[kind], {"metadata": {"name": "c"}, "spec": spec})
+        await api("DELETE", binding)
+        await api("DELETE", f"{kind}/p")
+
+    run(main())
+
+
+def test_webhooks_have_no_params(api, run):
+    async def main():
+        api.asks_as_user = True
+        hooks = f"{GROUP}/validatingwebhookconfigurations"
+        await api("POST", hooks, {"metadata": {"name": "h"}})
 
     run(main())

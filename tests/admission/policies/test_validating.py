@@ -438,3 +438,37 @@ def test_what_metrics_tell(api, run):
         assert len(buckets) == 6 and buckets == sorted(buckets) and buckets[-1] == 3
 
     run(main())
+
+
+def test_a_binding_may_come_first_and_stay_longer(api, run):
+    async def main():
+        await api.namespace()
+        bound = {"policyName": "p", "validationActions": ["Deny"]}
+        await api("POST", BINDINGS[VALIDATING], {"metadata": {"name": "early"}, "spec": bound})
+        assert await api.refusal() == ""
+        await api.policy(validations=valid("false"))
+        assert await api.refusal() == "failed expression: false"
+        await api("DELETE", f"{VALIDATING}/p")
+        assert await api.refusal() == ""
+
+    run(main())
+
+
+def test_a_namespace_lies_in_itself(api, run):
+    """Also one that is being made; it has no namespaceObject."""
+
+    async def main():
+        ask = "authorizer.requestResource.check('create').allowed()"
+        await api.policy(
+            matchConstraints=rules({"apiGroups": [""], "apiVersions": ["v1"], "resources": ["namespaces"]}),
+            validations=valid("request.namespace == object.metadata.name", "namespaceObject == null", ask),
+        )
+        for verb in "create", "update":
+            api.rights.allowed.add((verb, "namespaces", "ns", "ns"))
+        await api.namespace()
+        merge = "application/merge-patch+json"
+        await api("PATCH", "/api/v1/namespaces/ns", {"metadata": {"labels": {"a": "b"}}}, merge)
+        with pytest.raises(StatusError, match="failed expression: authorizer"):
+            await api.namespace("other")
+
+    run(main())

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from knarr.admission.attributes import Attributes
+from knarr.admission.matching import place_of
 from knarr.meta import names
 from knarr.meta.cel.library.authz import AUTHORIZER, DECISION, GROUP, PATH, RESOURCE
 from knarr.meta.cel.values import CelError
@@ -178,7 +179,7 @@ def bindings(decisions: Decisions, a: Attributes) -> dict[str, Any]:
         "group": request.group,
         "resource": request.resource,
         "subresource": request.subresource,
-        "namespace": a.namespace,
+        "namespace": place_of(a),
         "name": a.name,
     }
     resource = ResourceCheck(authorizer, requested)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.admission.attributes import Attributes
+from knarr.admission.matching import place_of
 from knarr.registry.context import UserInfo
 from knarr.registry.reader import Reader
 
@@ -32,7 +33,7 @@ def admission_request(a: Attributes, resource: Triple, kind: Triple) -> Object:
         "requestResource": _resource((request.group, request.version, request.resource)),
         "requestSubResource": request.subresource,
         "name": a.name,
-        "namespace": a.namespace,
+        "namespace": place_of(a),
         "operation": a.operation,
         "userInfo": user_info(a.user),
         "dryRun": a.dry_run,

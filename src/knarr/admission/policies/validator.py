@@ -16,7 +16,7 @@ MESSAGE_BYTES_MAX = 5 * 1024
 
 
 class Denial(NamedTuple):
-    """A validation that failed, or could not be evaluated; `reason` is empty then.
+    """A validation that failed, or could not be evaluated; an empty `reason` means Invalid.
 
     `ignored`: an error that failurePolicy Ignore lets pass.
     """
@@ -95,7 +95,7 @@ class Validator:
                 denials.append(self._fault(index, result.error))
             elif result.value is not True:
                 spec = self._specs[index]
-                denials.append(Denial(index, _message(spec, said), spec.get("reason") or "Invalid"))
+                denials.append(Denial(index, _message(spec, said), spec.get("reason", "")))
         return denials
 
     def _messages_may_exceed(self, budget: int) -> bool:
