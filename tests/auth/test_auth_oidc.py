@@ -10,7 +10,7 @@ from knarr.auth.configuration.authentication import check, parse
 from knarr.auth.configuration.oidcflags import from_flags
 from knarr.auth.configuration.settings import AuthenticationSettings
 from knarr.auth.identity import CREDENTIAL_ID, AuthenticationError
-from knarr.auth.oidc.algorithms import ALGORITHMS
+from knarr.auth.oidc.algorithms import ALGORITHMS, read_key, verify
 from knarr.auth.oidc.authenticator import OIDCTokens
 from knarr.auth.oidc.issuers import Issuers
 from knarr.meta import fielderrors
@@ -79,6 +79,28 @@ def test_every_algorithm(tmp_path, algorithm):
         assert await user_of(method(issuer), spoiled) == words
 
     with_issuer(tmp_path, test, JoseKey(algorithm))
+
+
+def test_a_key_of_another_kind_signed_nothing(rsa_key):
+    elliptic = JoseKey("ES256")
+    for key, algorithm, size in ((rsa_key, "ES256", 64), (elliptic, "RS256", 256), (elliptic, "HS256", 32)):
+        assert verify(read_key(key.jwk), algorithm, b"signed", b"x" * size) is False
+
+
+@pytest.mark.parametrize(
+    "jwk",
+    [
+        {"kty": "oct", "k": "AA"},
+        {"kty": "RSA"},
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB", "use": "enc"},
+        {"kty": "RSA", "n": 5, "e": "AQAB"},
+        {"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA"},
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
+        {},
+    ],
+)
+def test_keys_that_are_of_no_use(jwk):
+    assert read_key(jwk) is None
 
 
 def test_an_algorithm_that_is_not_wanted(tmp_path):
