@@ -18,8 +18,10 @@ SERVICES, NODES = "/api/v1/namespaces/default/services", "/api/v1/nodes"
 class Hook:
     """A webhook for every connection, of either kind; `response` is what it answers."""
 
-    def __init__(self, server: Server, kind: str = "Validating") -> None:
-        self.server, self.kind = server, kind
+    def __init__(
+        self, server: Server, kind: str = "Validating", selector: dict[str, Any] | None = None
+    ) -> None:
+        self.server, self.kind, self.selector = server, kind, selector or {}
         self.asked: list[dict[str, Any]] = []
         self.response: dict[str, Any] = {"allowed": True}
         self.authority = Authority("hooks")
@@ -42,6 +44,7 @@ class Hook:
                 "caBundle": self.authority.bundle,
             },
             "rules": rules,
+            "namespaceSelector": self.selector,
         }
         kind = f"{self.kind}WebhookConfiguration"
         await self.server.plane.client().create(
@@ -132,6 +135,15 @@ def test_a_webhook_may_change_the_command() -> None:
             async with server.websocket(f"{PODS}/p/exec?command=ls&stdout=true&stderr=true") as socket:
                 assert (await socket.receive_bytes())[:1] == b"\x01"
             assert server.node.asked == [("c", ["date"], False)]
+
+    play(story)
+
+
+def test_a_namespace_that_is_not_there() -> None:
+    async def story(server: Server) -> None:
+        async with Hook(server, selector={"matchLabels": {"x": "y"}}):
+            status, answer = await server.get(f"{PODS}/p/exec?command=ls".replace("default", "absent"))
+            assert (status, answer["message"]) == (404, 'namespaces "absent" not found')
 
     play(story)
 

@@ -66,12 +66,15 @@ class Authority:
 
     def context(self, *names: str, **options) -> ssl.SSLContext:
         """A server's."""
-        certificate, key = self.pair(*names, **options)
-        path = Path(mkdtemp()) / "pair.pem"
-        path.write_bytes(certificate + key)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return serving(*self.pair(*names, **options))
+
+
+def serving(certificate: bytes, key: bytes) -> ssl.SSLContext:
+    path = Path(mkdtemp()) / "pair.pem"
+    path.write_bytes(certificate + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
 
 
 def _general(name: str) -> x509.GeneralName:

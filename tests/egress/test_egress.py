@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
 import pytest
 
 from knarr.egress import ConfigError, Egress, EgressError, Route, refusal
-from tests.egress.servers import DAY, Authority, WebServer
+from tests.egress.servers import DAY, Authority, WebServer, serving
 
 
 async def nowhere(namespace: str, name: str, port: int):
@@ -192,6 +193,21 @@ def test_names_of_a_certificate_for_a_service(authority):
             "certificate is valid for x.a.svc, y.a.svc, not b.a.svc",
             "certificate relies on legacy Common Name field, use SANs instead",
         ]
+
+    run(main())
+
+
+def test_a_certificate_may_vouch_for_itself(authority):
+    """Whatever stands in a bundle is a root, as in Go: also a server's own certificate."""
+
+    async def main():
+        certificate, key = authority.pair("127.0.0.1")
+        egress = Egress(nowhere)
+        async with WebServer(serving(certificate, key), hello) as server:
+            bundle = base64.b64encode(certificate).decode()
+            client = {"url": f"https://127.0.0.1:{server.port}", "caBundle": bundle}
+            assert (await egress.post(client, b"", timeout=5)).code == 200
+        await egress.close()
 
     run(main())
 

@@ -115,6 +115,55 @@ def test_calling_again(authority):
     run(main())
 
 
+def test_called_again_after_a_plugin_of_the_api_server(authority):
+    """LimitRanger sees the container that the webhook added, and the webhook what LimitRanger made of it."""
+
+    async def main():
+        async with Scene(authority) as s:
+            account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default"}}
+            await s.create(account, "serviceaccounts")
+            limits = [{"type": "Container", "default": {"cpu": "2"}, "defaultRequest": {"cpu": "1"}}]
+            head = {"kind": "LimitRange", "apiVersion": "v1", "metadata": {"name": "l"}}
+            await s.create({**head, "spec": {"limits": limits}}, "limitranges")
+            webhook = s.webhook("a.example.com", reinvocationPolicy="IfNeeded")
+            await s.configure("Mutating", webhook)
+            container = {"op": "add", "path": "/spec/containers/-", "value": {"name": "side", "image": "i"}}
+            s.answers["a"] = lambda r: {} if len(r["object"]["spec"]["containers"]) > 1 else patch(container)
+            created = await s.create(pod(), "pods")
+            assert created["spec"]["containers"][1]["resources"]["limits"] == {"cpu": "2"}
+            first, second = (request["object"]["spec"]["containers"] for _, request in s.asked)
+            assert len(first) == 1 and second[1]["resources"]["limits"] == {"cpu": "2"}
+
+    run(main())
+
+
+def pod() -> dict:
+    metadata = {"name": "p", "labels": {"hook": "1"}}
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    return {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": spec}
+
+
+def test_what_only_the_server_says(authority):
+    async def main():
+        async with Scene(authority) as s:
+            await s.configure("Mutating", s.webhook("a.example.com"))
+            mine = {"uid": "mine", "creationTimestamp": "2000-01-01T00:00:00Z"}
+            mine["deletionTimestamp"] = mine["creationTimestamp"]
+            adds = [{"op": "add", "path": f"/metadata/{key}", "value": value} for key, value in mine.items()]
+            s.answers["a"] = lambda request: patch(*adds)
+            metadata = (await s.create(config_map()))["metadata"]
+            assert "deletionTimestamp" not in metadata
+            assert metadata["uid"] != "mine" and not metadata["creationTimestamp"].startswith("2000")
+            elsewhere = {"op": "add", "path": "/metadata/namespace", "value": "kube-system"}
+            s.answers["a"] = lambda request: patch(elsewhere)
+            status = await s.refusal("create", "configmaps", config_map("n"))
+            assert status["message"] == (
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+
+    run(main())
+
+
 def test_nothing_changed_nobody_is_called_again(authority):
     async def main():
         async with Scene(authority) as s:
@@ -424,13 +473,7 @@ def test_tokens_and_evictions_are_shown(authority):
         async with Scene(authority) as s:
             account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default"}}
             await s.create(account, "serviceaccounts")
-            pod = {
-                "kind": "Pod",
-                "apiVersion": "v1",
-                "metadata": {"name": "p", "labels": {"hook": "1"}},
-                "spec": {"containers": [{"name": "c", "image": "i"}]},
-            }
-            await s.create(pod, "pods")
+            await s.create(pod(), "pods")
             await s.configure("Mutating", s.webhook("a.example.com", objectSelector={}))
             token = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {}}
             longer = {"op": "add", "path": "/spec/expirationSeconds", "value": 7200}

@@ -49,13 +49,9 @@ class WebhookPlugin(Plugin):
         self._authorizer, self._counts = authorizer, counts
         self._equivalents = Equivalents(registry)
         self._versions = Versions(self._equivalents)
-        self._hooks = Hooks(registry, self.resource, self._changed)
+        self._hooks = Hooks(registry, self.resource, lambda: self.forget())
         #: webhooks that may be meant by requests for a target, with their place among all
         self._candidates: dict[Target, list[tuple[int, Hook]]] = {}
-
-    def _changed(self) -> None:
-        self._candidates.clear()
-        self.forget()
 
     def handles(self, target: Target) -> bool:
         if target.group == EXEMPT_GROUP and target.resource in EXEMPT:
@@ -69,11 +65,8 @@ class WebhookPlugin(Plugin):
         return bool(found)
 
     def _candidates_of(self, a: Attributes) -> list[tuple[int, Hook]]:
-        """Those that `handles` found; configurations may have changed since the chain was chosen."""
-        target = a.target
-        if target not in self._candidates:
-            self.handles(target)
-        return self._candidates[target]
+        """Those that `handles` found when the chain was chosen."""
+        return self._candidates[a.target]
 
     def _took(self, a: Attributes, seconds: float) -> None:
         """For the audit log."""
