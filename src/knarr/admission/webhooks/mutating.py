@@ -37,17 +37,20 @@ class MutatingAdmissionWebhook(WebhookPlugin):
         calls = state.of(self.name)
         if state.again and calls.last_output != a.obj:
             calls.changed()  # a plugin of the API server's own changed the object since
+        called = False
         for index, hook in self._candidates_of(a):
             matched = await self._match(hook, a)
             # A webhook that did not mean the object in the first round is not called in the second either.
             if matched is None or (state.again and not calls.is_due(hook.identity)):
                 continue
+            called = True
             if await self._ask(f"round_{int(state.again)}_index_{index}", hook, a, matched):
                 calls.changed()
                 state.wanted = True
             if hook.reinvoked:
                 calls.made(hook.identity)
-        calls.last_output = None if a.obj is None else copied(a.obj)
+        if called and a.obj is not None:
+            calls.last_output = copied(a.obj)
 
     async def _ask(self, place: str, hook: Hook, a: Attributes, matched: Matched) -> bool:
         """Whether the webhook changed the object. `place` names the call in audit annotations. Raises StatusError."""
