@@ -24,6 +24,7 @@ from knarr.apiserver.audit.options import (
     Truncating,
     WebhookOptions,
 )
+from knarr.apiserver.http import BODY_BYTES_MAX
 from knarr.meta.errors import StatusError
 from knarr.testing import TestCluster
 from knarr.world import World
@@ -374,6 +375,20 @@ def test_its_numbers(audited: Audited):
     assert "\napiserver_audit_requests_rejected_total 0" in text
 
 
+def test_bodies_that_are_too_large(audited: Audited):
+    """Who may not is told that first; both are recorded."""
+    audited.new()
+    huge = b"x" * (BODY_BYTES_MAX + 1)
+    assert audited.serve("POST", CONFIGMAPS, huge, Authorization="").status == 403
+    assert audited.one()["responseStatus"]["code"] == 403
+    assert audited.serve("POST", CONFIGMAPS, huge).status == 413
+    status = audited.one()["responseStatus"]
+    assert (status["reason"], status["message"]) == (
+        "RequestEntityTooLarge",
+        f"Request entity too large: limit is {BODY_BYTES_MAX}",
+    )
+
+
 # -- modes and backends ------------------------------------------------------------------------------------------
 
 
@@ -485,6 +500,13 @@ def test_a_webhook_gets_lists(tmp_path, mode):
     assert set(receiver.paths) == {"/sink?timeout=30s"}
     # and the file has them too
     assert len(server.path.read_text().splitlines()) == 2
+
+
+def test_a_log_that_cannot_be_opened(tmp_path):
+    (tmp_path / "audit.log").mkdir()
+    with pytest.raises(AuditError) as error:
+        Audited(tmp_path, [{"level": "None"}])
+    assert str(error.value) == f"ensureLogFile: open {tmp_path}/audit.log: is a directory"
 
 
 def test_a_webhook_whose_file_is_not_there(tmp_path):

@@ -127,6 +127,22 @@ def test_texts_of_labels_are_escaped():
     assert sample == 'x{a="1",b="a\\"\\\\\\n"} 1.5\n'
 
 
+def test_health_checks_are_counted(serve: Server):
+    def count() -> float:
+        text = serve.get("/metrics/slis").body.decode()
+        (line,) = re.findall(
+            r'kubernetes_healthchecks_total{name="ping",status="success",type="livez"} (.*)', text
+        )
+        return float(line)
+
+    serve.get("/livez/ping")
+    before = count()
+    serve.get("/livez")
+    serve.get("/livez/ping")
+    assert count() == before + 2
+    assert 'kubernetes_healthcheck{name="etcd",type="readyz"} 1' in serve.get("/metrics/slis").body.decode()
+
+
 # -- dumps -----------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import orjson
 from knarr.apiserver import negotiate, requestinfo
 from knarr.apiserver.deadlines import Deadlines
 from knarr.apiserver.exchange import LONG_RUNNING, Exchange
-from knarr.apiserver.http import HTTPRequest
+from knarr.apiserver.http import BODY_BYTES_MAX, HTTPRequest
 from knarr.apiserver.inflight import InFlight
 from knarr.apiserver.limits import Limits
 from knarr.apiserver.respond import NO_CACHE, Responder
@@ -329,6 +329,8 @@ class APIHandler:
         x.representation = accepted
         if request.verb in MAY_CREATE:
             request.may_create = self._require_create
+        if x.http.too_large:
+            raise errors.too_large(f"Request entity too large: limit is {BODY_BYTES_MAX}")
         result = await self.operations.serve(request, x.http.body, media_type(x.http.headers))
         whole = x.trail is not None and x.trail.record.wants_response
         if result.pieces is not None and not whole and self._streams_plainly(x, result.pieces):

@@ -84,6 +84,8 @@ class Health:
     def __init__(self, handler: APIHandler, store: Check, ready: Check) -> None:
         self._handler = handler
         self._started = handler.world.clock.monotonic()
+        #: how often a check was made, by (endpoint, check, "success" or "error")
+        self.counts: dict[tuple[str, str, str], int] = {}
         hooks = [f"poststarthook/{name}" for name in HOOKS]
         tail = [*TAIL, *(f"poststarthook/{name}" for name in LAST_HOOKS)]
         common: dict[str, Check] = dict.fromkeys((*hooks, *tail), passed)
@@ -122,6 +124,12 @@ class Health:
             found += [f"/{which}/{name}" for name in checks if which != "readyz" or name not in UNLISTED]
         return found
 
+    def _judged(self, which: str, name: str, check: Check) -> str | None:
+        why = check()
+        key = (which, name, "success" if why is None else "error")
+        self.counts[key] = self.counts.get(key, 0) + 1
+        return why
+
     def results(self) -> dict[str, dict[str, str | None]]:
         """Every check of every endpoint: None, or why it fails."""
         return {
@@ -148,7 +156,7 @@ class Health:
             if single not in checks:
                 self._handler.responder.text(x, 404, "404 page not found\n")
                 return
-            why = checks[single]()
+            why = self._judged(which, single, checks[single])
             if why:
                 self._handler.responder.text(x, 500, f"internal server error: {why}\n")
             else:
@@ -161,7 +169,7 @@ class Health:
                 lines.append(f"[+]{name} excluded: ok")
                 excluded.discard(name)
                 continue
-            why = check()
+            why = self._judged(which, name, check)
             failed = failed or why is not None
             lines.append(f"[+]{name} ok" if why is None else f"[-]{name} failed: reason withheld")
         if excluded:

@@ -92,6 +92,7 @@ class HTTPRequest:
         "raw_headers",
         "raw_query",
         "task",
+        "too_large",
     )
 
     def __init__(
@@ -112,6 +113,8 @@ class HTTPRequest:
         #: something of an answer was already written
         self.answered = False
         self.task: asyncio.Task[None] | None = None
+        #: the body was larger than BODY_BYTES_MAX and is not here
+        self.too_large = False
         #: told the code when the head of the answer is written (the audit log)
         self.on_answer: Callable[[int], None] | None = None
 
@@ -434,13 +437,8 @@ class Connection(asyncio.Protocol):
         request = HTTPRequest(self, method, path, query, self._headers, self._raw_headers)
         request.keep_alive = self._parser.should_keep_alive() and not self._closing
         if self._too_large:
-            from knarr.meta import errors
-
-            request.keep_alive = False
-            self._send_error(
-                request, 413, errors.too_large(f"Request entity too large: limit is {BODY_BYTES_MAX}").status
-            )
-            return
+            # What is said of it is the API's affair: first of all, who sends it.
+            request.too_large, request.keep_alive = True, False
         request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         if self._busy:
             self._waiting.append(request)

@@ -44,7 +44,16 @@ class Metrics:
         family = Family(
             "kubernetes_healthcheck", "gauge", "Whether a health check passes (1) or not.", samples
         )
-        self._handler.responder.send(x, 200, CONTENT_TYPE, "".join(lines([family])).encode())
+        total = Family(
+            "kubernetes_healthchecks_total",
+            "counter",
+            "How often health checks were made, by how they ended.",
+            [
+                ("", {"name": name, "status": status, "type": type_}, count)
+                for (type_, name, status), count in self._health.counts.items()
+            ],
+        )
+        self._handler.responder.send(x, 200, CONTENT_TYPE, "".join(lines([family, total])).encode())
 
     def families(self) -> Iterator[Family]:
         yield from self._requests.families()

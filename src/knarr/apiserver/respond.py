@@ -48,10 +48,15 @@ class Responder:
 
     def _recorded(self, x: Exchange, result: Result) -> None:
         """The same, told to the audit log, which has every object as JSON."""
-        representation = x.representation
+        representation, record = x.representation, x.trail.record
+        clock = self._world.clock.monotonic
+        began = clock()
         body = self._transformed(x, result, representation) if representation.as_kind else result.body
-        x.trail.record.object_answered(body)
-        self.send(x, result.code, representation.media_type, encode(body, representation))
+        record.took("transform-response-object", (transformed := clock()) - began)
+        record.object_answered(body)
+        encoded = encode(body, representation)
+        record.took("serialize-response-object", clock() - transformed)
+        self.send(x, result.code, representation.media_type, encoded)
 
     async def stream(self, x: Exchange, result: Result) -> None:
         """A large list as it is, piece by piece."""

@@ -32,8 +32,8 @@ class Audit(Protocol):
     def patch_sent(self, patch: bytes) -> None:
         """The body of a patch, as it came."""
 
-    def took(self, part: str, seconds: float) -> None:
-        """How long a part of the work took."""
+    def took(self, part: str, seconds: float, at_once: bool = False) -> None:
+        """How long a part of the work took; of those that are done `at_once` the longest counts."""
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import orjson
 
 from knarr.apiserver.audit import legacy
 from knarr.apiserver.audit.event import Event
-from knarr.apiserver.audit.options import Batching, LogOptions, Truncating, WebhookOptions
+from knarr.apiserver.audit.options import AuditError, Batching, LogOptions, Truncating, WebhookOptions
 from knarr.client.kubeconfig import Access
 from knarr.world import World
 
@@ -303,12 +303,18 @@ async def _together(waits: list[Awaitable[bool]], ok: bool) -> bool:
 
 
 def log_backend(options: LogOptions, failures: Failures, world: World) -> Backend:
+    """Raises AuditError for a file that cannot be written."""
     from knarr.apiserver.audit.logfile import LogFile, StandardOutput
 
     sink: Any = StandardOutput()
     if options.path != "-":
         o = options
         sink = LogFile(o.path, world.clock, o.max_size, o.max_backups, o.max_age, o.compress)
+        try:
+            sink.write(b"")
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise AuditError(f"ensureLogFile: open {o.path}: {why}") from None
     inner = _in_mode(Log(sink, options.format, failures), options.mode, options.batching, failures, world)
     return Truncated(inner, options.truncating, failures) if options.truncating.enabled else inner
 

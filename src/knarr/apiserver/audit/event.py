@@ -107,8 +107,9 @@ class Record:
                 body = orjson.dumps(without_managed_fields(orjson.loads(body)))
             self._response_object = body
 
-    def took(self, part: str, seconds: float) -> None:
-        self.latencies[part] = self.latencies.get(part, 0.0) + seconds
+    def took(self, part: str, seconds: float, at_once: bool = False) -> None:
+        before = self.latencies.get(part, 0.0)
+        self.latencies[part] = max(before, seconds) if at_once else before + seconds
 
     @property
     def wants_response(self) -> bool:
