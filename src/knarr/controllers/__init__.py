@@ -36,6 +36,7 @@ CONTROLLERS: dict[str, str] = {
     "root-ca-certificate-publisher-controller": "knarr.controllers.rootca:RootCAPublisher",
     "namespace-controller": "knarr.controllers.namespace:NamespaceController",
     # the others by name
+    "bootstrap-signer-controller": "knarr.controllers.bootstrapsigner:BootstrapSigner",
     "certificatesigningrequest-approving-controller": "knarr.controllers.certificates:CSRApprovingController",
     "certificatesigningrequest-cleaner-controller": "knarr.controllers.certificates:CSRCleanerController",
     "certificatesigningrequest-signing-controller": "knarr.controllers.certificates:CSRSigningController",
