@@ -472,6 +472,11 @@ async def website(server: Server) -> AsyncIterator[list[bytes]]:
         heads.append(head)
         if b"GET /moved" in head:
             writer.write(b"HTTP/1.1 302 Found\r\nLocation: /there?x=1\r\nContent-Length: 0\r\n\r\n")
+        elif b"GET /page" in head:
+            page = b'<a href="/x/">x</a><a href="http://10.244.0.2:80/y">y</a>'
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(page) + page
+            )
         elif b"GET /eof" in head:
             writer.write(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end")
         else:
@@ -509,6 +514,8 @@ def test_pod_proxy() -> None:
             ) as answer:
                 assert answer.headers["location"] == f"{PODS}/p/proxy/there?x=1"
             assert await server.get(f"{PODS}/p/proxy/eof") == (200, b"until the end")
+            page = f'<a href="{PODS}/p:80/proxy/x/">x</a><a href="{PODS}/p:80/proxy/y">y</a>'
+            assert await server.get(f"{PODS}/p:80/proxy/page") == (200, page.encode())
         code, body = await server.get(f"{PODS}/p:81/proxy/")
         assert (code, body["reason"]) == (503, "ServiceUnavailable")
 
@@ -627,6 +634,43 @@ def test_every_method_through_the_pod_proxy() -> None:
                 assert answer.headers["location"] == f"{PODS}/p/proxy/?a=b"
 
     play(story)
+
+
+@pytest.mark.parametrize(
+    ("source", "want"),
+    [
+        ('<A HREF="/x?a=1&amp;b">go</A>', '<a href="/P/x?a=1&amp;b">go</A>'),
+        ("<img src='/i.png' alt=\"it's\"/>", '<img src="/P/i.png" alt="it&#39;s"/>'),
+        ('<a href="rel">', '<a href="rel">'),
+        ('<a href="//other/x"><a href="http://10.0.0.1:80/x/">', '<a href="//other/x"><a href="/P/x/">'),
+        ("<script>if (a<b) '<a href=\"/x\">'</script>", "<script>if (a<b) '<a href=\"/x\">'</script>"),
+        (
+            '<!-- <a href="/x"> --><!DOCTYPE html><p>1 < 2</p>',
+            '<!-- <a href="/x"> --><!DOCTYPE html><p>1 < 2</p>',
+        ),
+        ("<input disabled formaction=/x>", '<input disabled="" formaction="/P/x">'),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["", "gzip", "deflate"])
+def test_links_in_proxied_html(source: str, want: str, encoding: str) -> None:
+    import gzip
+    import zlib
+
+    from knarr.apiserver.streaming import htmllinks
+
+    def rewrite(url: str) -> str:
+        url = url.removeprefix("http://10.0.0.1:80")
+        return f"/P{url}" if url.startswith("/") and not url.startswith("//") else url
+
+    def deflate(data: bytes) -> bytes:
+        packer = zlib.compressobj(wbits=-15)
+        return packer.compress(data) + packer.flush()
+
+    pack = {"": bytes, "gzip": gzip.compress, "deflate": deflate}[encoding]
+    unpack = {"": bytes, "gzip": gzip.decompress, "deflate": lambda data: zlib.decompress(data, -15)}[
+        encoding
+    ]
+    assert unpack(htmllinks.rewritten(pack(source.encode()), encoding, rewrite)).decode() == want
 
 
 @pytest.mark.parametrize(

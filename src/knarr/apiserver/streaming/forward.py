@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ import httptools
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.http import Stream
 from knarr.apiserver.respond import NO_CACHE
+from knarr.apiserver.streaming import htmllinks
 from knarr.auth.authenticate import without_token
 from knarr.meta import errors
 
@@ -86,11 +88,11 @@ async def forward(
     streams: Streams,
     head: bytes,
     stop: asyncio.Event,
-    location: Callable[[str], str] = str,
+    location: Callable[[str], str] | None = None,
 ) -> None:
     """Send the request over a new connection, which ends with it, and hand the answer on.
 
-    `location` rewrites where redirects lead to. Raises 503 where no answer comes.
+    `location` rewrites where redirects, and links in HTML, lead to. Raises 503 where no answer comes.
     """
     reader, writer = streams
     x.http.cancel_on_hang_up()
@@ -208,15 +210,18 @@ class Answer:
             await self._more()
 
 
-async def _hand_on(x: Exchange, answer: Answer, location: Callable[[str], str]) -> None:
+async def _hand_on(x: Exchange, answer: Answer, location: Callable[[str], str] | None) -> None:
     x.code = answer.code
     headers = [NO_CACHE, *x.headers] + [
-        (name, location(value) if name.lower() == "location" else value)
+        (name, location(value) if location is not None and name.lower() == "location" else value)
         for name, value in answer.headers
         if name.lower() not in HOP_BY_HOP and name.lower() != "content-length"
     ]
     if x.http.method == "HEAD" or answer.code in (204, 304):
         x.http.respond(answer.code, headers, _Unsent(answer.length))  # type: ignore[arg-type]
+        return
+    if location is not None and htmllinks.is_html(answer.headers) and answer.length <= htmllinks.BYTES_MAX:
+        await _hand_on_html(x, answer, headers, location)
         return
     if x.request.verb == "watch":
         x.running()
@@ -229,6 +234,22 @@ async def _hand_on(x: Exchange, answer: Answer, location: Callable[[str], str]) 
         stream.abort()
         return
     stream.finish()
+
+
+async def _hand_on_html(
+    x: Exchange, answer: Answer, headers: list[tuple[str, str]], rewrite: Callable[[str], str]
+) -> None:
+    encoding = next((value for name, value in answer.headers if name.lower() == "content-encoding"), "")
+    body = b""
+    try:
+        async for piece in answer.pieces():
+            body += piece
+            if len(body) > htmllinks.BYTES_MAX:
+                raise unreachable("the document is too large to be rewritten")
+        body = htmllinks.rewritten(body, encoding, rewrite)
+    except (OSError, EOFError, zlib.error, httptools.HttpParserError) as error:
+        raise unreachable(error) from None
+    x.http.respond(answer.code, headers, body)
 
 
 class _Unsent:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import posixpath
 import ssl
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from knarr.api.nodeapi import NodeConnections, NodeError
 from knarr.apiserver.exchange import Exchange
@@ -62,7 +64,10 @@ class Proxies:
         port = name.port or _first_port(pod)
         if not _completed(x):
             return
-        await self._forward(x, await self._dial_pod(pod, _number(name, port)), name.scheme)
+        backend = (
+            f"{_bracketed(pod['status']['podIP'])}:{port}" if port else _bracketed(pod["status"]["podIP"])
+        )
+        await self._forward(x, await self._dial_pod(pod, _number(name, port)), name.scheme, backend)
 
     async def service(self, x: Exchange) -> None:
         name = parse_name(x.request.name, "service")
@@ -75,7 +80,8 @@ class Proxies:
             streams = await self._dial_pod(pod, port)
         else:
             streams = await _connect(endpoint["addresses"][0], port)
-        await self._forward(x, streams, name.scheme)
+        backend = f"{_bracketed(endpoint['addresses'][0])}:{port}"
+        await self._forward(x, streams, name.scheme, backend)
 
     def _endpoint(self, x: Exchange, name: Name) -> tuple[Object, int]:
         """(a ready endpoint, its port number). Raises 404 and 503."""
@@ -101,7 +107,8 @@ class Proxies:
             host = _address(node)
             if not _completed(x):
                 return
-            await self._forward(x, await _connect(host, _number(name, name.port)), name.scheme)
+            streams = await _connect(host, _number(name, name.port))
+            await self._forward(x, streams, name.scheme, f"{_bracketed(host)}:{name.port}")
             return
         api = pods.connection(self._registry, self._connections, name.name)
         await nodeproxy.serve(self._handler, x, api, rest_of(x))
@@ -116,7 +123,8 @@ class Proxies:
 
     # -- how ------------------------------------------------------------------------------------------------------
 
-    async def _forward(self, x: Exchange, streams: Streams, scheme: str) -> None:
+    async def _forward(self, x: Exchange, streams: Streams, scheme: str, backend: str) -> None:
+        """`backend` is the host that the backend's own links name."""
         if scheme == "https":
             try:
                 await forward.over_tls(streams[1])
@@ -125,7 +133,7 @@ class Proxies:
                 raise unreachable(error) from None
         target = rest_of(x) + (f"?{x.http.raw_query}" if x.http.raw_query else "")
         head = forward.request_head(x, target)
-        await forward.forward(x, streams, head, self._handler.stop, lambda value: _location(x, value))
+        await forward.forward(x, streams, head, self._handler.stop, lambda url: _rewritten(x, url, backend))
 
 
 def _completed(x: Exchange) -> bool:
@@ -166,13 +174,25 @@ PREFERRED = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP
 
 
 def _address(node: Object) -> str:
-    """Raises 500 for a node without any."""
+    """Raises 500 for a node without any, 400 for one that is not to be reached."""
     found = {a["type"]: a["address"] for a in (node.get("status") or {}).get("addresses") or ()}
     for kind in PREFERRED:
         if kind in found:
             # a node of this process has its name for a host name, which nobody else knows
-            return found.get("InternalIP", found[kind]) if kind == "Hostname" else found[kind]
+            host = found.get("InternalIP", found[kind]) if kind == "Hostname" else found[kind]
+            return _proxyable(host)
     raise errors.internal(f"no preferred addresses found; known addresses: {list(found.values())}")
+
+
+def _proxyable(host: str) -> str:
+    """Raises 400 for addresses that mean another place here than for the node."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
+        raise errors.bad_request("address not allowed")
+    return host
 
 
 async def _connect(host: str, port: int) -> Streams:
@@ -197,16 +217,23 @@ def _proxy_at(x: Exchange) -> int:
     return 7 if x.http.path.split("/")[3:4] == ["namespaces"] else 5
 
 
-def _location(x: Exchange, value: str) -> str:
-    """A redirect within the backend stays within the proxy."""
-    parts = urlsplit(value)
+def _rewritten(x: Exchange, url: str, backend: str) -> str:
+    """A redirect or link within the backend stays within the proxy."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
     own = x.http.headers.get("host", "")
-    if parts.netloc and parts.netloc != own:
-        return value
-    if not parts.path.startswith("/"):
-        return value
+    if (parts.netloc and parts.netloc not in (own, backend)) or not parts.path.startswith("/"):
+        return url
+    if parts.netloc != own or not own:
+        parts = parts._replace(scheme="", netloc="")
     prefix = _prefix(x)
-    path = parts.path if parts.path.startswith(prefix) else prefix + parts.path
-    return (
-        path + (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
-    )
+    if parts.path.startswith(prefix):
+        return urlunsplit(parts)
+    path = posixpath.normpath(f"{prefix}/{parts.path}")
+    return urlunsplit(parts._replace(path=f"{path}/" if parts.path.endswith("/") else path))
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
