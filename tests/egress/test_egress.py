@@ -197,6 +197,20 @@ def test_names_of_a_certificate_for_a_service(authority):
     run(main())
 
 
+def test_an_authority_of_the_same_name(authority):
+    async def main():
+        egress = Egress(nowhere)
+        async with WebServer(Authority("authority").context("127.0.0.1"), hello) as server:
+            text = await failure(egress, f"https://127.0.0.1:{server.port}", authority)
+        await egress.close()
+        assert text.endswith(
+            'x509: certificate signed by unknown authority (possibly because of "x509: ECDSA verification failure"'
+            ' while trying to verify candidate authority certificate "authority")'
+        )
+
+    run(main())
+
+
 def test_a_certificate_may_vouch_for_itself(authority):
     """Whatever stands in a bundle is a root, as in Go: also a server's own certificate."""
 

@@ -16,6 +16,8 @@ from knarr.world import Clock, RealClock
 from knarr.world.loop import real_io
 
 if TYPE_CHECKING:
+    import ssl
+
     import aiohttp
 
     from knarr.egress.services import Services
@@ -119,7 +121,7 @@ class Egress:
         except EgressError as error:  # the resolver's
             raise _failed(target, error.cause) from None
         except aiohttp.ClientConnectorCertificateError:
-            raise _failed(target, await self._unverified(target)) from None
+            raise _failed(target, await self._unverified(target, context)) from None
         except aiohttp.ClientConnectorDNSError as error:
             if isinstance(error.os_error.__cause__, EgressError):
                 raise _failed(target, error.os_error.__cause__.cause) from None
@@ -164,7 +166,7 @@ class Egress:
             shown = self._services.shown.get(target.service, shown)
         return words.dialling(error, shown)
 
-    async def _unverified(self, target: Target) -> str:
+    async def _unverified(self, target: Target, context: ssl.SSLContext) -> str:
         """What is wrong with the certificate that a server showed: it is asked for once more, and only looked at."""
         host = urlsplit(target.url).hostname or ""
         der = None
@@ -172,7 +174,8 @@ class Egress:
             der = await self._shown_certificate(target, host)
         except (OSError, EgressError):
             pass
-        return words.certificate(der, host, self._clock.now())
+        authorities = list(zip(context.get_ca_certs(), context.get_ca_certs(binary_form=True), strict=True))
+        return words.certificate(der, host, self._clock.now(), authorities)
 
     async def _shown_certificate(self, target: Target, host: str) -> bytes | None:
         addresses: tuple[Address, ...] = ((host, urlsplit(target.url).port or 443),)

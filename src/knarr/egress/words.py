@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from knarr.egress.egress import Answer
 
 DEADLINE = "context deadline exceeded"
+#: a trusted certificate as ssl shows it, and its DER
+Authority = tuple[dict[str, Any], bytes]
+UNKNOWN_AUTHORITY = "x509: certificate signed by unknown authority"
 #: Go's words for the commonest errno values; of the others it has strerror's, in small letters
 REFUSED = "connect: connection refused"
 #: text of a refusal that is looked at
@@ -91,14 +95,14 @@ ALERTS = {
 }
 
 
-def certificate(der: bytes | None, host: str, now: float) -> str:
+def certificate(der: bytes | None, host: str, now: float, authorities: Sequence[Authority] = ()) -> str:
     """What Go finds first at a certificate that was not accepted: its time, its names, then who signed it."""
     return "tls: failed to verify certificate: " + (
-        "x509: certificate signed by unknown authority" if der is None else _fault(der, host, now)
+        UNKNOWN_AUTHORITY if der is None else _fault(der, host, now, authorities)
     )
 
 
-def _fault(der: bytes, host: str, now: float) -> str:
+def _fault(der: bytes, host: str, now: float, authorities: Sequence[Authority]) -> str:
     from cryptography import x509
 
     leaf = x509.load_der_x509_certificate(der)
@@ -112,7 +116,30 @@ def _fault(der: bytes, host: str, now: float) -> str:
                 "x509: certificate has expired or is not yet valid: current time "
                 f"{instant:%Y-%m-%dT%H:%M:%SZ} is {word} {bound:%Y-%m-%dT%H:%M:%SZ}"
             )
-    return _name_fault(leaf, host) or "x509: certificate signed by unknown authority"
+    return _name_fault(leaf, host) or UNKNOWN_AUTHORITY + _hint(leaf, authorities)
+
+
+def _hint(leaf: Any, authorities: Sequence[Authority]) -> str:
+    """An authority of the right name has another key: a bundle that is older, or newer, than the certificate."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    name = next((a.value for a in leaf.issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)), "")
+    for shown, der in authorities:
+        if name not in [value for ((key, value), *_) in shown["subject"] if key == "commonName"]:
+            continue
+        authority = x509.load_der_x509_certificate(der)
+        if authority.subject != leaf.issuer:
+            continue
+        key = authority.public_key()
+        why = "x509: ECDSA verification failure" if isinstance(key, ec.EllipticCurvePublicKey) else ""
+        why = "crypto/rsa: verification error" if isinstance(key, rsa.RSAPublicKey) else why
+        if why and name:
+            return (
+                f" (possibly because of {gofmt.quote(why)} while trying to verify candidate authority"
+                f" certificate {gofmt.quote(str(name))})"
+            )
+    return ""
 
 
 def _name_fault(leaf: Any, host: str) -> str:
