@@ -284,5 +284,6 @@ def test_managed_fields_are_left_out_wherever_objects_are():
 
 def test_patches_are_shown_as_json():
     assert as_json(b'{"a":1}') == b'{"a":1}'
+    assert as_json(b'{\n "a": 1\n}\n') == b'{"a":1}'
     assert as_json(b"a: 1\n") == b'{"a":1}'
     assert as_json(b"a: [\n") is None

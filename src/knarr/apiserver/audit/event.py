@@ -105,6 +105,8 @@ class Record:
         if self.verdict.level >= REQUEST_RESPONSE:
             if self.verdict.omit_managed_fields and b'"managedFields"' in body:
                 body = orjson.dumps(without_managed_fields(orjson.loads(body)))
+            elif b"\n" in body:
+                body = orjson.dumps(orjson.loads(body))
             self._response_object = body
 
     def took(self, part: str, seconds: float, at_once: bool = False) -> None:
@@ -243,8 +245,8 @@ def _shown_status(status: dict[str, Any]) -> dict[str, Any]:
 def as_json(patch: bytes) -> bytes | None:
     """The patch as JSON; an apply patch may be YAML."""
     try:
-        orjson.loads(patch)
-        return patch
+        # Written anew: an event is one line, whatever the client's JSON looks like.
+        return orjson.dumps(orjson.loads(patch))
     except orjson.JSONDecodeError:
         import yaml
 
