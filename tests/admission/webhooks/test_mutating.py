@@ -468,6 +468,64 @@ def test_custom_resources_that_a_webhook_converts(authority):
     run(main())
 
 
+HEADS = {
+    "": {"kind": "Event", "apiVersion": "v1", "involvedObject": {"kind": "Namespace", "name": "default"}},
+    "events.k8s.io": {
+        "kind": "Event",
+        "apiVersion": "events.k8s.io/v1",
+        "regarding": {"kind": "Namespace", "name": "default"},
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+        "reportingController": "c",
+        "reportingInstance": "i",
+        "action": "a",
+        "reason": "r",
+        "type": "Normal",
+    },
+}
+
+
+@pytest.mark.parametrize("group", HEADS)
+def test_a_change_in_another_group_than_the_requests(authority, group):
+    other, field = ("events.k8s.io", "note") if group == "" else ("", "message")
+
+    async def main():
+        async with Scene(authority) as s:
+            rules = [rule(apiGroups=[other], resources=["events"])]
+            await s.configure("Mutating", s.webhook("a.example.com", rules=rules))
+            s.answers["a"] = lambda request: patch({"op": "add", "path": f"/{field}", "value": "changed"})
+            obj = {**HEADS[group], "metadata": {"name": "e", "labels": {"hook": "1"}}}
+            created = await s.create(obj, "events", group=group)
+            assert created["apiVersion"] == HEADS[group]["apiVersion"]
+            assert created["note" if group else "message"] == "changed"
+            core = await s.do("get", "events", name="e")
+            assert core["message"] == "changed"
+
+    run(main())
+
+
+def test_scales_of_custom_resources(authority):
+    async def main():
+        async with Scene(authority) as s:
+            definition = crd()
+            for version in definition["spec"]["versions"]:
+                paths = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}
+                version["subresources"]["scale"] = paths
+            await with_things(s, definition)
+            where = {"group": "example.com", "version": "v2", "name": "t", "subresource": "scale"}
+            await s.create(thing("v2", size=1), "things", group="example.com", version="v2")
+            rules = [rule(apiVersions=["v1"], resources=["things/scale"])]
+            await s.configure("Mutating", s.webhook("a.example.com", rules=rules, objectSelector={}))
+            s.answers["a"] = lambda request: patch({"op": "add", "path": "/spec/replicas", "value": 4})
+            scale = await s.do("get", "things", **where)
+            scaled = await s.do("update", "things", {**scale, "spec": {"replicas": 2}}, **where)
+            assert scaled["spec"] == {"replicas": 4}
+            ((_, request),) = s.asked
+            assert request["kind"] == {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+            assert request["resource"]["version"] == "v1" and request["requestResource"]["version"] == "v2"
+
+    run(main())
+
+
 def test_tokens_and_evictions_are_shown(authority):
     async def main():
         async with Scene(authority) as s:
