@@ -568,3 +568,16 @@ def test_what_rules_may_name(change, error):
     schema = schema_object("mine", "tight", "jane")
     schema["spec"]["rules"][0]["resourceRules"][0] |= change
     assert errors_of(SCHEMAS, schema) == [error]
+
+
+@pytest.mark.parametrize("resource", [SCHEMAS, LEVELS])
+def test_conditions_have_types_of_their_own(resource):
+    obj = default_object(resource, "system" if resource == LEVELS else "system-nodes")
+    obj["status"] = {"conditions": [{"type": "A"}, {"type": ""}, {"type": "A"}]}
+    wanted = [
+        "status.conditions[1].type: Required value: must not be empty",
+        'status.conditions[2].type: Duplicate value: "A"',
+    ]
+    assert errors_of(resource, obj) == wanted
+    found = kind_of(GROUP, "v1", resource).validate_status_update(obj, obj)
+    assert [str(error) for error in found] == wanted

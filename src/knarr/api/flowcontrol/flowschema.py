@@ -6,6 +6,7 @@ from typing import Any
 
 from knarr.api import checks, gostruct, printing
 from knarr.api.flowcontrol import mandatory
+from knarr.api.flowcontrol.conditions import condition_errors
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
@@ -54,7 +55,10 @@ class FlowSchema(Kind):
             found += checks.invalids(path, level, names.is_dns1123_subdomain(level))
         for i, rule in enumerate(spec.get("rules") or ()):
             found += _rule_errors(rule, f"spec.rules[{i}]")
-        return found + _fixed_errors(spec, name)
+        return found + _fixed_errors(spec, name) + condition_errors(obj)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return condition_errors(obj)
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec = obj["spec"]

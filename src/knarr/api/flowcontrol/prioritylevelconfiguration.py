@@ -7,6 +7,7 @@ from typing import Any
 
 from knarr.api import gostruct, printing
 from knarr.api.flowcontrol import mandatory
+from knarr.api.flowcontrol.conditions import condition_errors
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 
@@ -53,7 +54,10 @@ class PriorityLevelConfiguration(Kind):
     def validate(self, obj: Object) -> list[FieldError]:
         spec, name = obj["spec"], obj["metadata"].get("name", "")
         found = _spec_errors(spec, name)
-        return found + _fixed_errors(spec, name)
+        return found + _fixed_errors(spec, name) + condition_errors(obj)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        return condition_errors(obj)
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec = obj["spec"]
