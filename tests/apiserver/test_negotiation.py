@@ -26,6 +26,11 @@ CHOICES = [
     ("text/html, application/yaml;q=0.1", YAML, ""),
     ("text/html, */*;q=0.1", JSON, ""),
     ("text/html", None, ""),
+    ("*/*, application/yaml", YAML, ""),
+    ("application/*", None, ""),
+    ("application/cbor", None, ""),
+    ("application/cbor, application/json;q=0.1", JSON, ""),
+    (f"{PROTOBUF};as=Table;v=v1;g=meta.k8s.io", None, ""),
     (TABLE, JSON, "Table"),
     (f"{TABLE},application/json", JSON, "Table"),
     ("application/json;as=Table;v=v1beta1;g=meta.k8s.io", JSON, "Table"),
@@ -70,8 +75,44 @@ def test_one_object_in_every_form(serve, namespace):
         "apiVersion": "meta.k8s.io/v1",
         "metadata": made["metadata"],
     }
-    pretty = serve.get(f"{path}/a?pretty=true").body
-    assert pretty.startswith(b"{\n  ") or b"\n" not in pretty
+
+
+INDENTED = [
+    # query, Accept, User-Agent, whether the answer has lines and indents
+    ("", "", "kubectl/v1.36", False),
+    ("?pretty=true", "", "kubectl/v1.36", True),
+    ("?pretty=1", "", "kubectl/v1.36", True),
+    ("?pretty=nonsense", "", "curl/8.5", False),
+    ("?pretty=false", "", "curl/8.5", False),
+    ("?pretty=", "", "curl/8.5", True),
+    ("", "", "curl/8.5", True),
+    ("", "text/html,*/*;q=0.8", "Mozilla/5.0 (X11)", True),
+    ("", "", "Wget/1.21", True),
+    ("", "application/json;pretty=1", "kubectl/v1.36", True),
+    ("", TABLE, "curl/8.5", True),
+]
+
+
+@pytest.mark.parametrize(("query", "accepted", "agent", "indented"), INDENTED)
+@pytest.mark.parametrize(
+    "path", ["/api/v1/namespaces/default", "/api/v1/namespaces", "/api/v1/nodes/nobody", "/apis"]
+)
+def test_people_get_lines_and_indents(serve, path, query, accepted, agent, indented):
+    if path == "/apis" and accepted == TABLE:
+        return
+    body = serve.get(path + query, accepted, User_Agent=agent).body
+    assert body.startswith(b"{\n  ") is indented and (b"\n" in body) is indented
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1"])
+def test_discovery_in_every_form(serve, path):
+    from knarr.api import protobuf
+
+    plain = serve.get(path).json
+    assert yaml.safe_load(serve.get(path, YAML).body) == plain
+    packed = serve.get(path, PROTOBUF)
+    assert packed.headers["content-type"] == PROTOBUF
+    assert protobuf.decode(packed.body, ("v1", ""))["kind"] == plain["kind"]
 
 
 def test_a_table_of_a_list_and_of_one(serve, namespace):

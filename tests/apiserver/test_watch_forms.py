@@ -91,11 +91,11 @@ def test_custom_resources_are_json_and_their_metadata_is_protobuf(serve: Server,
     assert kind == f"{PROTOBUF};stream=watch" and event["object"]["metadata"]["name"] == "one"
     assert serve.get(f"{boats}/one", METADATA).headers["content-type"] == PROTOBUF
     refused = serve.get(f"{boats}/absent", f"{PROTOBUF},application/json")
-    assert (refused.status, refused.headers["content-type"]) == (404, "application/json")
-    only = "only the following media types are accepted: application/json, application/yaml"
+    assert (refused.status, protobuf.decode(refused.body)["reason"]) == (404, "NotFound")
+    only = f"only the following media types are accepted: application/json, application/yaml, {PROTOBUF}"
     for query in ("", "?watch=1"):
         refused = serve.get(boats + query, PROTOBUF)
-        assert (refused.status, refused.json["message"]) == (406, only)
+        assert (refused.status, protobuf.decode(refused.body)["message"]) == (406, only)
 
 
 def test_tables_are_never_protobuf(serve: Server, namespace: str):

@@ -244,6 +244,11 @@ def decode_props_or(item: Any) -> Any:
     return item
 
 
+def decode_props_or_array(item: Any) -> Any:
+    """`items`: Go looks at the first letter only, so what is neither a schema nor a list is as good as null."""
+    return decode_props_or(item) if isinstance(item, dict | Pairs | list) else None
+
+
 def decode_props_or_bool(item: Any) -> Any:
     if isinstance(item, dict | Pairs | bool):
         return decode_props_or(item)
@@ -257,7 +262,7 @@ SELF_DECODING: dict[str, Callable[[Any], Any]] = {
     schema.MICRO_TIME: decode_time(MicroTime),
     schema.INT_OR_STRING: decode_int_or_string,
     schema.PROPS + "OrBool": decode_props_or_bool,
-    schema.PROPS + "OrArray": decode_props_or,
+    schema.PROPS + "OrArray": decode_props_or_array,
     schema.PROPS + "OrStringArray": decode_props_or,
 }
 

@@ -393,7 +393,8 @@ def _decode_scalar(name: str, raw: Any) -> Any:
 def encode(obj: Object) -> bytes:
     """A built-in object (with kind and apiVersion) as a body. Raises KeyError for kinds without a message."""
     api_version, kind = obj.get("apiVersion", ""), obj.get("kind", "")
-    return envelope(api_version, kind, message(_definition(api_version, kind)).encode(obj))
+    # discovery's oldest documents name no version
+    return envelope(api_version, kind, message(_definition(api_version or "v1", kind)).encode(obj))
 
 
 def envelope(api_version: str, kind: str, raw: bytes) -> bytes:

@@ -163,7 +163,7 @@ class Discovery:
             if "as=" in x.http.headers["accept"]:
                 raise negotiate.only_these()
             raise negotiate.not_acceptable()
-        body = encode(orjson.dumps(document), accepted)
+        body = encode(orjson.dumps(document), negotiate.for_people(accepted, x.http))
         self._handler.responder.send(x, 200, accepted.media_type, body)
 
 

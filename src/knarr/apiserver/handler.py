@@ -326,7 +326,7 @@ class APIHandler:
         if accepted is None:
             self.operations.find(request)
             raise self._unacceptable(x)
-        x.representation = accepted
+        x.representation = negotiate.for_people(accepted, x.http)
         if request.verb in MAY_CREATE:
             request.may_create = self._require_create
         if x.http.too_large:
@@ -352,9 +352,7 @@ class APIHandler:
 
     def _unacceptable(self, x: Exchange) -> StatusError:
         header = x.http.headers.get("accept", "")
-        if x.custom:
-            return negotiate.only_these(negotiate.CUSTOM)
-        if "as=" in header:
+        if x.custom or "as=" in header:
             return negotiate.only_these()
         served = negotiate.SERVED
         return negotiate.not_acceptable(served + negotiate.STREAMED if x.request.verb == "list" else served)

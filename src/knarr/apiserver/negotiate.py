@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from knarr.meta import errors
+
+if TYPE_CHECKING:
+    from knarr.apiserver.http import HTTPRequest
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 #: what objects are served as, in the order errors name them
 SERVED = (JSON, YAML, PROTOBUF)
-#: what custom resources are served as
-CUSTOM = (JSON, YAML)
 STREAMED = (JSON + ";stream=watch", PROTOBUF + ";stream=watch")
 TRANSFORMS = {
     ("Table", "meta.k8s.io", "v1"): "Table",
@@ -74,6 +75,20 @@ def _representation(clause: Clause, transformable: bool, protobuf: bool) -> Repr
     if known is None or (known == "Table" and media_type == PROTOBUF):
         return None
     return Representation(media_type, known, parameters.get("v", "v1"), pretty)
+
+
+#: whose users look at the answers themselves
+HUMAN_AGENTS = ("curl", "Wget", "Mozilla/5.0")
+TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+
+
+def for_people(found: Representation, http: HTTPRequest) -> Representation:
+    """With lines and indents where `?pretty=true` asks for them, or where a person is the client."""
+    if found.pretty:
+        return found
+    asked = http.query.get("pretty", "") if "pretty" in http.raw_query else ""
+    pretty = asked in TRUE if asked else http.headers.get("user-agent", "").startswith(HUMAN_AGENTS)
+    return found._replace(pretty=True) if pretty else found
 
 
 def clauses(header: str) -> list[Clause]:

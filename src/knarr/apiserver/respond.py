@@ -9,7 +9,7 @@ import orjson
 
 from knarr.apiserver import table, transform
 from knarr.apiserver.exchange import Exchange
-from knarr.apiserver.negotiate import JSON, PROTOBUF, YAML, Representation, accept
+from knarr.apiserver.negotiate import JSON, PROTOBUF, YAML, Representation, accept, for_people
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.registry.result import Result
@@ -87,6 +87,7 @@ class Responder:
             self.text(x, error.code, f"{error.message}\n")
             return
         wanted = accept(x.http.headers.get("accept", "")) or Representation()
+        wanted = for_people(wanted, x.http)
         body = orjson.dumps(error.status)
         if x.trail is not None:
             x.trail.record.object_answered(body)

@@ -88,15 +88,12 @@ def wants_socket(http: HTTPRequest) -> bool:
 def accepted(x: Exchange, view: View) -> negotiate.Representation:
     """What the events are sent as. Raises 406."""
     found = negotiate.accept(x.http.headers.get("accept", ""), protobuf=not view.custom)
-    served, streamed = (
-        (negotiate.CUSTOM, negotiate.STREAMED[:1]) if view.custom else (None, negotiate.STREAMED)
-    )
-    if found is None and served is not None:
-        raise negotiate.only_these(served)
+    if found is None and view.custom:
+        raise negotiate.only_these()
     if found is None:
         raise negotiate.not_acceptable(negotiate.SERVED + negotiate.STREAMED)
     if found.media_type == negotiate.YAML:
-        raise negotiate.only_these(streamed)
+        raise negotiate.only_these(negotiate.STREAMED)
     return found
 
 
