@@ -76,16 +76,17 @@ SCHEMA_ERRORS = [
         [
             f'{AT}.resourceRules[0].verbs: Invalid value: ["*","get"]: if \'*\' is present, must not specify other verbs',
             f"{AT}.resourceRules[0].apiGroups: Required value: resource rules must supply at least one api group",
-            f'{AT}.resourceRules[0].namespaces[0]: Invalid value: "A_": {LABEL}',
+            f"{AT}.resourceRules[0].namespaces[0]: Invalid value: \"A_\": each member of this list must be '*' or a DNS-1123"
+            f" label; {LABEL}",
         ],
         id="resources",
     ),
     pytest.param(
         ruled(nonResourceRules=[{"verbs": ["get"], "nonResourceURLs": ["healthz", "/a/*/b", "/a//"]}]),
         [
-            f'{AT}.nonResourceRules[0].nonResourceURLs[0]: Invalid value: "healthz": nonResourceURL must start with slash',
+            f'{AT}.nonResourceRules[0].nonResourceURLs[0]: Invalid value: "healthz": must start with slash',
             f'{AT}.nonResourceRules[0].nonResourceURLs[1]: Invalid value: "/a/*/b": wildcard can only do suffix matching',
-            f'{AT}.nonResourceRules[0].nonResourceURLs[2]: Invalid value: "/a//": nonResourceURL must not contain double slash',
+            f'{AT}.nonResourceRules[0].nonResourceURLs[2]: Invalid value: "/a//": must not contain double slash',
         ],
         id="paths",
     ),
