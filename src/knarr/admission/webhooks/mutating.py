@@ -28,7 +28,6 @@ class MutatingAdmissionWebhook(WebhookPlugin):
     name = "MutatingAdmissionWebhook"
     resource = "mutatingwebhookconfigurations"
     type = "admit"
-    latency = "mutating-webhook"
 
     async def admit(self, a: Attributes) -> None:
         state = a.reinvocation
@@ -80,7 +79,6 @@ class MutatingAdmissionWebhook(WebhookPlugin):
             _note(a, f"{MUTATION}{place}", hook, mutated=changed)
             seconds = self._clock.monotonic() - started
             counts.call(hook.name, self.type, a.operation, seconds, rejected, code)
-            self._took(a, seconds)
 
     async def _call(self, place: str, hook: Hook, a: Attributes, matched: Matched) -> bool:
         obj = await self._versions.shown(a.obj, matched)

@@ -35,12 +35,10 @@ EXEMPT = frozenset(
 
 
 class WebhookPlugin(Plugin):
-    """Follows one kind of configuration. `resource`, `type` and `latency` are the subclass's."""
+    """Follows one kind of configuration. `resource` and `type` are the subclass's."""
 
     resource = ""
     type = ""
-    #: what the audit log calls the time that calls take
-    latency = ""
 
     def __init__(
         self, registry: Registry, caller: Caller, clock: Clock, authorizer: Authorizer, counts: Counts
@@ -67,11 +65,6 @@ class WebhookPlugin(Plugin):
     def _candidates_of(self, a: Attributes) -> list[tuple[int, Hook]]:
         """Those that `handles` found when the chain was chosen."""
         return self._candidates[a.target]
-
-    def _took(self, a: Attributes, seconds: float) -> None:
-        """For the audit log."""
-        if a.request.audit is not None:
-            a.request.audit.took(self.latency, seconds)
 
     async def _match(self, hook: Hook, a: Attributes) -> Matched | None:
         """How the webhook is meant, if it is. Raises StatusError where that cannot be told."""

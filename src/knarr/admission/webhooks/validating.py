@@ -22,7 +22,6 @@ class ValidatingAdmissionWebhook(WebhookPlugin):
     name = "ValidatingAdmissionWebhook"
     resource = "validatingwebhookconfigurations"
     type = "validating"
-    latency = "validating-webhook"
 
     async def validate(self, a: Attributes) -> None:
         meant: list[tuple[Hook, Matched]] = []
@@ -33,13 +32,11 @@ class ValidatingAdmissionWebhook(WebhookPlugin):
         if not meant:
             return
         shown = await self._shown(a, meant)
-        started = self._clock.monotonic()
         if len(meant) == 1:
             found = [await self._outcome(0, meant[0], a, shown)]
         else:
             calls = (self._outcome(index, one, a, shown) for index, one in enumerate(meant))
             found = list(await asyncio.gather(*calls))
-        self._took(a, self._clock.monotonic() - started)
         refused = next((error for error in found if error is not None), None)
         if refused is not None:
             raise refused
