@@ -427,6 +427,8 @@ def test_why_a_service_is_not_available(authority: Authority) -> None:
         )
         found = await server.available("Passed")
         assert found["status"] == "True" and found["lastTransitionTime"] >= since
+        _, text = await server("GET", "/metrics")
+        assert f'aggregator_unavailable_apiservice{{name="{NAME}"}} 0' in text
         assert await server("GET", f"{ROOT}/nodes/n0") == (200, METRICS)
 
     play(story, authority)

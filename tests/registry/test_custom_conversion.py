@@ -473,6 +473,19 @@ def test_a_new_storage_version_is_what_the_next_write_stores(api, custom, webhoo
     run(main())
 
 
+def test_a_collection_is_deleted_with_one_review(api, custom, webhook, run):
+    async def main():
+        await custom()
+        for name in "abc":
+            await api("POST", path(), boat(name, spec={"hostPort": f"{name}:1"}))
+        answer = await api("DELETE", path(served="v2"))
+        assert [o["spec"]["host"] for o in answer["items"]] == ["a", "b", "c"]
+        assert webhook.asked() == [(V2, ["a", "b", "c"])]
+        assert (await api("GET", path()))["items"] == []
+
+    run(main())
+
+
 def test_many_who_ask_at_once_are_one_review(api, custom, webhook, run):
     async def main():
         await custom()

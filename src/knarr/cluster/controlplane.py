@@ -145,6 +145,7 @@ class ControlPlane:
             self.registry, self.handler, health, lambda: getattr(self.store, "bytes_in_use", 0)
         )
         self.metrics.sources.append(lambda: map(Family._make, webhook_counts.families()))
+        self.metrics.sources.append(self.aggregation.metrics)
         for policies in (
             p for p in plugins if isinstance(p, ValidatingAdmissionPolicy | MutatingAdmissionPolicy)
         ):

@@ -94,7 +94,9 @@ class LocalAPI:
         )
         if call.verb == "create" and not call.subresource:
             request.name = ""
-        request.metadata_only = not call.subresource and knows_metadata_only(call.user)
+        request.metadata_only = (
+            not call.subresource and call.verb not in ("create", "update") and knows_metadata_only(call.user)
+        )
         return request
 
     async def raw(self, path: str, query: Mapping[str, str]) -> bytes:

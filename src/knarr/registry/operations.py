@@ -189,6 +189,9 @@ class Operations:
             deletion.resource_version = deletion.resource_version or options.resource_version
         chosen = await select(view, request, options)
         admission, hook = self.registry.admission, self._hook(view)
+        if view.conversion is not None:
+            # All at once: each delete will want its object in the view's version.
+            await view.conversion.objects([(entry.value, entry.mod_revision) for entry in chosen.entries])
 
         async def one(entry: Entry) -> None:
             single = replace(request, namespace=entry.namespace, name=entry.name)

@@ -9,10 +9,11 @@ from knarr.apiserver.aggregation import order
 from knarr.apiserver.aggregation.availability import GROUP, RESOURCE, Availability
 from knarr.apiserver.aggregation.documents import Documents
 from knarr.apiserver.aggregation.extension import Extensions
-from knarr.apiserver.aggregation.proxy import proxy
+from knarr.apiserver.aggregation.proxy import is_available, proxy
 from knarr.apiserver.aggregation.registration import Registration
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
+from knarr.apiserver.metricformat import Family
 from knarr.registry.registry import Registry
 
 Object = dict[str, Any]
@@ -82,6 +83,25 @@ class Aggregation:
         if len(parts) > 2 and parts[1] == "api":
             return self.remote.get(("", parts[2]))
         return None
+
+    def metrics(self) -> Iterable[Family]:
+        """Which APIServices are unavailable, and how often they became so."""
+        gauge = [
+            ("", {"name": name}, float(not is_available(s))) for name, s in sorted(self.services.items())
+        ]
+        yield Family(
+            "aggregator_unavailable_apiservice",
+            "gauge",
+            "Gauge of APIServices which are marked as unavailable broken down by APIService name.",
+            gauge,
+        )
+        counts = sorted(self.availability.losses.items())
+        yield Family(
+            "aggregator_unavailable_apiservice_total",
+            "counter",
+            "Counter of APIServices which are marked as unavailable broken down by APIService name and reason.",
+            [("", {"name": name, "reason": reason}, count) for (name, reason), count in counts],
+        )
 
     # -- discovery -------------------------------------------------------------------------------------------
 

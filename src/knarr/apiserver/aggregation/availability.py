@@ -66,6 +66,8 @@ class Availability:
         self._behind: dict[tuple[str, str], set[str]] = {}
         self._watchers: list[Watcher] = []
         self._closed = False
+        #: how often each became unavailable, by (name, reason)
+        self.losses: dict[tuple[str, str], int] = {}
 
     def close(self) -> None:
         self._closed = True
@@ -222,6 +224,9 @@ class Availability:
         since = times.format(self._registry.world.clock.now())
         if now is not None and now.get("status") == verdict.status:
             since = now.get("lastTransitionTime") or since
+        if now is not None and now.get("status") == "True" and verdict.status != "True":
+            lost = service["metadata"]["name"], verdict.reason
+            self.losses[lost] = self.losses.get(lost, 0) + 1
         wanted = {
             "type": "Available",
             "status": verdict.status,

@@ -146,9 +146,9 @@ class RemoteEntry:
         self.body = orjson.dumps(obj)
         self._cached: dict[Hashable, Any] = {}
 
-    def cached(self, key: Hashable, builder: Callable[[bytes], Any]) -> Any:
+    def cached(self, key: Hashable, builder: Callable[[bytes, int], Any]) -> Any:
         if key not in self._cached:
-            self._cached[key] = builder(self.body)
+            self._cached[key] = builder(self.body, self.mod_revision)
         return self._cached[key]
 
 
