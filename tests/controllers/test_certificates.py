@@ -209,6 +209,17 @@ def test_an_approved_request_is_signed() -> None:
     assert certificate.not_valid_after_utc.timestamp() == EPOCH + YEAR - 300
 
 
+@pytest.mark.parametrize(
+    ("usages", "bits"),
+    [(["client auth"], False), (["client auth", "digital signature"], True), (CLIENT_USAGES, True)],
+)
+def test_a_key_usage_is_said_only_where_there_is_one(usages: list[str], bits: bool) -> None:
+    csr = decided(wire_csr("s", rules.CLIENT, usages), "Approved")
+    pem = base64.b64decode(status_of(csr, authority(), EPOCH, 42)["certificate"])
+    extensions = [type(e.value) for e in x509.load_pem_x509_certificate(pem).extensions]
+    assert (x509.KeyUsage in extensions) is bits
+
+
 def test_what_a_signer_does_not_accept_fails() -> None:
     csr = decided(wire_csr("s", rules.KUBELET_SERVING, SERVING_USAGES), "Approved")
     status = status_of(csr, authority(), EPOCH, 42)

@@ -66,10 +66,12 @@ def issue(
         .serial_number(serial)
         .not_valid_before(datetime.fromtimestamp(int(begin), UTC))
         .not_valid_after(datetime.fromtimestamp(int(end), UTC))
-        .add_extension(_key_usage(usages), critical=True)
         .add_extension(x509.BasicConstraints(False, None), critical=True)
         .add_extension(_authority_identifier(ca), critical=False)
     )
+    # a key usage without a bit is no certificate's (RFC 5280, section 4.2.1.3)
+    if any(usage in KEY_USAGES for usage in usages):
+        builder = builder.add_extension(_key_usage(usages), critical=True)
     extended = [getattr(ExtendedKeyUsageOID, EXTENDED_USAGES[u]) for u in usages if u in EXTENDED_USAGES]
     if extended:
         builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
