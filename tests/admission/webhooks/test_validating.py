@@ -166,6 +166,15 @@ FAILURES = {
         FAILED
         + "json: cannot unmarshal string into Go struct field AdmissionResponse.response.allowed of type bool",
     ),
+    "a wrong code": (
+        raw(REVIEW + '{"uid": "UID", "status": {"code": "403"}}}'),
+        FAILED
+        + "json: cannot unmarshal string into Go struct field Status.response.status.code of type int32",
+    ),
+    "a truthful code": (
+        raw(REVIEW + '{"uid": "UID", "status": {"code": true}}}'),
+        FAILED + "json: cannot unmarshal bool into Go struct field Status.response.status.code of type int32",
+    ),
     "500": (
         raw("oh no", 500, "text/plain"),
         FAILED + 'an error on the server ("oh no") has prevented the request from succeeding',

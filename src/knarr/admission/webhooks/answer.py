@@ -24,6 +24,14 @@ SHAPES: dict[str, tuple[type, str]] = {
     "auditAnnotations": (dict, "map[string]string"),
     "warnings": (list, "[]string"),
 }
+STATUS_SHAPES: dict[str, tuple[type, str]] = {
+    "metadata": (dict, "v1.ListMeta"),
+    "status": (str, "string"),
+    "message": (str, "string"),
+    "reason": (str, "v1.StatusReason"),
+    "details": (dict, "v1.StatusDetails"),
+    "code": (int, "int32"),
+}
 
 
 class Response(NamedTuple):
@@ -108,10 +116,8 @@ def _check_shape(review: Object) -> None:
         return
     if not isinstance(response, dict):
         raise _no(_mismatch(response, "AdmissionReview.response", "v1.AdmissionResponse"))
-    for field, (shape, name) in SHAPES.items():
-        value = response.get(field)
-        if value is not None and not isinstance(value, shape):
-            raise _no(_mismatch(value, f"AdmissionResponse.response.{field}", name))
+    _check_fields(response, SHAPES, "AdmissionResponse.response")
+    _check_fields(response.get("status") or {}, STATUS_SHAPES, "Status.response.status")
     for field, values in (
         ("auditAnnotations", (response.get("auditAnnotations") or {}).values()),
         ("warnings", response.get("warnings") or ()),
@@ -125,6 +131,15 @@ def _check_shape(review: Object) -> None:
         except (binascii.Error, ValueError):
             at = _not_base64(response["patch"])
             raise _no(f"illegal base64 data at input byte {at}") from None
+
+
+def _check_fields(obj: Object, shapes: dict[str, tuple[type, str]], path: str) -> None:
+    for field, (shape, name) in shapes.items():
+        value = obj.get(field)
+        # bool is an int to Python, not to JSON
+        if value is None or (isinstance(value, shape) and (shape is bool or not isinstance(value, bool))):
+            continue
+        raise _no(_mismatch(value, f"{path}.{field}", name))
 
 
 def _mismatch(value: Any, field: str, wanted: str) -> str:

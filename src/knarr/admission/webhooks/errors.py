@@ -28,9 +28,10 @@ class Denied(Exception):
 
 
 def denial(webhook: str, result: Object | None) -> Denied:
-    """From `response.status`, whatever of it the webhook filled in: at least 400, always a Failure."""
-    status: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, **(result or {})}
-    status.update(kind="Status", apiVersion="v1", status="Failure")
+    """From `response.status`, whatever of it the webhook filled in: at least 400, never a Success."""
+    status: Object = {"metadata": {}, **(result or {}), "kind": "Status", "apiVersion": "v1"}
+    if status.get("status") in (None, "", "Success"):
+        status["status"] = "Failure"
     denied = f"admission webhook {quote(webhook)} denied the request"
     why = status.get("message") or status.get("reason")
     status["message"] = f"{denied}: {why}" if why else f"{denied} without explanation"
