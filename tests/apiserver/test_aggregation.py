@@ -341,6 +341,8 @@ def test_watches_and_upgrades_are_streams(authority: Authority) -> None:
         assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
         writer.write(b"hello")
         assert await reader.readexactly(5) == b"HELLO"
+        # a tunnel is not limited in time as a request is
+        assert len(server.plane.handler.deadlines) == 0
         assert "x-remote-user: admin" in extension.heads[-1].lower()
         writer.close()
 

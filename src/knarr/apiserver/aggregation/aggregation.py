@@ -73,7 +73,10 @@ class Aggregation:
     def delegate(self, x: Exchange) -> Awaitable[None] | None:
         """Answer a request that is another server's; None for those that are ours."""
         service = self.service_of(x.http.path)
-        return None if service is None else proxy(x, service, self.extensions, self._handler.stop)
+        if service is None:
+            return None
+        handler = self._handler
+        return proxy(x, service, self.extensions, handler.stop, handler.deadlines.end)
 
     def service_of(self, path: str) -> Object | None:
         """The APIService of another server that a path belongs to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from knarr.apiserver.aggregation.extension import Extensions
@@ -17,8 +18,17 @@ Object = dict[str, Any]
 PLAIN_TEXT = [("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")]
 
 
-async def proxy(x: Exchange, service: Object, extensions: Extensions, stop: asyncio.Event) -> None:
-    """Answer as the extension server does; in plain text where it cannot be reached, as the aggregator does."""
+async def proxy(
+    x: Exchange,
+    service: Object,
+    extensions: Extensions,
+    stop: asyncio.Event,
+    lasts: Callable[[Exchange], None] = lambda x: None,
+) -> None:
+    """Answer as the extension server does; in plain text where it cannot be reached, as the aggregator does.
+
+    `lasts` is told of a request that became a tunnel: what upgrades there are is known to the extension server only.
+    """
     spec = service["spec"]
     if not is_available(service):
         refuse(x, 503, "service unavailable")
@@ -37,7 +47,7 @@ async def proxy(x: Exchange, service: Object, extensions: Extensions, stop: asyn
     target = http.path + (f"?{http.raw_query}" if http.raw_query else "")
     head = forward.request_head(x, target, headers_of(x.request.user))
     try:
-        await forward.forward(x, streams, head, stop)
+        await forward.forward(x, streams, head, stop, upgraded=lambda: lasts(x))
     except StatusError as error:
         if http.answered:
             raise

@@ -89,10 +89,12 @@ async def forward(
     head: bytes,
     stop: asyncio.Event,
     location: Callable[[str], str] | None = None,
+    upgraded: Callable[[], None] = lambda: None,
 ) -> None:
     """Send the request over a new connection, which ends with it, and hand the answer on.
 
-    `location` rewrites where redirects, and links in HTML, lead to. Raises 503 where no answer comes.
+    `location` rewrites where redirects, and links in HTML, lead to. `upgraded` is called when the connection becomes
+    something else than HTTP. Raises 503 where no answer comes.
     """
     reader, writer = streams
     x.http.cancel_on_hang_up()
@@ -108,6 +110,7 @@ async def forward(
         except (OSError, httptools.HttpParserError) as error:
             raise unreachable(error) from None
         if upgrade_of(x) and answer.code == 101:
+            upgraded()
             await _tunnel(x, answer, reader, writer, stop)
         elif upgrade_of(x) and answer.code < 400:
             raise errors.StatusError(
