@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from knarr.apiserver.aggregation import documents, order
+from knarr.apiserver.aggregation import documents, order, swagger
 from knarr.cluster.config import Config
 from knarr.cluster.controlplane import ControlPlane
 from knarr.store.memory import MemoryStore
@@ -728,6 +728,43 @@ def test_the_order_of_groups_and_versions() -> None:
     assert list(found) == ["c.io", "b.io", "a.io"]
     assert found["a.io"] == ["v10", "v2"] and found["c.io"] == ["v1beta1", "v1"]
     assert list(order.grouped(rows, aggregated=True)) == ["c.io", "a.io", "b.io"]
+
+
+def test_openapi_v3_of_a_server_that_knows_v2_only() -> None:
+    schema = {"$ref": "#/definitions/X"}
+    operation = {
+        "operationId": "create",
+        "consumes": ["application/json"],
+        "produces": ["application/json", "application/yaml"],
+        "schemes": ["https"],
+        "parameters": [
+            {"name": "body", "in": "body", "required": True, "schema": schema},
+            {"name": "limit", "in": "query", "type": "integer", "description": "how many"},
+        ],
+        "responses": {"200": {"description": "OK", "schema": schema}, "401": {"description": "no"}},
+    }
+    path = [{"name": "namespace", "in": "path", "type": "string", "required": True}]
+    document = {
+        "paths": {"/p": {"post": operation, "parameters": path}},
+        "definitions": {"X": {"items": schema}},
+    }
+    found = swagger.as_v3(document)
+    new = {"schema": {"$ref": "#/components/schemas/X"}}
+    assert found["components"]["schemas"] == {"X": {"items": new["schema"]}}
+    assert found["paths"]["/p"] == {
+        "post": {
+            "operationId": "create",
+            "parameters": [
+                {"name": "limit", "in": "query", "description": "how many", "schema": {"type": "integer"}}
+            ],
+            "requestBody": {"content": {"application/json": new}, "required": True},
+            "responses": {
+                "200": {"description": "OK", "content": {"application/json": new, "application/yaml": new}},
+                "401": {"description": "no"},
+            },
+        },
+        "parameters": [{"name": "namespace", "in": "path", "required": True, "schema": {"type": "string"}}],
+    }
 
 
 def test_definitions_of_two_servers_with_one_name() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
 
+from knarr.apiserver.aggregation import swagger
 from knarr.apiserver.aggregation.extension import Extensions, Fetched
 from knarr.apiserver.aggregation.proxy import is_available
 from knarr.egress import EgressError
@@ -92,21 +94,22 @@ class Documents:
 
     def v3_stamps(self) -> dict[GroupVersion, str]:
         """What stands for each OpenAPI v3 document, changing when it does."""
-        return {
-            (
-                self._services[name]["spec"].get("group", ""),
-                self._services[name]["spec"]["version"],
-            ): known.v3_url
-            for name, known in self._known.items()
-            if known.v3_url and name in self._services
-        }
+        found = {}
+        for name, known in self._known.items():
+            stamp = known.v3_url or (f"v2 {known.v2[0]}" if known.v2 is not None else "")
+            if stamp and name in self._services:
+                spec = self._services[name]["spec"]
+                found[spec.get("group", ""), spec["version"]] = stamp
+        return found
 
     async def v3(self, group: str, version: str) -> bytes | None:
-        """An OpenAPI v3 document as the server sends it; None where it cannot be had."""
+        """An OpenAPI v3 document as the server sends it, or as its v2 document has it; None where none can be had."""
         name = f"{version}.{group}"
         known, service = self._known.get(name), self._services.get(name)
-        if known is None or service is None or not known.v3_url:
+        if known is None or service is None:
             return None
+        if not known.v3_url:
+            return orjson.dumps(swagger.as_v3(known.v2[1])) if known.v2 is not None else None
         if known.v3 is None or known.v3[0] != known.v3_url:
             url = known.v3_url
             answer = await self._get(service, url, {"Accept": "application/json"}, OPENAPI_SECONDS)
@@ -180,9 +183,8 @@ class Documents:
             return None
         spec = service["spec"]
         document = orjson.loads(answer.body)
-        return answer.headers.get("etag", ""), only_paths(
-            document, f"/apis/{spec.get('group')}/{spec['version']}/"
-        )
+        etag = answer.headers.get("etag") or f'"{hashlib.sha256(answer.body).hexdigest()}"'
+        return etag, only_paths(document, f"/apis/{spec.get('group')}/{spec['version']}/")
 
 
 def as_aggregated(resources: Iterable[Object], group: str, version: str) -> list[Object]:
