@@ -26,7 +26,7 @@ METHODS = {
     "deletecollection": "DELETE",
 }
 WHOLE = ("list", "watch", "create", "deletecollection")
-REFUSED = re.compile(r'User "nobody" cannot (\S+) (resource|path) "([^"]+)"')
+REFUSED = re.compile(r'User "[^"]+" cannot (\S+) (resource|path) "([^"]+)"')
 #: what everybody who is known may do in a new cluster
 GIVEN = ("system:basic-user", "system:discovery", "system:public-info-viewer")
 ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
@@ -72,14 +72,15 @@ class Door(NamedTuple):
 
 
 class Walker:
-    """Tries doors as the user `nobody`."""
+    """Tries doors as the holder of a token."""
 
-    def __init__(self, server):
+    def __init__(self, server, token="nobody"):
         self.server = server
+        self.token = token
 
     async def refusal(self, door):
         """The message that the authorizer refuses with, "" where it lets pass."""
-        headers = {"Authorization": "Bearer nobody", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         if door.verb == "patch":
             headers["Content-Type"] = "application/merge-patch+json"
         body = "{}" if door.verb in ("create", "update", "patch") else None
@@ -146,7 +147,7 @@ async def prepare(server):
 @pytest.fixture
 def nobody(tmp_path):
     path = tmp_path / "tokens.csv"
-    path.write_text("nobody,nobody,1\nsomebody,somebody,2\n")
+    path.write_text("nobody,nobody,1\nsomebody,somebody,2\nnode,system:node:n1,3,system:nodes\n")
     return {"token_auth_file": str(path)}
 
 
@@ -590,5 +591,109 @@ def test_the_old_way_to_watch_is_watching_whatever_the_method(nobody):
             assert set(found.values()) == {405 if verbs == ["watch"] else 403}, found
         _, listed = await server.call("GET", MAPS, "T")
         assert listed["items"] == []
+
+    with_server(test, nobody)
+
+
+#: doors of a kubelet without pods; what it creates or writes admission (NodeRestriction) looks at further
+OF_A_NODE = {
+    "/endpoints": "get",
+    "/events": "create update patch",
+    "/nodes": "create update patch",
+    "/nodes/status": "update patch",
+    "/pods": "create delete",
+    "/pods/eviction": "create",
+    "/pods/status": "update patch",
+    "/services": "get list watch",
+    "authentication.k8s.io/tokenreviews": "create",
+    "authorization.k8s.io/localsubjectaccessreviews": "create",
+    "authorization.k8s.io/subjectaccessreviews": "create",
+    "certificates.k8s.io/certificatesigningrequests": "get list watch create",
+    "events.k8s.io/events": "create update patch",
+    "node.k8s.io/runtimeclasses": "get list watch",
+    "resource.k8s.io/resourceslices": "create",
+    "storage.k8s.io/csidrivers": "get list watch",
+    "storage.k8s.io/csinodes": "create",
+}
+
+
+def test_what_a_node_without_pods_may_do(nobody):
+    async def test(server):
+        await prepare(server)
+        walker, found = Walker(server, "node"), {}
+        for door in await walker.doors():
+            if not await walker.refusal(door):
+                found.setdefault(f"{door.group}/{door.resource}", []).append(door.verb)
+        return {name: " ".join(verbs) for name, verbs in found.items()}
+
+    assert with_server(test, nobody) == OF_A_NODE
+
+
+def test_a_node_sees_what_its_pods_refer_to(nobody):
+    """And only while they are there; nothing of other nodes' pods."""
+
+    def pod(name, node):
+        volumes = [
+            {"name": kind.lower(), kind: {field: f"{kind.lower()}-{name}"}}
+            for kind, field in (
+                ("secret", "secretName"),
+                ("configMap", "name"),
+                ("persistentVolumeClaim", "claimName"),
+            )
+        ]
+        container = {"name": "c", "image": "i"}
+        spec = {
+            "nodeName": node,
+            "containers": [container],
+            "volumes": volumes,
+            "serviceAccountName": "default",
+        }
+        return {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name}, "spec": spec}
+
+    root = f"/api/v1/namespaces/{NAMESPACE}"
+
+    async def test(server):
+        await prepare(server)
+        account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default"}}
+        await server.call("POST", f"{root}/serviceaccounts", "T", account)
+
+        async def reached(name):
+            paths = (
+                f"pods/{name}",
+                f"secrets/secret-{name}",
+                f"secrets?fieldSelector=metadata.name=secret-{name}",
+                f"configmaps/configmap-{name}",
+                f"persistentvolumeclaims/persistentvolumeclaim-{name}",
+            )
+            return [(await server.call("GET", f"{root}/{path}", "node"))[0] != 403 for path in paths]
+
+        async def token(name, uid):
+            bound = {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}
+            body = {
+                "kind": "TokenRequest",
+                "apiVersion": "authentication.k8s.io/v1",
+                "spec": {"boundObjectRef": bound},
+            }
+            return (await server.call("POST", f"{root}/serviceaccounts/default/token", "node", body))[0]
+
+        assert await reached("mine") == [False] * 5
+        uids = {}
+        for name, node in (("mine", "n1"), ("other", "n2")):
+            status, made = await server.call("POST", f"{root}/pods", "T", pod(name, node))
+            assert status == 201, made
+            uids[name] = made["metadata"]["uid"]
+        assert await reached("mine") == [True] * 5
+        assert await reached("other") == [False] * 5
+        assert [await token(name, uids[name]) for name in ("mine", "other")] == [201, 403]
+        listing = "/api/v1/pods?fieldSelector=spec.nodeName="
+        assert (await server.call("GET", f"{listing}n1", "node"))[0] == 200
+        assert (await server.call("GET", f"{listing}n2", "node"))[0] == 403
+        for secret, status in (("secret-mine", 200), ("secret-other", 403)):
+            path = f"{root}/secrets?fieldSelector=metadata.name={secret}"
+            assert (await server.call("GET", path, "node"))[0] == status
+        assert (await server.call("GET", f"{root}/secrets", "node"))[0] == 403
+        await server.call("DELETE", f"{root}/pods/mine?gracePeriodSeconds=0", "T")
+        assert await reached("mine") == [False] * 5
+        assert await token("mine", uids["mine"]) == 403
 
     with_server(test, nobody)
