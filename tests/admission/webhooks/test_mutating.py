@@ -499,6 +499,12 @@ def test_a_change_in_another_group_than_the_requests(authority, group):
             assert created["note" if group else "message"] == "changed"
             core = await s.do("get", "events", name="e")
             assert core["message"] == "changed"
+            s.answers["a"] = lambda request: {}
+            own = s.webhook("b.example.com", rules=[rule(apiGroups=[group], resources=["events"])])
+            await s.configure("Validating", own)
+            await s.do("delete", "events", group=group, name="e")
+            assert s.asked[-2][1]["oldObject"][field] == "changed"
+            assert s.asked[-1][1]["oldObject"]["note" if group else "message"] == "changed"
 
     run(main())
 

@@ -99,6 +99,26 @@ def test_a_collection_is_deleted_object_by_object(authority):
     run(main())
 
 
+def test_a_pod_that_is_being_deleted_is_not_asked_about_again(authority):
+    async def main():
+        async with Scene(authority) as s:
+            account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default"}}
+            await s.create(account, "serviceaccounts")
+            node = {"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n"}}
+            await s.create(node, "nodes", namespace="")
+            spec = {"containers": [{"name": "c", "image": "i"}], "nodeName": "n"}
+            metadata = {"name": "p", "labels": {"hook": "1"}}
+            await s.create({"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": spec}, "pods")
+            await s.configure("Validating", s.webhook("a.example.com"))
+            for _ in range(3):
+                await s.do("delete", "pods", name="p")
+            assert len(s.asked) == 1
+            await s.do("delete", "pods", name="p", query={"gracePeriodSeconds": "0"})
+            assert len(s.asked) == 2
+
+    run(main())
+
+
 #: response fields -> the Status (without kind, apiVersion, metadata, status)
 DENIALS = [
     ({}, {"message": "{} without explanation", "code": 400}),
