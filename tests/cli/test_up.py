@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -194,3 +195,23 @@ def test_kubeconfig_command(machine):
     printed = yaml.safe_load(machine.knarr("kubeconfig").out)
     assert printed["clusters"][0]["cluster"]["server"] == machine.facts()["server"]
     assert machine.knarr("kubeconfig", "--path").out.strip() == str(machine.path() / "kubeconfig")
+
+
+def speaks_six() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not speaks_six(), reason="this machine has no ::1")
+@pytest.mark.parametrize(
+    ("host", "url"), [("::1", r"https://\[::1\]:\d+"), ("::", r"https://127\.0\.0\.1:\d+")]
+)
+def test_addresses_of_six(machine, host, url):
+    machine.up("--host", host)
+    shown = json.loads(machine.knarr("status", "-o", "json").out)["url"]
+    assert re.fullmatch(url, shown)
+    assert server(machine).text("/readyz") == b"ok"
+    assert "kube-system" in machine.knarr("get", "namespaces", "-o", "name").out

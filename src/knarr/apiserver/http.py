@@ -604,13 +604,19 @@ class Listener:
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
         self._connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def listen(self, host: str, port: int, ssl_context: Any, backlog: int) -> int:
-        """Bind and accept; gives the port. Raises OSError."""
-        loop = asyncio.get_running_loop()
+        """Bind and accept; gives the port. `::` is every address of either family. Raises OSError."""
+        port = await self._bind(host, port, ssl_context, backlog)
+        if host == "::":
+            # asyncio keeps the two families apart
+            await self._bind("0.0.0.0", port, ssl_context, backlog)
+        return port
+
+    async def _bind(self, host: str, port: int, ssl_context: Any, backlog: int) -> int:
         handler, connections = self._handler, self._connections
-        self._server = await loop.create_server(
+        server = await asyncio.get_running_loop().create_server(
             lambda: Connection(handler, connections),
             host,
             port,
@@ -619,7 +625,8 @@ class Listener:
             reuse_address=True,
             **({"ssl_handshake_timeout": 20.0} if ssl_context is not None else {}),
         )
-        return self._server.sockets[0].getsockname()[1]
+        self._servers.append(server)
+        return server.sockets[0].getsockname()[1]
 
     def shut(self) -> None:
         """Close connections that rest, the others after their answer."""
@@ -628,8 +635,8 @@ class Listener:
 
     def deaf(self) -> None:
         """Accept no more connections."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
 
     async def close(self, grace_seconds: float) -> None:
         """Stop accepting, let answers finish for `grace_seconds`, then cut."""

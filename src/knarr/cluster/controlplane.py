@@ -59,6 +59,9 @@ from knarr.store.base import Store
 from knarr.world import World
 from knarr.world.network import advertise_address
 
+#: addresses that others cannot reach this machine by
+NOWHERE = ("localhost", "0.0.0.0", "::", "::1")
+
 
 class ControlPlane:
     """The API server of one cluster. `start` returns when it answers."""
@@ -219,7 +222,7 @@ class ControlPlane:
     def _advertised(self) -> str:
         """The address in the kubernetes service's endpoints."""
         host = self.config.host
-        return advertise_address() if host.startswith("127.") or host in ("localhost", "0.0.0.0") else host
+        return advertise_address() if host.startswith("127.") or host in NOWHERE else host
 
     def _listening(self) -> tuple[str, int] | None:
         """Where this API server is reached on this machine."""
@@ -242,10 +245,11 @@ class ControlPlane:
         OpenIDDocuments(
             self.handler,
             self.issuer.issuer_url,
-            config.authentication.service_account_jwks_uri or f"https://{config.host}:{port}{KEYS_PATH}",
+            config.authentication.service_account_jwks_uri
+            or f"https://{bracketed(config.host)}:{port}{KEYS_PATH}",
             self.identities.verifiers,
         )
-        discovery = Discovery(self.registry, self.handler, f"{config.host}:{port}")
+        discovery = Discovery(self.registry, self.handler, f"{bracketed(config.host)}:{port}")
         discovery.aggregation = self.aggregation
         wanted = bootstrap.objects(
             self._advertised(),
@@ -285,8 +289,13 @@ class ControlPlane:
 
     @property
     def url(self) -> str:
-        return f"https://{self.config.host}:{self.server.port if self.server else 0}"
+        return f"https://{bracketed(self.config.host)}:{self.server.port if self.server else 0}"
 
     def client(self, user: str = "", groups: tuple[str, ...] = (), manager: str = "knarr") -> Client:
         """A client in this process, acting as `user` (the API server itself where empty)."""
         return Client(InProcess(self.local, user, groups, manager), manager=manager, world=self.world)
+
+
+def bracketed(host: str) -> str:
+    """An address as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
