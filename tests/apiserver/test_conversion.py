@@ -214,6 +214,12 @@ def test_selectors_go_by_that_version_too(authority: Authority) -> None:
             ("MODIFIED", "b", "2"),
             ("DELETED", "a", "1"),
         ]
+        _, document = await server("GET", "/openapi/v3/apis/example.com/v2")
+        boat = document["components"]["schemas"]["com.example.v2.Boat"]
+        assert boat["x-kubernetes-selectable-fields"] == [{"fieldPath": "spec.host"}]
+        _, document = await server("GET", "/openapi/v2")
+        assert "x-kubernetes-selectable-fields" in document["definitions"]["com.example.v2.Boat"]
+        assert "x-kubernetes-selectable-fields" not in document["definitions"]["com.example.v1.Boat"]
 
     play(story, authority)
 

@@ -16,6 +16,7 @@ Object = dict[str, Any]
 MODEL = "io.k8s.api.core.v1.ConfigMap"
 LIST_MODEL = "io.k8s.api.core.v1.ConfigMapList"
 CONVENTIONS = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"
+SELECTABLE = "x-kubernetes-selectable-fields"
 JUNCTORS = ("oneOf", "anyOf", "allOf", "not")
 
 
@@ -76,6 +77,8 @@ def _schemas(definition: Definition, version: Object, names: paths.Names) -> Obj
         "metadata": {**_described(words, "metadata"), **reference},
     }
     own["x-kubernetes-group-version-kind"] = [{**gvk, "kind": row.kind}]
+    if fields := version.get("selectableFields"):
+        own[SELECTABLE] = [{"fieldPath": field["jsonPath"].removeprefix(".")} for field in fields]
     list_words = schema.descriptions().get(LIST_MODEL, {}).get("properties", {})
     items = {
         "description": f"List of {row.name}. More info: {CONVENTIONS}",
