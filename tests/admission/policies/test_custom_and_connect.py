@@ -49,10 +49,11 @@ def sea(api):
             }
             for name in ("v1", "v2")
         ]
-        names = {"plural": "boats", "kind": "Boat"}
-        spec = {"group": GROUP, "scope": "Namespaced", "names": names, "versions": versions}
-        body = {"metadata": {"name": f"boats.{GROUP}"}, "spec": spec}
-        await api("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body)
+        for plural, kind in ("boats", "Boat"), ("docks", "Dock"):
+            names = {"plural": plural, "kind": kind}
+            spec = {"group": GROUP, "scope": "Namespaced", "names": names, "versions": versions}
+            body = {"metadata": {"name": f"{plural}.{GROUP}"}, "spec": spec}
+            await api("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body)
         await asyncio.sleep(1)
         await api.namespace()
 
@@ -81,6 +82,20 @@ def test_custom_resources_in_the_version_of_the_policy(api, sea, run):
         with pytest.raises(StatusError, match=f"denied request: {GROUP}/v1 v1 v2 v1"):
             await sail(crew=1)
         assert (await sail(crew=2))["apiVersion"] == f"{GROUP}/v2"
+
+    run(main())
+
+
+def test_other_resources_of_the_group_are_not_meant(api, sea, run):
+    define, sail = sea
+
+    async def main():
+        await define()
+        await api.policy(matchConstraints=rules(boats("v1")), validations=valid("false"))
+        with pytest.raises(StatusError):
+            await sail()
+        body = {"apiVersion": f"{GROUP}/v2", "kind": "Dock", "metadata": {"name": "d"}}
+        await api("POST", f"/apis/{GROUP}/v2/namespaces/ns/docks", body)
 
     run(main())
 

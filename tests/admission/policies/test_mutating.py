@@ -5,9 +5,11 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from knarr.admission.chain import Plugin
+from knarr.admission.reinvocation import Reinvocation
 from knarr.meta.errors import StatusError
 
-from .conftest import MUTATING, rules, valid
+from .conftest import CONFIGMAPS, MUTATING, rules, valid
 
 PODS = rules({"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]})
 DEPLOYMENTS = rules({"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]})
@@ -253,6 +255,62 @@ def test_a_mutation_made_asks_for_a_second_round(api, run, mutation, condition, 
         api.chain.forget()
         await api.configmap(data={"k": "v"})
         assert rounds == ([False, True] if twice else [False])
+
+    run(main())
+
+
+class Webhook(Plugin):
+    """Stands for a webhook behind the policies: makes its change in the first round and asks for a second one."""
+
+    name = "webhook"
+
+    def __init__(self, change):
+        self.change = change
+
+    def handles(self, target):
+        return target.resource == "configmaps"
+
+    def admit(self, a):
+        if a.reinvocation is None:
+            a.reinvocation = Reinvocation()
+        if not a.reinvocation.again:
+            a.reinvocation.wanted = True
+            a.obj["data"].update(self.change)
+
+
+@pytest.mark.parametrize(
+    ("change", "again", "data"),
+    [
+        ({"n": "1"}, "IfNeeded", {"n": "2"}),
+        ({"n": "1"}, "Never", {"n": "1"}),
+        ({}, "IfNeeded", {"n": "x"}),
+    ],
+)
+def test_what_others_changed_is_looked_at_again(api, run, change, again, data):
+    """A policy that could not do its work (and may) gets another chance, if the object is another."""
+
+    async def main():
+        await api.namespace()
+        api.chain.plugins.append(Webhook(change))
+        await api.mutation(
+            "Object{data: {'n': string(int(object.data.n) + 1)}}",
+            failurePolicy="Ignore",
+            reinvocationPolicy=again,
+        )
+        assert (await api.configmap(data={"n": "x"}))["data"] == data
+        (_, _, _, checks), _ = api.mutating.counts.families()
+        assert sum(count for *_, count in checks) == (2 if change and again == "IfNeeded" else 1)
+
+    run(main())
+
+
+def test_all_operations_do_not_mean_deletion(api, run):
+    async def main():
+        await api.namespace()
+        path = "/api/v1/namespaces/ns/configmaps"
+        await api("POST", path, {"metadata": {"name": "c"}})
+        await api.mutation("Object{data: {'a': 'b'}}", matchConstraints=rules(CONFIGMAPS, operations=("*",)))
+        await api("DELETE", f"{path}/c")
 
     run(main())
 

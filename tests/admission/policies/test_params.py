@@ -189,6 +189,26 @@ def test_configuration_errors_are_ignored_where_the_policy_says_so(api, run):
     run(main())
 
 
+@pytest.mark.parametrize(("policy", "message"), [("Fail", NONE), ("Ignore", "")])
+def test_mutating_policies_that_are_not_configured(api, run, policy, message):
+    async def main():
+        await api.namespace()
+        await api.mutation(
+            "Object{}",
+            paramKind=CONFIGMAP,
+            binding={"paramRef": NAMED},
+            failurePolicy=policy,
+            matchConstraints=SECRETS,
+        )
+        assert await secret(api) == message
+        if message:
+            error = await api.refused("POST", "/api/v1/namespaces/ns/secrets", {"metadata": {"name": "s"}})
+            assert (error.code, error.reason) == (403, "Forbidden")
+            assert error.message.startswith("policy 'm' with binding 'm' denied request: ")
+
+    run(main())
+
+
 def test_custom_resources_are_params_as_soon_as_they_are_served(api, run):
     async def main():
         await api.namespace()

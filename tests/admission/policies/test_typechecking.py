@@ -13,10 +13,10 @@ PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
 THINGS = {"apiGroups": ["example.com"], "apiVersions": ["v1"], "resources": ["things"]}
 
 
-def definition(**properties):
+def definition(plural="things", kind="Thing", **properties):
     schema = {"openAPIV3Schema": {"type": "object", "properties": properties}}
     versions = [{"name": "v1", "served": True, "storage": True, "schema": schema}]
-    names = {"plural": "things", "kind": "Thing"}
+    names = {"plural": plural, "kind": kind}
     return {"spec": {"group": "example.com", "names": names, "versions": versions}}
 
 
@@ -78,6 +78,10 @@ def test_one_warning_for_all_kinds():
         ),
         ("params.x == 1", "undeclared reference to 'params' (in container '')"),
         ("variables.nope", "undefined field 'nope'"),
+        (
+            "object.spec.template == 1",
+            "found no matching overload for '_==_' applied to '(Deployment.spec.template, int)'",
+        ),
         ("object.spec == object.spec && 1", "found no matching overload for '_&&_' applied to '(bool, int)'"),
     ],
 )
@@ -110,6 +114,7 @@ def test_message_expressions_and_variables():
         {**DEPLOYMENTS, "apiGroups": ["*"]},
         {**DEPLOYMENTS, "apiVersions": ["v1", "*"]},
         {**DEPLOYMENTS, "resources": ["*", "deployments/scale"]},
+        {**DEPLOYMENTS, "resources": ["*/scale", "deployments/*", "deploy"]},
         {**DEPLOYMENTS, "apiGroups": ["nobody.example.com"]},
     ],
 )
@@ -146,7 +151,8 @@ def test_custom_resources_and_params():
             "properties": {"size": {"type": "integer"}, "any": {"x-kubernetes-int-or-string": True}},
         }
     )
-    more = {"resources": (THINGS,), "definitions": (thing,)}
+    other = definition("others", "Other", color={"type": "string"})
+    more = {"resources": (THINGS,), "definitions": (thing, other)}
     assert (
         first_lines("object.spec.size > 1 && object.spec.any == 'x' && object.metadata.name == 'a'", **more)
         == []

@@ -91,7 +91,7 @@ FULL = "ValidatingAdmissionPolicy 'p' with binding 'p' denied request: "
                     {"name": "n", "expression": "object.data.size()"},
                     {"name": "twice", "expression": "variables.n * 2"},
                 ],
-                "validations": valid("variables.twice == 4"),
+                "validations": valid("has(variables.twice)", "variables.twice == 4"),
             },
             {"data": {"a": "1"}},
             "failed expression: variables.twice == 4",
@@ -316,6 +316,10 @@ EXPENSIVE = (
 def test_costs_are_limited(api, run):
     """One evaluation may cost a million, all of a policy ten, all conditions two and a half."""
 
+    async def gone():
+        await api("DELETE", f"{BINDINGS[VALIDATING]}/q")
+        await api("DELETE", f"{VALIDATING}/q")
+
     async def main():
         await api.namespace()
         limit = "operation cancelled: actual cost limit exceeded"
@@ -327,7 +331,16 @@ def test_costs_are_limited(api, run):
         spent = "validation failed due to running out of cost budget, no further validation rules will be run"
         await api.policy("q", validations=valid(*[EXPENSIVE] * 12))
         assert await api.refusal(**fits) == spent
-        await api("DELETE", f"{VALIDATING}/q")
+        await gone()
+        variables = [{"name": f"v{i}", "expression": EXPENSIVE} for i in range(12)]
+        read = valid(*(f"variables.v{i}" for i in range(12)))
+        await api.policy("q", variables=variables, validations=read)
+        assert await api.refusal(**fits) == spent
+        await gone()
+        # Read twice, evaluated once; what nobody reads costs nothing.
+        await api.policy("q", variables=variables, validations=(read[:8] * 2))
+        assert await api.refusal(**fits) == ""
+        await gone()
         conditions = [{"name": f"c{i}", "expression": EXPENSIVE} for i in range(3)]
         await api.policy("r", matchConditions=conditions, validations=valid("true"))
         assert await api.refusal(**fits) == spent
@@ -470,5 +483,33 @@ def test_a_namespace_lies_in_itself(api, run):
         await api("PATCH", "/api/v1/namespaces/ns", {"metadata": {"labels": {"a": "b"}}}, merge)
         with pytest.raises(StatusError, match="failed expression: authorizer"):
             await api.namespace("other")
+
+    run(main())
+
+
+def test_what_subresources_hold(api, run):
+    """Evictions and bindings are kinds of their own; so are their versions."""
+
+    async def main():
+        await api.namespace()
+        template = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        await api("POST", "/api/v1/namespaces/ns/pods", template)
+        shown = {
+            "expression": "false",
+            "messageExpression": "object.apiVersion + ' ' + object.kind + ' of ' + request.resource.resource"
+            " + '/' + request.subResource + ' ' + request.name",
+        }
+        await api.policy(
+            validations=valid(shown),
+            matchConstraints=rules({"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods/*"]}),
+        )
+        target = {"target": {"name": "n"}}
+        for sub, body, text in (
+            ("eviction", {}, "policy/v1 Eviction of pods/eviction p"),
+            ("binding", target, "v1 Binding of pods/binding p"),
+        ):
+            body = {"metadata": {"name": "p"}, **body}
+            error = await api.refused("POST", f"/api/v1/namespaces/ns/pods/p/{sub}", body)
+            assert error.message.endswith(f"denied request: {text}")
 
     run(main())

@@ -99,8 +99,6 @@ class Mutating:
         # Options of connections have no schema.
         view = None if a.operation == CONNECT else self._equivalents.view(*call.matched)
         for index in range(len(evaluator)):
-            if inputs.object is None:
-                continue
             started, kind = self._clock.monotonic(), NO_ERROR
             try:
                 new = await answered(
