@@ -127,7 +127,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--memory/--no-memory", default=None, help="Keep nothing on disk."),
             click.option(
                 "--host",
-                help="Address to listen on; 0.0.0.0 for all, with a certificate for each. [127.0.0.1]",
+                help="Address to listen on; 0.0.0.0 or :: for all, with a certificate for each. [127.0.0.1]",
             ),
             click.option(
                 "--port",
