@@ -115,8 +115,9 @@ def test_the_work_of_a_running_job_is_fixed():
     changed = {"spec": {**TEMPLATE["spec"], "nodeSelector": {"a": "b"}}}
     before, after = JOBS.created(job()), JOBS.created(job(template=changed))
     (error,) = JOBS.kind.validate_update(after, before)
-    assert error.field == "spec.template.spec"
-    assert '"NodeSelector":{"a":"b"}' in str(error)
+    assert error.field == "spec.template"
+    assert str(error).startswith('spec.template: Invalid value: {"labels":{"batch.kubernetes.io/')
+    assert '"Spec":{"Volumes":null' in str(error) and '"NodeSelector":{"a":"b"}' in str(error)
 
 
 MORE = {"requests": {"cpu": "2"}}
@@ -136,6 +137,45 @@ def test_what_a_suspended_job_needs_may_change_while_nothing_runs(status, allowe
     before, after = JOBS.created(job(suspend=True)), JOBS.created(job(suspend=True, template=larger))
     before["status"] = after["status"] = status
     assert (JOBS.kind.validate_update(after, before) == []) == allowed
+
+
+NODES = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+    {"weight": 1, "preference": {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a"]}]}}]}}  # fmt: skip
+PODS = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "a"}]}}
+AFFINITIES = [
+    (None, NODES, True),
+    (NODES, None, True),
+    (NODES, {}, True),
+    ({}, None, True),
+    (None, {}, True),
+    ({**NODES, **PODS}, PODS, True),
+    (PODS, {**NODES, **PODS}, True),
+    (None, PODS, False),
+    (PODS, None, False),
+    (PODS, {}, False),
+    ({**NODES, **PODS}, NODES, False),
+]
+
+
+@pytest.mark.parametrize("old,new,allowed", AFFINITIES)
+def test_of_the_affinities_of_a_suspended_job_only_the_one_to_nodes_may_change(old, new, allowed):
+    def told(affinity):
+        spec = TEMPLATE["spec"] if affinity is None else {**TEMPLATE["spec"], "affinity": affinity}
+        return JOBS.created(job(suspend=True, template={"spec": spec}))
+
+    assert (JOBS.kind.validate_update(told(new), told(old)) == []) == allowed
+
+
+@pytest.mark.parametrize("name,allowed", [(None, True), ("other", False)])
+def test_a_containers_resources_may_change_but_not_its_name(name, allowed):
+    spec = TEMPLATE["spec"]
+    container = {**spec["containers"][0], "resources": MORE}
+    after = job(
+        suspend=True,
+        template={"spec": {**spec, "containers": [{**container, **({"name": name} if name else {})}]}},
+    )
+    errors = JOBS.kind.validate_update(JOBS.created(after), JOBS.created(job(suspend=True)))
+    assert [error.field for error in errors] == ([] if allowed else ["spec.template.spec"])
 
 
 COMPLETE = [{"type": "SuccessCriteriaMet", "status": "True"}, {"type": "Complete", "status": "True"}]

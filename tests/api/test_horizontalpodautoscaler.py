@@ -109,6 +109,41 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
+                "maxReplicas": -1,
+                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+            }
+        },
+        [
+            "spec.maxReplicas: Invalid value: -1: must be greater than or equal to 1",
+            "spec.maxReplicas: Invalid value: -1: must be greater than or equal to `minReplicas`",
+        ],
+        id="hpa less than nothing",
+    ),
+    pytest.param(
+        {
+            "spec": {
+                "maxReplicas": 3,
+                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                "metrics": [
+                    {
+                        "type": "ContainerResource",
+                        "containerResource": {
+                            "name": "pods",
+                            "container": "c",
+                            "target": {"type": "Utilization", "averageUtilization": 1},
+                        },
+                    }
+                ],
+            }
+        },
+        [
+            'spec.metrics[0].containerResource.name: Invalid value: "pods": must be a standard resource for containers'
+        ],
+        id="what no container asks for",
+    ),
+    pytest.param(
+        {
+            "spec": {
                 "maxReplicas": 3,
                 "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
                 "minReplicas": 5,

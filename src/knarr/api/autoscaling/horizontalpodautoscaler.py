@@ -144,8 +144,10 @@ def spec_errors(spec: Object, before: Object | None) -> list[FieldError]:
     errors: list[FieldError] = []
     if least is not None and least < lowest:
         errors.append(invalid("spec.minReplicas", least, f"must be greater than or equal to {lowest}"))
-    if most < 1:
+    if most == 0:
         errors.append(required("spec.maxReplicas", "must be set and greater than 0"))
+    elif most < 0:
+        errors.append(invalid("spec.maxReplicas", most, "must be greater than or equal to 1"))
     if least is not None and most < least:
         errors.append(invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
     path = "spec.scaleTargetRef"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks
+from knarr.api.core import resourcenames
 from knarr.api.kind import Object
 from knarr.api.printing import NONE, UNKNOWN
 from knarr.meta import names
@@ -141,7 +142,10 @@ def _resource_errors(source: Object, path: str) -> list[FieldError]:
 
 
 def _container_resource_errors(source: Object, path: str) -> list[FieldError]:
-    errors = checks.required_text(f"{path}.name", source.get("name"), "must specify a resource name")
+    name = source.get("name")
+    errors = checks.required_text(f"{path}.name", name, "must specify a resource name")
+    if name:
+        errors += resourcenames.container_name_errors(f"{path}.name", name)
     errors += checks.required_text(f"{path}.container", source.get("container"), "must specify a container")
     return errors + _resource_target_errors(source, path)
 

@@ -54,7 +54,7 @@ def _validate_completions(spec: Spec, old: Spec, errors: list[FieldError]) -> No
         )
 
 
-_DIRECTIVES = ("nodeSelector", "affinity", "tolerations", "schedulingGates")
+_DIRECTIVES = ("nodeSelector", "tolerations", "schedulingGates")
 
 
 def _validate_template_update(spec: Spec, old: Spec, status: Spec, errors: list[FieldError]) -> None:
@@ -62,15 +62,11 @@ def _validate_template_update(spec: Spec, old: Spec, status: Spec, errors: list[
     new, before = spec["template"], old["template"]
     if new == before:
         return
-    allowed = new
-    if old.get("suspend") and _is_idle(status):
-        allowed = _with_directives_of(before, new)
-    metadata, old_metadata = allowed.get("metadata", {}), before.get("metadata", {})
-    if metadata != old_metadata:
-        errors.append(invalid("spec.template.metadata", new.get("metadata", {}), "field is immutable"))
-    if allowed.get("spec") != before.get("spec"):
-        shown = internal.pod_spec(new.get("spec", {}))
-        errors.append(invalid("spec.template.spec", shown, "field is immutable"))
+    pod, old_pod = new.get("spec", {}), before.get("spec", {})
+    if not (old.get("suspend") and _is_idle(status)):
+        errors.append(invalid("spec.template", internal.pod_template(new), "field is immutable"))
+    elif _with_directives_of(old_pod, pod) != old_pod:
+        errors.append(invalid("spec.template.spec", internal.pod_spec(pod), "field is immutable"))
 
 
 def _is_idle(status: Spec) -> bool:
@@ -84,16 +80,34 @@ def _is_idle(status: Spec) -> bool:
 
 
 def _with_directives_of(before: Spec, new: Spec) -> Spec:
-    metadata, pod = dict(new.get("metadata", {})), dict(new.get("spec", {}))
-    for field in ("labels", "annotations"):
-        _take_over(metadata, before.get("metadata", {}), field)
+    """The new spec of a pod with all that may change as it was before."""
+    pod = dict(new)
     for field in _DIRECTIVES:
-        _take_over(pod, before.get("spec", {}), field)
+        _take_over(pod, before, field)
+    _take_over_node_affinity(pod, before)
     for field in ("containers", "initContainers"):
-        pairs = list(zip(pod.get(field, ()), before.get("spec", {}).get(field, ()), strict=False))
-        if pairs and len(pairs) == len(pod[field]):
-            pod[field] = [{**c, "resources": was.get("resources", {})} for c, was in pairs]
-    return {**new, "metadata": metadata, "spec": pod}
+        given, known = pod.get(field, []), before.get(field, [])
+        if given and len(given) == len(known):
+            pod[field] = [_with_resources_of(*pair) for pair in zip(known, given, strict=True)]
+    return pod
+
+
+def _take_over_node_affinity(pod: Spec, before: Spec) -> None:
+    """Of the affinities only the one to nodes may change; none at all is the same as an empty one."""
+    affinity = dict(pod.get("affinity") or {})
+    _take_over(affinity, before.get("affinity") or {}, "nodeAffinity")
+    if affinity or before.get("affinity"):
+        pod["affinity"] = affinity
+    else:
+        _take_over(pod, before, "affinity")
+
+
+def _with_resources_of(before: Spec, new: Spec) -> Spec:
+    if before.get("name") != new.get("name"):
+        return new
+    container = dict(new)
+    _take_over(container, before, "resources")
+    return container
 
 
 def _take_over(obj: Spec, old: Spec, field: str) -> None:

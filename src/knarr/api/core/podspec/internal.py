@@ -446,6 +446,15 @@ def pod_spec(spec: Spec) -> dict[str, Any]:
     return _sort_maps(dump(shown, _POD_SPEC))
 
 
+def pod_template(template: Spec) -> dict[str, Any]:
+    """Its metadata lies flat in it, under the names of the wire."""
+    metadata = {name: value for name, value in template.get("metadata", {}).items() if value}
+    for name in ("labels", "annotations"):
+        if name in metadata:
+            metadata[name] = dict(sorted(metadata[name].items()))
+    return {**metadata, "Spec": pod_spec(template.get("spec", {}))}
+
+
 def ephemeral_container(container: Spec) -> dict[str, Any]:
     return _sort_maps(dump(container, _EPHEMERAL_CONTAINER))
 
