@@ -419,6 +419,7 @@ def test_why_a_service_is_not_available(authority: Authority) -> None:
         _, service = await server("GET", "/api/v1/namespaces/default/services/metrics")
         url = f"https://{service['spec']['clusterIP']}:443{ROOT}"
         assert found["message"] == f"failing or missing response from {url}: bad status from {url}: 500"
+        assert await server("GET", f"{ROOT}/nodes/n0") == (503, "service unavailable\n")
         since = found["lastTransitionTime"]
         extension.broken = False
         await server(

@@ -359,6 +359,18 @@ def test_metadata_stays_but_for_labels_and_annotations(api, custom, webhook, run
     run(main())
 
 
+def test_what_a_version_does_not_know_is_pruned_after_the_conversion(api, custom, webhook, run):
+    async def main():
+        await custom()
+        webhook.answer = lambda a: of_it(a, spec={"hostPort": "a:1", "extra": 1, "size": 2.0})
+        made = await api("POST", path(served="v2"), boat("a", "v2", spec={"host": "a"}))
+        assert made["apiVersion"] == V2 and "extra" not in made["spec"] and "hostPort" not in made["spec"]
+        stored = api.store.peek(b"/registry/example.com/boats/n/a").kvs[0].value
+        assert orjson.loads(stored)["spec"] == {"hostPort": "a:1", "size": 2.0}
+
+    run(main())
+
+
 def test_without_its_webhook_only_other_versions_fail(api, custom, webhook, run):
     async def main():
         def refuse(answer):
