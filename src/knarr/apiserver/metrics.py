@@ -60,15 +60,22 @@ class Metrics:
         yield from self._storage()
         yield from self._caches()
         yield from self._admitted()
-        if (auditor := self._handler.auditor) is not None:
-            for name, words, found in auditor.metrics():
-                yield Family(name, "counter", words, [("", labels, value) for labels, value in found])
+        yield from self._audited()
         yield from work_queues()
         yield Family("kubernetes_build_info", "gauge", "The version, as labels.", [("", build(), 1)])
         yield Family("version_info", "gauge", "Which versions it is compatible with.", [("", versions(), 1)])
         yield from process(self._started)
         for source in self.sources:
             yield from source()
+
+    def _audited(self) -> Iterator[Family]:
+        auditor = self._handler.auditor
+        if auditor is None:
+            for name in ("apiserver_audit_event_total", "apiserver_audit_requests_rejected_total"):
+                yield Family(name, "counter", "Nothing is audited without a policy.", [("", {}, 0)])
+            return
+        for name, words, found in auditor.metrics():
+            yield Family(name, "counter", words, [("", labels, value) for labels, value in found])
 
     def _admitted(self) -> Iterator[Family]:
         """Of priority and fairness, or of the plain limits."""

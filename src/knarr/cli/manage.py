@@ -27,8 +27,9 @@ def down(name: str | None, delete: bool) -> None:
     """Stop a cluster. Its data stays, unless --delete."""
     place = home.place(name or home.DEFAULT_NAME)
     running = place.pid() > 0
-    if running and not place.end(STOP_SECONDS):
-        say.warning(f"the cluster did not stop within {STOP_SECONDS:.0f} s and was killed; nothing is lost")
+    seconds = STOP_SECONDS + _lingering(place)
+    if running and not place.end(seconds):
+        say.warning(f"the cluster did not stop within {seconds:.0f} s and was killed; nothing is lost")
     if delete:
         _delete(place)
         say.out(f'cluster "{place.name}" is {"stopped and " if running else ""}deleted')
@@ -36,6 +37,14 @@ def down(name: str | None, delete: bool) -> None:
         say.out(f'cluster "{place.name}" is stopped; `{home.command("up", place.name)}` starts it again')
     else:
         say.out(f'cluster "{place.name}" is not running')
+
+
+def _lingering(place: home.Place) -> float:
+    """How long it was told to go on after the signal."""
+    from knarr.cli import loadflags
+
+    limits: Any = loadflags.settings_of(place.read().get("settings") or {})["limits"]
+    return limits.shutdown_delay_duration + limits.shutdown_watch_termination_grace_period
 
 
 def _delete(place: home.Place) -> None:
