@@ -50,6 +50,7 @@ CONTROLLERS: dict[str, str] = {
     "endpointslice-mirroring-controller": "knarr.controllers.endpointslicemirroring:EndpointSliceMirroringController",
     "garbage-collector-controller": "knarr.controllers.garbagecollector:GarbageCollector",
     "job-controller": "knarr.controllers.job:JobController",
+    "legacy-serviceaccount-token-cleaner-controller": "knarr.controllers.legacytokencleaner:LegacyTokenCleaner",
     "node-ipam-controller": "knarr.controllers.nodeipam:NodeIPAMController",
     "node-lifecycle-controller": "knarr.controllers.nodelifecycle:NodeLifecycleController",
     "persistentvolume-binder-controller": "knarr.controllers.persistentvolume:PersistentVolumeController",
