@@ -49,6 +49,18 @@ ERRORS = [
         ],
         id="tokens",
     ),
+    pytest.param(
+        {"spec": {"serviceAccountTokenInSecrets": False}},
+        [
+            "spec.serviceAccountTokenInSecrets: Invalid value: false: serviceAccountTokenInSecrets is set but no tokenRequests are specified"
+        ],
+        id="a place for no token",
+    ),
+    pytest.param(
+        {"spec": {"serviceAccountTokenInSecrets": True, "tokenRequests": [{}]}},
+        [],
+        id="a place for a token",
+    ),
 ]
 
 

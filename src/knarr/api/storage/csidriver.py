@@ -24,6 +24,7 @@ DEFAULTS: tuple[tuple[str, Any], ...] = (
 )
 #: of a feature that v1.36 has switched off (VolumeLimitScaling)
 CLOSED = "preventPodSchedulingIfMissing"
+IN_SECRETS = "serviceAccountTokenInSecrets"
 #: changes of these raise the generation
 COUNTED = ("tokenRequests", "requiresRepublish", "seLinuxMount")
 
@@ -73,6 +74,10 @@ class CSIDriver(Kind):
         if seconds is not None and seconds < UPDATE_SECONDS_MIN:
             message = f"must be greater than or equal to {UPDATE_SECONDS_MIN} seconds"
             errors.append(invalid("spec.nodeAllocatableUpdatePeriodSeconds", seconds, message))
+        in_secrets = spec.get(IN_SECRETS)
+        if in_secrets is not None and not spec.get("tokenRequests"):
+            message = f"{IN_SECRETS} is set but no tokenRequests are specified"
+            errors.append(invalid(f"spec.{IN_SECRETS}", in_secrets, message))
         return errors
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
