@@ -101,6 +101,105 @@ def test_over_http(serve: Server, namespace):
     assert missing.status == 404 and protobuf.decode(missing.body)["reason"] == "NotFound"
 
 
+def packed(serve: Server, method: str, path: str, obj: dict[str, Any]) -> dict[str, Any]:
+    """The answer's object; both ways in protobuf, as kubelets and controllers written in Go speak."""
+    answer = serve(method, path, protobuf.encode(obj), Content_Type=PROTOBUF, Accept=PROTOBUF)
+    found = protobuf.decode(answer.body)
+    assert answer.status in (200, 201) and answer.headers["content-type"] == PROTOBUF, found
+    return found
+
+
+def test_subresources_and_reviews(serve: Server, namespace):
+    where = f"/api/v1/namespaces/{namespace}"
+    serve("POST", f"{where}/serviceaccounts", {"metadata": {"name": "default"}})
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    for name in ("a", "b"):
+        packed(
+            serve,
+            "POST",
+            f"{where}/pods",
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec},
+        )
+    binding = {"metadata": {"name": "a"}, "target": {"kind": "Node", "name": "n"}}
+    said = packed(
+        serve, "POST", f"{where}/pods/a/binding", {"apiVersion": "v1", "kind": "Binding", **binding}
+    )
+    assert said["status"] == "Success"
+    pod = packed_get(serve, f"{where}/pods/a")
+    assert pod["spec"]["nodeName"] == "n"
+    pod["status"] = {"phase": "Running", "startTime": "2026-01-02T03:04:05Z", "qosClass": "BestEffort"}
+    assert (
+        packed(serve, "PUT", f"{where}/pods/a/status", pod)["status"]["startTime"] == "2026-01-02T03:04:05Z"
+    )
+    pod = packed_get(serve, f"{where}/pods/a")
+    pod["spec"]["ephemeralContainers"] = [{"name": "look", "image": "i"}]
+    seen = packed(serve, "PUT", f"{where}/pods/a/ephemeralcontainers", pod)
+    assert [c["name"] for c in seen["spec"]["ephemeralContainers"]] == ["look"]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "b"}}
+    assert packed(serve, "POST", f"{where}/pods/b/eviction", eviction)["status"] == "Success"
+    request = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": 600},
+    }
+    made = packed(serve, "POST", f"{where}/serviceaccounts/default/token", request)
+    assert made["status"]["token"].count(".") == 2
+    token = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview"}
+    reviewed = packed(
+        serve,
+        "POST",
+        "/apis/authentication.k8s.io/v1/tokenreviews",
+        {**token, "spec": {"token": made["status"]["token"]}},
+    )
+    assert reviewed["status"]["authenticated"] is True
+    access = {"user": "nobody", "resourceAttributes": {"verb": "get", "resource": "pods"}}
+    allowed = packed(
+        serve,
+        "POST",
+        "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+        {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": access},
+    )
+    assert not allowed["status"].get("allowed")
+    controller = {
+        "apiVersion": "v1",
+        "kind": "ReplicationController",
+        "metadata": {"name": "rc"},
+        "spec": {
+            "replicas": 1,
+            "selector": {"a": "b"},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": spec},
+        },
+    }
+    packed(serve, "POST", f"{where}/replicationcontrollers", controller)
+    scale = packed_get(serve, f"{where}/replicationcontrollers/rc/scale")
+    scale["spec"]["replicas"] = 4
+    assert packed(serve, "PUT", f"{where}/replicationcontrollers/rc/scale", scale)["spec"]["replicas"] == 4
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}}
+    renewed = {**lease, "spec": {"holderIdentity": "me", "renewTime": "2026-01-02T03:04:05.678901Z"}}
+    held = packed(serve, "POST", f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", renewed)
+    assert held["spec"]["renewTime"] == "2026-01-02T03:04:05.678901Z"
+    event = {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": "e"},
+        "eventTime": "2026-01-02T03:04:05.000000Z",
+        "action": "Did",
+        "reason": "R",
+        "type": "Normal",
+        "reportingController": "x.example/c",
+        "reportingInstance": "i",
+        "regarding": {"kind": "Pod", "namespace": namespace, "name": "a"},
+    }
+    packed(serve, "POST", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", event)
+    options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+    gone = packed(serve, "DELETE", f"{where}/replicationcontrollers", options)
+    assert gone["kind"] in ("ReplicationControllerList", "Status")
+
+
+def packed_get(serve: Server, path: str) -> dict[str, Any]:
+    return protobuf.decode(serve.get(path, PROTOBUF).body)
+
+
 BROKEN = [
     (b"", 400),
     (b"k8s", 400),
