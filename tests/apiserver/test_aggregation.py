@@ -597,6 +597,28 @@ def test_who_may_be_believed_is_told_and_kept(authority: Authority) -> None:
     play(story, authority)
 
 
+@pytest.mark.parametrize("name", ["kubernetes-admin", "front-proxy-client"])
+def test_nobody_elses_word_is_believed(authority: Authority, tmp_path: Path, name: str) -> None:
+    async def story(server: Server, extension: Extension) -> None:
+        pki = server.plane.pki
+        pair = pki.admin if name == "kubernetes-admin" else pki.client(name, ["system:masters"])
+        file = tmp_path / "pair.pem"
+        file.write_text(pair.certificate + pair.key)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.load_cert_chain(file)
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        url = f"{server.url}/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        headers = {"X-Remote-User": "jane", "X-Remote-Group": "devs"}
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
+            session.post(url, json=body, headers=headers) as answer,
+        ):
+            assert (await answer.json())["status"]["userInfo"]["username"] == name
+
+    play(story, authority)
+
+
 @pytest.mark.parametrize(
     ("headers", "code", "user"),
     [
