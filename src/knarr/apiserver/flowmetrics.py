@@ -10,7 +10,8 @@ from knarr.apiserver.metricformat import Family, Sample, buckets
 if TYPE_CHECKING:
     from knarr.flowcontrol.controller import FlowController
     from knarr.flowcontrol.level import Level
-    from knarr.flowcontrol.numbers import Counts, Histogram
+    from knarr.flowcontrol.numbers import Counts
+    from knarr.meta.histogram import Histogram
 
 PREFIX = "apiserver_flowcontrol_"
 

@@ -8,8 +8,9 @@ from knarr.apiserver import flowmetrics
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import VERSION, Health
-from knarr.apiserver.metricformat import CONTENT_TYPE, Family, Labels, Sample, lines
+from knarr.apiserver.metricformat import CONTENT_TYPE, Family, Labels, Sample, buckets, lines
 from knarr.apiserver.requestmetrics import READING, RequestMetrics
+from knarr.meta.histogram import Histogram
 from knarr.registry.registry import Registry
 from knarr.registry.storage import Storage
 
@@ -188,12 +189,38 @@ def work_queues() -> Iterator[Family]:
         ("workqueue_adds_total", "counter", "Items added.", "adds"),
         ("workqueue_retries_total", "counter", "Items added again after a failure.", "retries"),
         ("workqueue_depth", "gauge", "Items that wait.", "depth"),
+        (
+            "workqueue_unfinished_work_seconds",
+            "gauge",
+            "How long the work under way has taken so far.",
+            "unfinished_seconds",
+        ),
+        (
+            "workqueue_longest_running_processor_seconds",
+            "gauge",
+            "How long the longest of it has.",
+            "longest_seconds",
+        ),
     )
     for name, kind, words, field in rows:
         totals: dict[str, float] = {}
         for queue in queues:
             totals[queue.name] = totals.get(queue.name, 0) + getattr(queue, field)
         yield Family(name, kind, words, [("", {"name": queue}, total) for queue, total in totals.items()])
+    for name, words, field in (
+        ("workqueue_queue_duration_seconds", "How long items waited.", "waited"),
+        ("workqueue_work_duration_seconds", "How long work on them took.", "worked"),
+    ):
+        found: dict[str, Histogram] = {}
+        for queue in queues:
+            seen = getattr(queue, field)
+            found.setdefault(queue.name, Histogram(seen.bounds)).add(seen)
+        samples = [
+            sample
+            for queue_name, h in found.items()
+            for sample in buckets({"name": queue_name}, h.bounds, h.buckets, h.total, h.count)
+        ]
+        yield Family(name, "histogram", words, samples)
 
 
 def build() -> Labels:

@@ -18,6 +18,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from knarr.client.ratelimit import TokenBucket
+from knarr.meta.histogram import Histogram
 
 
 class ShutDown(Exception):
@@ -94,6 +95,8 @@ def default_limiter() -> RateLimiter:
     return MaxOf(ExponentialFailures(), BucketLimiter())
 
 
+#: bounds of its histograms: client-go's, 10 ns to 1,000 s
+SECONDS = tuple(10.0**n for n in range(-8, 4))
 #: of this process, for /metrics
 QUEUES: WeakSet[WorkQueue] = WeakSet()
 
@@ -105,8 +108,10 @@ class WorkQueue:
         self.name = name
         self.limiter = limiter or default_limiter()
         self._queue: deque[Hashable] = deque()
-        self._dirty: set[Hashable] = set()  # to be worked on: everything in the queue, and what will be
-        self._processing: set[Hashable] = set()
+        # to be worked on, since when: everything in the queue, and what will be
+        self._dirty: dict[Hashable, float] = {}
+        #: being worked on, since when
+        self._processing: dict[Hashable, float] = {}
         self._delayed: list[tuple[float, int, Hashable]] = []
         self._due: dict[Hashable, float] = {}  # the earliest time at which an item waits in the heap
         self._sequence = 0  # items due at the same instant keep their order
@@ -115,13 +120,32 @@ class WorkQueue:
         self._getters: deque[asyncio.Future[None]] = deque()
         self._idle: asyncio.Event = asyncio.Event()
         self._shut_down = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         #: how many were added, and how many of them after a failure
         self.adds = self.retries = 0
+        #: seconds that items waited, and that work on them took
+        self.waited, self.worked = Histogram(SECONDS), Histogram(SECONDS)
         QUEUES.add(self)
 
     @property
     def depth(self) -> int:
         return len(self._queue)
+
+    @property
+    def unfinished_seconds(self) -> float:
+        """How long what is being worked on has taken so far, together."""
+        return sum(self._ages())
+
+    @property
+    def longest_seconds(self) -> float:
+        """Of the item that has been worked on for longest."""
+        return max(self._ages(), default=0.0)
+
+    def _ages(self) -> list[float]:
+        if not self._processing:
+            return []
+        now = self._now()
+        return [now - began for began in self._processing.values()]
 
     def __len__(self) -> int:
         """Items that are ready to be worked on."""
@@ -142,7 +166,7 @@ class WorkQueue:
         """Queue it, unless it waits already; nothing happens after a shutdown."""
         if self._shut_down or item in self._dirty:
             return
-        self._dirty.add(item)
+        self._dirty[item] = self._now()
         self.adds += 1
         if item not in self._processing:
             self._queue.append(item)
@@ -200,7 +224,9 @@ class WorkQueue:
 
     def done(self, item: Hashable) -> None:
         """The work is over; if the item was added meanwhile it is queued now."""
-        self._processing.discard(item)
+        began = self._processing.pop(item, None)
+        if began:
+            self.worked.observe(self._now() - began)
         if item in self._dirty:
             self._queue.append(item)
             self._wake_one()
@@ -229,9 +255,20 @@ class WorkQueue:
 
     def _take(self) -> Hashable:
         item = self._queue.popleft()
-        self._dirty.discard(item)
-        self._processing.add(item)
+        now = self._now()
+        if added := self._dirty.pop(item, 0.0):
+            self.waited.observe(now - added)
+        self._processing[item] = now
         return item
+
+    def _now(self) -> float:
+        """The loop's time; 0 before there is a loop, which tells nothing about how long anything took."""
+        if self._loop is None:
+            try:
+                self._loop = asyncio.get_running_loop()
+            except RuntimeError:
+                return 0.0
+        return self._loop.time()
 
     def _wake_one(self) -> None:
         while self._getters:

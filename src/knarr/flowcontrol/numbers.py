@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from knarr.meta.histogram import Histogram
 
 SECONDS = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
 LENGTHS = (0.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
 SEATS = (1.0, 2.0, 4.0, 10.0)
 WATCHERS = (0.0, 1.0, 10.0, 100.0, 1000.0, 10000.0)
-
-
-class Histogram:
-    """How many values fell up to which bound; the last bucket has what is above all."""
-
-    __slots__ = ("bounds", "buckets", "count", "total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.buckets = [0] * (len(bounds) + 1)
-        self.count, self.total = 0, 0.0
-
-    def observe(self, value: float) -> None:
-        self.count += 1
-        self.total += value
-        self.buckets[bisect_left(self.bounds, value)] += 1
 
 
 class Counts:
