@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from knarr.apiserver.metricformat import Family, Sample, buckets
+from knarr.flowcontrol.fairqueue import SERVICE_GUESS
 
 if TYPE_CHECKING:
     from knarr.flowcontrol.controller import FlowController
@@ -78,7 +79,7 @@ def families(flow: FlowController) -> Iterator[Family]:
         samples = [s for labels, c in counted for s in _histogram({**labels, **more}, of(c))]
         yield Family(PREFIX + name, "histogram", words, samples)
     yield _waits(counted)
-    yield _bounds(levels)
+    yield from _bounds(levels)
 
 
 def _counters(counted: list[tuple[dict[str, str], Counts]]) -> Iterator[Family]:
@@ -126,14 +127,24 @@ def _waits(counted: list[tuple[dict[str, str], Counts]]) -> Family:
     )
 
 
-def _bounds(levels: list[Level]) -> Family:
-    samples: list[Sample] = []
-    for level in levels:
-        starts = [queue.next_start for queue in level.queues.queues if queue.waiting]
-        for bound, value in (("max", max(starts, default=0.0)), ("min", min(starts, default=0.0))):
-            samples.append(("", {"bound": bound, "priority_level": level.name}, value))
-    words = "The virtual starts of what waits longest in each queue."
-    return Family(PREFIX + "next_s_bounds", "gauge", words, samples)
+def _bounds(levels: list[Level]) -> Iterator[Family]:
+    """Of the queues in which somebody waits: the least and the greatest virtual start of who waits longest; discounted
+    by what is under way in each."""
+    for name, words, discount in (
+        ("next_s_bounds", "The virtual starts of what waits longest in each queue.", 0.0),
+        (
+            "next_discounted_s_bounds",
+            "The virtual starts of what waits longest in each queue, less the work under way.",
+            SERVICE_GUESS,
+        ),
+    ):
+        samples: list[Sample] = []
+        for level in levels:
+            busy = [queue for queue in level.queues.queues if queue.waiting]
+            starts = [queue.next_start - discount * queue.seats_in_use for queue in busy]
+            for bound, value in (("max", max(starts, default=0.0)), ("min", min(starts, default=0.0))):
+                samples.append(("", {"bound": bound, "priority_level": level.name}, value))
+        yield Family(PREFIX + name, "gauge", words, samples)
 
 
 def _histogram(labels: dict[str, str], histogram: Histogram) -> Iterator[Sample]:
