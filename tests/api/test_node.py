@@ -38,6 +38,12 @@ def test_created(body, want):
     assert without_metadata(NODES.created(body)) == want
 
 
+OLD = "scheduler.alpha.kubernetes.io/"
+BAD_FEATURE = (
+    "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or"
+    " MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"
+)
+
 #: what a client sends, what is wrong with it
 ERRORS = [
     pytest.param(
@@ -82,6 +88,77 @@ ERRORS = [
         ],
         id="two networks of a family",
     ),
+    pytest.param(
+        {"spec": {"podCIDRs": ["10.0.0.0/24", "x"]}},
+        [
+            f'spec.podCIDRs[1]: Invalid value: "x": {BAD_CIDR}',
+            "spec.podCIDRs: Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[1]: <nil> (invalid CIDR address: x)",
+            'spec.podCIDRs: Invalid value: ["10.0.0.0/24","x"]: may specify no more than one CIDR for each IP family',
+        ],
+        id="no network",
+    ),
+    pytest.param(
+        {"status": {"nodeInfo": {"swap": {"capacity": 0}}}},
+        ["metadata.nodeSwapStatus.capacity: Invalid value: 0: must be greater than zero"],
+        id="no swap",
+    ),
+    pytest.param({"status": {"declaredFeatures": ["A/b", "B"]}}, [], id="features"),
+    pytest.param(
+        {"status": {"declaredFeatures": ["B", "A", "A", "c", "D" * 254]}},
+        [
+            'status.declaredFeatures[1]: Invalid value: "A": list must be sorted alphabetically',
+            'status.declaredFeatures[2]: Duplicate value: "A"',
+            f'status.declaredFeatures[3]: Invalid value: "c": invalid feature name "c": {BAD_FEATURE}',
+            f'status.declaredFeatures[4]: Invalid value: "{"D" * 254}": list must be sorted alphabetically',
+            f'status.declaredFeatures[4]: Invalid value: "{"D" * 254}": invalid feature name "{"D" * 254}": must be no more than 253 characters',
+        ],
+        id="features out of order",
+    ),
+    *(
+        pytest.param({"metadata": {"annotations": {OLD + key: text}}}, errors, id=f"annotation {text}")
+        for key, text, errors in [
+            ("taints", "", []),
+            ("taints", "null", []),
+            ("taints", '[{"key": "a", "effect": "NoExecute"}]', []),
+            (
+                "taints",
+                "{}",
+                [
+                    f'metadata.annotations: Invalid value: "{OLD}taints": json: cannot unmarshal object into Go value of type []core.Taint'
+                ],
+            ),
+            (
+                "taints",
+                "[",
+                [f'metadata.annotations: Invalid value: "{OLD}taints": unexpected end of JSON input'],
+            ),
+            ("taints", '[{"key": "a"}]', [f"metadata.annotations.{OLD}taints[0].effect: Required value"]),
+            (
+                "preferAvoidPods",
+                "x",
+                [
+                    f"metadata.annotations.AvoidPods: Invalid value: \"{OLD}preferAvoidPods\": invalid character 'x' looking for beginning of value"
+                ],
+            ),
+            (
+                "preferAvoidPods",
+                '{"preferAvoidPods": [{}]}',
+                [f"metadata.annotations.{OLD}preferAvoidPods[0].PodSignature: Required value"],
+            ),
+            (
+                "preferAvoidPods",
+                '{"preferAvoidPods": [{"podSignature": {"podController": {"controller": true}}}]}',
+                [],
+            ),
+            (
+                "preferAvoidPods",
+                '{"preferAvoidPods": [{"podSignature": {"podController": {"controller": false}}}]}',
+                [
+                    f"metadata.annotations.{OLD}preferAvoidPods[0].PodSignature.PodController.Controller: Invalid value: false: must point to a controller"
+                ],
+            ),
+        ]
+    ),  # fmt: skip
 ]
 
 
@@ -99,6 +176,19 @@ UPDATES = [
         id="pod network",
     ),
     pytest.param({}, {"spec": {"podCIDR": "10.0.1.0/24"}}, [], id="first pod network"),
+    pytest.param(
+        {},
+        {"spec": {"podCIDR": "nope"}},
+        [f'spec.podCIDRs[0]: Invalid value: "nope": {BAD_CIDR}'],
+        id="first pod network that is none",
+    ),
+    pytest.param(
+        {},
+        {"spec": {"taints": [{"key": "a"}]}},
+        # looked at as of a new node and as of a changed one
+        ["metadata.taints[0].effect: Required value"] * 2,
+        id="taint",
+    ),
     pytest.param(
         {"spec": {"providerID": "a"}},
         {"spec": {"providerID": "b"}},

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, gostruct, printing
-from knarr.api.core import resourcenames
+from knarr.api.core import nodechecks, resourcenames
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import NONE, UNKNOWN
-from knarr.meta import addresses, labels, names
+from knarr.meta import addresses, names
 from knarr.meta.fielderrors import FieldError, duplicate, forbidden, invalid, required
 
-EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 ROLE_PREFIX = "node-role.kubernetes.io/"
 ROLE_LABEL = "kubernetes.io/role"
-TAINT: gostruct.Shape = (*gostruct.strings("key", "value", "effect"), ("timeAdded", "TimeAdded", None))
 ADDRESS = gostruct.strings("type", "address")
 #: fields of status.nodeInfo that are always shown
 NODE_INFO = (
@@ -68,25 +66,32 @@ class Node(Kind):
             obj["status"].pop("config", None)
 
     def validate(self, obj: Object) -> list[FieldError]:
-        errors = taint_errors(obj["spec"].get("taints") or ()) + _resource_errors(obj["status"])
+        status = obj["status"]
+        errors = nodechecks.annotation_errors(obj["metadata"])
+        errors += nodechecks.taint_errors(obj["spec"].get("taints") or ())
+        errors += (
+            _resource_errors(status) + nodechecks.swap_errors(status) + nodechecks.feature_errors(status)
+        )
         return errors + _pod_cidr_errors(obj["spec"].get("podCIDRs") or ())
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        spec, before = obj["spec"], old["spec"]
-        errors = _resource_errors(obj["status"]) + _address_duplicates(obj["status"].get("addresses") or ())
+        return self.validate(obj) + self.validate_status_update(obj, old)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        spec, before, status = obj["spec"], old["spec"], obj["status"]
+        errors = nodechecks.annotation_errors(obj["metadata"])
+        errors += _resource_errors(status) + nodechecks.feature_errors(status)
+        errors += _address_duplicates(status.get("addresses") or ())
         errors += _pod_cidrs_kept(spec.get("podCIDRs") or [], before.get("podCIDRs") or [])
         if before.get("providerID") and spec.get("providerID") != before["providerID"]:
             message = 'node updates may not change providerID except from "" to valid'
             errors.append(forbidden("spec.providerID", message))
         if "configSource" in spec:
             errors += _config_source_errors(spec["configSource"])
-        errors += taint_errors(spec.get("taints") or ())
+        errors += nodechecks.taint_errors(spec.get("taints") or ())
         if spec.get("externalID", "") != before.get("externalID", ""):
             errors.append(forbidden("spec.externalID", "may not be updated"))
         return errors
-
-    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
-        return self.validate_update(obj, old)
 
     def warnings_on_create(self, obj: Object) -> list[str]:
         said = []
@@ -140,24 +145,6 @@ def _drop_config(node: Object, old: Object) -> None:
             node[key].pop(field, None)
 
 
-def taint_errors(taints: Any, path: str = "metadata.taints") -> list[FieldError]:
-    errors: list[FieldError] = []
-    seen = set()
-    for i, taint in enumerate(taints):
-        key, value, effect = taint.get("key", ""), taint.get("value", ""), taint.get("effect", "")
-        errors += labels.validate_label_name(key, f"{path}[{i}].key")
-        if wrong := names.is_label_value(value):
-            errors.append(invalid(f"{path}[{i}].value", value, ";".join(wrong)))
-        if effect not in EFFECTS:
-            where = f"{path}[{i}].effect"
-            errors += checks.one_of(where, effect, EFFECTS) if effect else [required(where)]
-        if (key, effect) in seen:
-            error = duplicate(f"{path}[{i}]", gostruct.dump(taint, TAINT))
-            errors.append(error._replace(detail="taints must be unique by key and effect pair"))
-        seen.add((key, effect))
-    return errors
-
-
 def _resource_errors(status: Object) -> list[FieldError]:
     errors: list[FieldError] = []
     for key in ("capacity", "allocatable"):
@@ -175,8 +162,9 @@ def _pod_cidr_errors(cidrs: Any) -> list[FieldError]:
         return errors
     parsed = [addresses.parse_cidr(cidr) for cidr in cidrs]
     if None in parsed:
-        bad = cidrs[parsed.index(None)]
-        detail = f"invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR address: {bad}"
+        at = parsed.index(None)
+        fault = f"invalid CIDR[{at}]: <nil> (invalid CIDR address: {cidrs[at]})"
+        detail = f"invalid PodCIDRs. failed to check with dual stack with error:{fault}"
         errors.append(FieldError("InternalError", path, "", detail))
     families = {network[0].version for network in parsed if network}
     if None in parsed or len(families) < 2 or len(cidrs) > 2:
