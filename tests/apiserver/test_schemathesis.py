@@ -196,6 +196,15 @@ ODDITIES: list[Any] = [
 ]
 
 
+#: how lists of what was stored are asked for
+LOOKS = (
+    "application/json;as=Table;v=v1;g=meta.k8s.io",
+    "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+    "application/vnd.kubernetes.protobuf",
+    "application/yaml",
+)
+
+
 def manifests() -> list[Object]:
     found = [document for path in MANIFESTS for document in yaml.safe_load_all(path.read_text())]
     return [document for document in found if document]
@@ -242,7 +251,7 @@ class Spoiler:
     """Sends manifests that have something wrong with them, in every way of writing."""
 
     def __init__(self, api: Fuzzed, draw: random.Random) -> None:
-        self.api, self.draw = api, draw
+        self.api, self.draw, self.good = api, draw, manifests()
         self.paths: dict[tuple[str, str], tuple[str, bool]] = {}
 
     def path_of(self, obj: Object) -> str:
@@ -280,12 +289,21 @@ class Spoiler:
         else:
             self.send("DELETE", f"{path}/{name}", None)
 
-    def send(self, method: str, path: str, obj: Object | None, kind: str = "application/json") -> None:
+    def look(self) -> None:
+        """At what was stored, in every form."""
+        for path in sorted({self.path_of(obj) for obj in self.good}):
+            for accept in LOOKS:
+                self.send("GET", path, None, accept=accept)
+
+    def send(
+        self, method: str, path: str, obj: Object | None, kind: str = "application/json", accept: str = "*/*"
+    ) -> None:
         api = self.api
         data = json.dumps(obj).encode() if obj is not None else b""
-        answer = api.session.request(
-            method, api.url + path, data=data, headers={"Content-Type": kind}, timeout=10
-        )
+        if data and kind == "application/json" and self.draw.random() < 0.1:
+            data, kind = yaml.safe_dump(obj, allow_unicode=True).encode(), "application/yaml"
+        headers = {"Content-Type": kind, "Accept": accept}
+        answer = api.session.request(method, api.url + path, data=data, headers=headers, timeout=10)
         api.codes[answer.status_code] += 1
         if why := wrong(answer):
             api.bad.append(
@@ -341,15 +359,17 @@ def by_schema(fuzzed: tuple[Fuzzed, Errors], examples: int, seconds_max: float, 
 def by_manifest(fuzzed: tuple[Fuzzed, Errors], requests: int, seconds_max: float) -> None:
     api, _ = fuzzed
     seed, draw = seeded()
-    spoiler, good = Spoiler(api, draw), manifests()
+    spoiler = Spoiler(api, draw)
     end = time.monotonic() + seconds_max
     for number in range(requests):
         if time.monotonic() > end:
             break
         if number % 400 == 0:
-            for obj in good:  # so that updates find something
+            for obj in spoiler.good:  # so that updates find something
                 api.session.post(api.url + spoiler.path_of(obj), json=obj, timeout=10)
-        spoiler.one(draw.choice(good))
+        spoiler.one(draw.choice(spoiler.good))
+        if number % 400 == 399:
+            spoiler.look()
     judge(fuzzed, seed, "spoilt manifests")
 
 

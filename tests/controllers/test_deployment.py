@@ -511,3 +511,18 @@ def test_trouble_of_the_new_set_is_the_deployments(play: Any) -> None:
         assert await condition(c, "ReplicaFailure") == ("", "")
 
     play(story, *NAMES)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("100m", "value:(int64)100 scale:(resource.Scale)-3"),
+        ("5e3", "value:(int64)5 scale:(resource.Scale)3"),
+        ("1e+300", "value:(int64)1 scale:(resource.Scale)300"),
+    ],
+)
+def test_quantities_in_a_template_that_is_hashed(text, shown):
+    resources = {"requests": {"memory": text}}
+    template = {"metadata": {}, "spec": {"containers": [{"name": "c", "image": "i", "resources": resources}]}}
+    assert shown in spew(template)
+    assert template_hash(template, None)

@@ -93,6 +93,20 @@ def test_the_grace_period_only_gets_shorter(api, run):
     assert api.world.clock.now() >= EPOCH + 8
 
 
+@pytest.mark.parametrize("seconds", [2**31, 10**10, 2**62, 2**63 - 1])
+def test_a_grace_period_of_centuries(api, run, seconds):
+    """Goes round as Go's durations do; it breaks nothing."""
+
+    async def main():
+        await api("POST", PODS, pod("p", node="node"))
+        await api("DELETE", f"{PODS}/p", {"gracePeriodSeconds": seconds})
+        metadata = (await api("GET", f"{PODS}/p"))["metadata"]
+        assert metadata["deletionGracePeriodSeconds"] == seconds
+        assert metadata["deletionTimestamp"]
+
+    run(main())
+
+
 def test_a_node_that_is_quicker_with_a_grace_period_of_zero(api, run, monkeypatch):
     """Between the mark and the removal the kubelet may have removed the pod: that is no 404."""
 

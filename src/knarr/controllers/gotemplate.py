@@ -272,6 +272,10 @@ def _quantity(text: str | None) -> str:
 def _parsed(text: str) -> tuple[int, int, str]:
     number = text.rstrip("KMGTPEinumke")
     suffix = text[len(number) :]
+    if "e" in number or "E" in number:
+        number, _, exponent = number.replace("E", "e").partition("e")
+        whole, _, fraction = number.partition(".")
+        return int(whole + fraction), int(exponent) - len(fraction), "DecimalExponent"
     whole, _, fraction = number.partition(".")
     if suffix in _SUFFIX_BASE2:
         return int(whole) << _SUFFIX_BASE2[suffix], 0, "BinarySI"

@@ -186,11 +186,17 @@ def _grace(kind: Any, obj: Object, options: DeleteOptions, now: float) -> tuple[
     if not kind.graceful:
         return False, False
     seconds = kind.grace_period(obj, asked)
-    metadata["deletionTimestamp"] = times.format(now + seconds)
+    metadata["deletionTimestamp"] = times.format(after(now, seconds))
     metadata["deletionGracePeriodSeconds"] = seconds
     if metadata.get("generation"):
         metadata["generation"] += 1
     return True, False
+
+
+def after(now: float, seconds: int) -> float:
+    """In Go a duration is nanoseconds in 64 bits: one of centuries comes round again."""
+    nanos = seconds * 10**9
+    return now + ((nanos + 2**63) % 2**64 - 2**63) // 10**9
 
 
 def mark_deleting(metadata: Object, now: float) -> bool:
