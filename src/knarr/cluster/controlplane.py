@@ -15,8 +15,6 @@ from knarr.admission.webhooks.counts import Counts
 from knarr.api.nodeapi import NodeConnections
 from knarr.apiserver import streaming
 from knarr.apiserver.aggregation.aggregation import Aggregation
-from knarr.apiserver.aggregation.extension import Extensions
-from knarr.apiserver.aggregation.inprocess import RemoteAPI
 from knarr.apiserver.discovery import Discovery
 from knarr.apiserver.flowdebug import FlowDebug
 from knarr.apiserver.handler import APIHandler
@@ -136,11 +134,12 @@ class ControlPlane:
         self.aggregation = Aggregation(
             self.registry,
             self.handler,
-            Extensions(resolver, self.pki.front_proxy_client, world.clock),
+            resolver,
+            self.pki.front_proxy_client,
             self.openapi.forget,
+            lambda api: setattr(local, "elsewhere", api),
         )
-        self.openapi.elsewhere = self.aggregation.documents
-        local.elsewhere = RemoteAPI(self.aggregation.remote, self.aggregation.extensions)
+        self.openapi.elsewhere = self.aggregation
         self.trust = AuthenticationTrust(self.registry, self.pki)
         self.custom_resources = CustomResources(self.operations, self._publish_custom, self.egress.post)
         health = Health(self.handler, self._store_check, lambda: None if self.ready else "not finished")

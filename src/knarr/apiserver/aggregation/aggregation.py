@@ -3,68 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knarr.apiserver.aggregation import order
-from knarr.apiserver.aggregation.availability import GROUP, RESOURCE, Availability
-from knarr.apiserver.aggregation.documents import Documents
-from knarr.apiserver.aggregation.extension import Extensions
-from knarr.apiserver.aggregation.proxy import is_available, proxy
-from knarr.apiserver.aggregation.registration import Registration
+from knarr.apiserver.aggregation.conditions import is_available
+from knarr.apiserver.aggregation.registration import GROUP, RESOURCE, Registration
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.metricformat import Family
 from knarr.registry.registry import Registry
 
+if TYPE_CHECKING:
+    from knarr.apiserver.aggregation.extension import Extensions
+    from knarr.apiserver.aggregation.inprocess import RemoteAPI
+    from knarr.apiserver.aggregation.others import Others
+    from knarr.auth.certificates import Pair
+    from knarr.egress.routes import Resolve
+
 Object = dict[str, Any]
 
 
 class Aggregation:
-    """Follows APIServices. A cluster in which none names a service pays nothing for requests."""
+    """Follows APIServices. A cluster in which none names a service pays nothing for requests, and loads nothing."""
 
     def __init__(
         self,
         registry: Registry,
         handler: APIHandler,
-        extensions: Extensions,
+        resolve: Resolve,
+        pair: Pair,
         changed: Callable[[], None] = lambda: None,
+        opened: Callable[[RemoteAPI], None] = lambda api: None,
     ) -> None:
-        """`changed()` is called when what discovery or OpenAPI tells has changed."""
-        self._registry, self._handler, self.extensions, self._changed = registry, handler, extensions, changed
+        """`resolve` finds services, `pair` is the front proxy's.
+
+        `changed()` is called when what discovery or OpenAPI tells has changed; `opened(api)` once, with the way to
+        other servers for clients of this process, when there is one.
+        """
+        self._registry, self._handler, self._changed = registry, handler, changed
+        self._resolve, self._pair, self._opened = resolve, pair, opened
         #: all APIServices by name
         self.services: dict[str, Object] = {}
         #: those of other servers, by group and version
         self.remote: dict[tuple[str, str], Object] = {}
-        self.documents = Documents(extensions, self.services, registry.world.clock, changed)
-        self.availability = Availability(registry, extensions, self.services, self.documents.refresh)
+        self._others: Others | None = None
         self.registration = Registration(registry, self.services)
+
+    @property
+    def others(self) -> Others:
+        if self._others is None:
+            from knarr.apiserver.aggregation.others import Others
+
+            self._others = Others(
+                self._registry, self.services, self.remote, self._resolve, self._pair, self._changed
+            )
+            self._opened(self._others.api)
+        return self._others
+
+    @property
+    def extensions(self) -> Extensions:
+        return self.others.extensions
 
     def start(self) -> None:
         self._registry.subscribe(GROUP, RESOURCE, self._event)
         self.registration.start()
 
     def close(self) -> None:
-        for part in (self.documents, self.availability, self.registration):
-            part.close()
+        self.registration.close()
+        if self._others is not None:
+            self._others.close()
 
     def _event(self, type_: str, service: Object) -> None:
         name, spec = service["metadata"]["name"], service["spec"]
         place = (spec.get("group", ""), spec["version"])
         before = self.services.pop(name, None)
-        self.remote.pop(place, None)
+        was_remote = self.remote.pop(place, None) is not None
         if type_ != "DELETED":
             self.services[name] = service
             if spec.get("service") is not None:
                 self.remote[place] = service
         self._handler.delegate = self.delegate if self.remote else None
-        if before is not None and before["spec"].get("service") != spec.get("service") or type_ == "DELETED":
-            self.documents.forget(name)
+        if was_remote and (type_ == "DELETED" or before is None or before["spec"] != spec):
+            self.others.documents.forget(name)
         if before is None or before["spec"] != spec or type_ == "DELETED":
             self._changed()
-        if spec.get("service") is not None or (
-            before is not None and before["spec"].get("service") is not None
-        ):
-            self.availability.changed(name)
+        if was_remote or place in self.remote:
+            self.others.availability.changed(name)
         if type_ != "ADDED" or name.partition(".")[2] not in order.BUILT_IN_GROUPS:
             self.registration.changed(name)
 
@@ -75,6 +99,8 @@ class Aggregation:
         service = self.service_of(x.http.path)
         if service is None:
             return None
+        from knarr.apiserver.aggregation.proxy import proxy
+
         handler = self._handler
         return proxy(x, service, self.extensions, handler.stop, handler.deadlines.end)
 
@@ -98,7 +124,7 @@ class Aggregation:
             "Gauge of APIServices which are marked as unavailable broken down by APIService name.",
             gauge,
         )
-        counts = sorted(self.availability.losses.items())
+        counts = sorted(self._others.availability.losses.items()) if self._others is not None else []
         yield Family(
             "aggregator_unavailable_apiservice_total",
             "counter",
@@ -119,4 +145,16 @@ class Aggregation:
     def discovered(self, group: str, version: str) -> Object | None:
         """The APIVersionDiscovery of what another server serves; None for our own."""
         service = self.remote.get((group, version))
-        return None if service is None else self.documents.discovery(service["metadata"]["name"])
+        return None if service is None else self.others.documents.discovery(service["metadata"]["name"])
+
+    # -- OpenAPI (openapi/serve.py) ----------------------------------------------------------------------------
+
+    def v3_stamps(self) -> dict[tuple[str, str], str]:
+        return self._others.documents.v3_stamps() if self._others is not None else {}
+
+    async def v3(self, group: str, version: str) -> bytes | None:
+        return await self.others.documents.v3(group, version)
+
+    def merge_into(self, whole: Object) -> None:
+        if self._others is not None:
+            self._others.documents.merge_into(whole)

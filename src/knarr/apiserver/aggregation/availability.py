@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from knarr.apiserver.aggregation.conditions import condition
 from knarr.apiserver.aggregation.extension import HTTPS_PORT, Extensions
-from knarr.apiserver.aggregation.proxy import condition
 from knarr.egress import EgressError
 from knarr.meta import times
 from knarr.meta.errors import StatusError

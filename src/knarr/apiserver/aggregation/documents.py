@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from knarr.apiserver.aggregation import swagger
+from knarr.apiserver.aggregation.conditions import is_available
 from knarr.apiserver.aggregation.extension import Extensions, Fetched
-from knarr.apiserver.aggregation.proxy import is_available
 from knarr.egress import EgressError
 from knarr.world import Clock
 

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import httptools
 import orjson
 
+from knarr.apiserver.aggregation.conditions import is_available
 from knarr.apiserver.aggregation.extension import Extensions, Fetched, request_head
-from knarr.apiserver.aggregation.proxy import is_available
 from knarr.apiserver.streaming import forward
 from knarr.client.http import path_of
 from knarr.egress import Answer, EgressError, refusal

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from knarr.apiserver.aggregation.conditions import is_available
 from knarr.apiserver.aggregation.extension import Extensions
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.respond import NO_CACHE
@@ -57,16 +58,3 @@ async def proxy(
 def refuse(x: Exchange, code: int, text: str) -> None:
     x.code = code
     x.http.respond(code, [*PLAIN_TEXT, NO_CACHE, *x.headers], f"{text}\n".encode())
-
-
-def condition(service: Object) -> Object | None:
-    """The Available condition."""
-    for found in (service.get("status") or {}).get("conditions") or ():
-        if found.get("type") == "Available":
-            return found
-    return None
-
-
-def is_available(service: Object) -> bool:
-    found = condition(service)
-    return found is not None and found.get("status") == "True"

@@ -17,7 +17,6 @@ import httptools
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.http import Stream
 from knarr.apiserver.respond import NO_CACHE
-from knarr.apiserver.streaming import htmllinks
 from knarr.auth.authenticate import without_token
 from knarr.meta import errors
 
@@ -223,9 +222,12 @@ async def _hand_on(x: Exchange, answer: Answer, location: Callable[[str], str] |
     if x.http.method == "HEAD" or answer.code in (204, 304):
         x.http.respond(answer.code, headers, _Unsent(answer.length))  # type: ignore[arg-type]
         return
-    if location is not None and htmllinks.is_html(answer.headers) and answer.length <= htmllinks.BYTES_MAX:
-        await _hand_on_html(x, answer, headers, location)
-        return
+    if location is not None and any("html" in value for _, value in answer.headers):
+        from knarr.apiserver.streaming import htmllinks
+
+        if htmllinks.is_html(answer.headers) and answer.length <= htmllinks.BYTES_MAX:
+            await _hand_on_html(x, answer, headers, location)
+            return
     if x.request.verb == "watch":
         x.running()
     stream: Stream = x.http.stream(answer.code, headers)
@@ -242,6 +244,8 @@ async def _hand_on(x: Exchange, answer: Answer, location: Callable[[str], str] |
 async def _hand_on_html(
     x: Exchange, answer: Answer, headers: list[tuple[str, str]], rewrite: Callable[[str], str]
 ) -> None:
+    from knarr.apiserver.streaming import htmllinks
+
     encoding = next((value for name, value in answer.headers if name.lower() == "content-encoding"), "")
     body = b""
     try:

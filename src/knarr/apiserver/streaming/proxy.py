@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from knarr.api.nodeapi import NodeConnections, NodeError
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
-from knarr.apiserver.streaming import forward, nodeproxy, pods
+from knarr.apiserver.streaming import forward, pods
 from knarr.apiserver.streaming.forward import Streams, unreachable
 from knarr.meta import errors
 from knarr.registry import endpoints
@@ -111,6 +111,8 @@ class Proxies:
             await self._forward(x, streams, name.scheme, f"{_bracketed(host)}:{name.port}")
             return
         api = pods.connection(self._registry, self._connections, name.name)
+        from knarr.apiserver.streaming import nodeproxy
+
         await nodeproxy.serve(self._handler, x, api, rest_of(x))
 
     async def _dial_pod(self, pod: Object, port: int) -> Streams:
