@@ -240,6 +240,35 @@ def test_tables_and_metadata(authority: Authority) -> None:
     play(story, authority)
 
 
+def test_a_webhook_behind_a_service(authority: Authority) -> None:
+    async def story(server: Server, webhook: Webhook) -> None:
+        context = authority.context("converter.default.svc")
+        async with WebServer(context, webhook) as web:
+            spec = {"type": "ExternalName", "externalName": "localhost"}
+            service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "converter"}, "spec": spec}
+            assert (await server("POST", "/api/v1/namespaces/default/services", service))[0] == 201
+            place = {"namespace": "default", "name": "converter", "port": web.port, "path": "/crd"}
+            client = {"url": None, "service": place, "caBundle": authority.bundle}
+            patch = {"spec": {"conversion": {"webhook": {"clientConfig": client}}}}
+            code, answer = await server("PATCH", f"{DEFINITIONS}/boats.example.com", patch, **MERGE)
+            assert code == 200, answer
+            await server.boat("a", "x:1")
+            _, boat = await server("GET", f"{BOATS.format('v2')}/a")
+            assert boat["spec"] == {"host": "x", "port": "1"}
+            assert [seen.url for seen in web.seen] == ["/crd?timeout=30s"]
+            assert web.seen[0].headers["host"] == f"converter.default.svc:{web.port}"
+            await server("DELETE", "/api/v1/namespaces/default/services/converter")
+            # connections that are open serve on, in Kubernetes too
+            web.hang_up()
+            await server.change("a", "x:2")
+            code, status = await server("GET", f"{BOATS.format('v2')}/a")
+            what = f'Post "https://converter.default.svc:{web.port}/crd?timeout=30s"'
+            message = f'conversion webhook for example.com/v1, Kind=Boat failed: {what}: service "converter" not found'
+            assert (code, status["message"]) == (500, message)
+
+    play(story, authority)
+
+
 def test_a_watch_ends_with_the_webhooks_failure(authority: Authority) -> None:
     async def story(server: Server, webhook: Webhook) -> None:
         await server.boat("a", "x:1")
