@@ -353,6 +353,24 @@ def test_a_panic(audited: Audited):
     }
 
 
+def test_who_goes_away_while_he_is_answered_is_no_panic(audited: Audited, caplog):
+    large = "x" * 100_000
+    root = "/api/v1/namespaces/team/secrets"
+    audited.serve("POST", "/api/v1/namespaces", {"metadata": {"name": "team"}})
+    for number in range(110):
+        body = {"metadata": {"name": f"s{number}"}, "stringData": {"a": large}}
+        assert audited.serve("POST", root, body).status == 201
+    audited.new()
+    with audited.serve.wire() as wire:
+        wire.send(audited.serve.request("GET", root))
+        assert wire.head()[0] == 200
+    deadline = 200
+    while not (found := audited.new()) and deadline:
+        deadline -= 1
+    assert [(e["verb"], e["stage"]) for e in found] == [("list", "ResponseComplete")]
+    assert "panic" not in caplog.text
+
+
 def test_slow_requests_tell_where_the_time_went(audited: Audited):
     handler = audited.cluster.cluster.plane.handler
 

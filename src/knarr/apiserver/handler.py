@@ -163,6 +163,8 @@ class APIHandler:
             if exchange.seconds < 0 and self.auditor is not None:
                 self._record_refused(exchange)
             self.responder.error(exchange, error)
+        except ConnectionResetError:
+            pass  # the client went away while it was answered: nobody's fault
         except Exception as error:
             if exchange.trail is not None:
                 exchange.trail.panicked(error)
