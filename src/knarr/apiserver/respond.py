@@ -99,6 +99,8 @@ class Responder:
         self.send(x, error.code, wanted.media_type, body)
 
     def text(self, x: Exchange, code: int, text: str) -> None:
+        if code >= 400:
+            x.headers.append(("x-content-type-options", "nosniff"))
         self.send(x, code, "text/plain; charset=utf-8", text.encode())
 
     def json(self, x: Exchange, obj: Any, code: int = 200) -> None:

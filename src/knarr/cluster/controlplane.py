@@ -96,6 +96,7 @@ class ControlPlane:
             proxy = self.pki.front_proxy_ca.read.subject
             self.authenticator.front_proxy = RequestHeaders(proxy, world.clock)
         config.limits.check()
+        config.audit.check()
         self.registry.event_ttl_seconds = int(config.limits.event_ttl)
         fair = config.serve and config.limits.enable_priority_and_fairness
         self.flow: FlowController | None = None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from knarr.apiserver.limits import InvalidSetting
+
+log = logging.getLogger("knarr.audit")
 
 MODES = ("batch", "blocking", "blocking-strict")
 FORMATS = ("legacy", "json")
@@ -87,6 +90,8 @@ class AuditOptions:
         found = [*_log_errors(self.log), *_webhook_errors(self.webhook)]
         if found:
             raise AuditError(found[0] if len(found) == 1 else "[" + ", ".join(found) + "]")
+        if not self.policy_file and (self.log.path or self.webhook.config_file):
+            log.warning("No audit policy file provided, no events will be recorded")
 
 
 def _log_errors(log: LogOptions) -> Iterator[str]:
