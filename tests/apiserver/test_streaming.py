@@ -693,6 +693,34 @@ def test_names_that_the_pod_proxy_refuses(name: str, code: int, message: str) ->
     play(story)
 
 
+def test_what_the_proxy_says_of_backends_that_do_not_answer() -> None:
+    async def story(server: Server) -> None:
+        await server.pod("p")
+        await address(server, "p")
+        answers = [b"", b"nonsense\r\n\r\n"]
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(100)
+            writer.write(answers[0])
+            writer.close()
+
+        async def message(name: str) -> str:
+            code, body = await server.get(f"{PODS}/{name}/proxy/")
+            assert (code, body["reason"]) == (503, "ServiceUnavailable")
+            return body["message"].removeprefix("error trying to reach service: ")
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+            server.node.port = listener.sockets[0].getsockname()[1]
+            assert await message("p") == "EOF"
+            answers.pop(0)
+            broken = "net/http: HTTP/1.x transport connection broken: malformed HTTP response"
+            assert (await message("p")).startswith(broken)
+            assert await message("https:p:80") == "http: server gave HTTP response to HTTPS client"
+        assert await message("p:80") == "dial tcp 10.244.0.2:80: connect: connection refused"
+
+    play(story)
+
+
 def test_upgrades_through_the_proxy() -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

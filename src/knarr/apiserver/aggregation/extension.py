@@ -126,8 +126,8 @@ class Extensions:
             raise EgressError(f'{method.capitalize()} "{url}": {why}', why) from None
         except EgressError as error:
             raise EgressError(f'{method.capitalize()} "{url}": {error.cause}', error.cause) from None
-        except (OSError, httptools.HttpParserError) as error:
-            cause = words.breaking(error)
+        except (OSError, EOFError, httptools.HttpParserError) as error:
+            cause = forward.broken(error)
             raise EgressError(f'{method.capitalize()} "{url}": {cause}', cause) from None
 
 

@@ -129,8 +129,8 @@ class RemoteAPI:
                 for line in whole:
                     if line:
                         yield line
-        except (OSError, httptools.HttpParserError) as error:
-            raise forward.unreachable(error) from None
+        except (OSError, EOFError, httptools.HttpParserError) as error:
+            raise forward.unreachable(forward.broken(error)) from None
         finally:
             writer.close()
 

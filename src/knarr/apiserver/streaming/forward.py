@@ -18,6 +18,7 @@ from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.http import Stream
 from knarr.apiserver.respond import NO_CACHE
 from knarr.auth.authenticate import without_token
+from knarr.egress import words
 from knarr.meta import errors
 
 #: they concern one hop only and are not handed on
@@ -49,6 +50,13 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 def unreachable(why: object) -> errors.StatusError:
     """503 in the words of the API server's proxy."""
     return errors.unavailable(f"error trying to reach service: {why}")
+
+
+def broken(error: Exception) -> str:
+    """What ended a connection, in the words of Go's net/http."""
+    if isinstance(error, httptools.HttpParserError):
+        return f"net/http: HTTP/1.x transport connection broken: malformed HTTP response: {error}"
+    return words.handshake(error) if isinstance(error, ssl.SSLError) else words.breaking(error)
 
 
 def upgrade_of(x: Exchange) -> str:
@@ -106,8 +114,8 @@ async def forward(
                 await answer.head()
         except TimeoutError:
             raise unreachable("net/http: timeout awaiting response headers") from None
-        except (OSError, httptools.HttpParserError) as error:
-            raise unreachable(error) from None
+        except (OSError, EOFError, httptools.HttpParserError) as error:
+            raise unreachable(broken(error)) from None
         if upgrade_of(x) and answer.code == 101:
             upgraded()
             await _tunnel(x, answer, reader, writer, stop)
@@ -194,7 +202,7 @@ class Answer:
         data = await self._reader.read(READ_BYTES)
         if not data:
             if not self._head_done:
-                raise ConnectionResetError("the connection was closed without an answer")
+                raise EOFError("EOF")
             self._done = True
             return
         try:

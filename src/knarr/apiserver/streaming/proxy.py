@@ -15,6 +15,7 @@ from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.streaming import forward, pods
 from knarr.apiserver.streaming.forward import Streams, unreachable
+from knarr.egress import words
 from knarr.meta import errors
 from knarr.registry import endpoints
 from knarr.registry.registry import Registry
@@ -120,8 +121,11 @@ class Proxies:
         api = pods.connection(self._registry, self._connections, pods.node_of(pod))
         try:
             return await api.dial(meta["namespace"], meta["name"], port)
-        except (NodeError, OSError) as error:
+        except NodeError as error:
             raise unreachable(error) from None
+        except OSError as error:
+            shown = f"{_bracketed(pod['status'].get('podIP', ''))}:{port}"
+            raise unreachable(words.dialling(error, shown)) from None
 
     # -- how ------------------------------------------------------------------------------------------------------
 
@@ -132,7 +136,7 @@ class Proxies:
                 await forward.over_tls(streams[1])
             except (OSError, ssl.SSLError) as error:
                 streams[1].close()
-                raise unreachable(error) from None
+                raise unreachable(forward.broken(error)) from None
         target = rest_of(x) + (f"?{x.http.raw_query}" if x.http.raw_query else "")
         head = forward.request_head(x, target)
         await forward.forward(x, streams, head, self._handler.stop, lambda url: _rewritten(x, url, backend))
@@ -201,7 +205,7 @@ async def _connect(host: str, port: int) -> Streams:
     try:
         return await asyncio.open_connection(host, port)
     except OSError as error:
-        raise unreachable(error) from None
+        raise unreachable(words.dialling(error, f"{_bracketed(host)}:{port}")) from None
 
 
 def rest_of(x: Exchange) -> str:
