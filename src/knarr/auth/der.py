@@ -130,6 +130,12 @@ def from_pem(text: str, label: str) -> bytes:
     return base64.b64decode("".join(block.split()), validate=True)
 
 
+def all_pem(text: str, label: str) -> list[bytes]:
+    """Every block of that label; ValueError for a damaged one."""
+    start = f"-----BEGIN {label}-----"
+    return [from_pem(start + rest, label) for rest in text.split(start)[1:]]
+
+
 class Certificate(NamedTuple):
     """The parts of a certificate that decide who somebody is and whether it can still be used."""
 

@@ -103,15 +103,17 @@ class PKI:
         """A kubelet's client certificate."""
         return self.client(f"system:node:{name}", ["system:nodes"])
 
-    def server_context(self) -> ssl.SSLContext:
+    def server_context(self, further: str = "") -> ssl.SSLContext:
         """For the API server: TLS 1.2 or newer, client certificates of the cluster's and the front proxy's authority
-        optional. Which of the two it was is told by the issuer's name."""
+        optional, and of `further` ones (PEM). Whether it was the front proxy's is told by the issuer's name."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
         context.load_verify_locations(cadata=self.ca.certificate)
         if self.has_front_proxy:
             context.load_verify_locations(cadata=self.front_proxy_ca.certificate)
+        if further:
+            context.load_verify_locations(cadata=further)
         context.verify_mode = ssl.CERT_OPTIONAL
         _load(context, self.server)
         return context

@@ -21,6 +21,7 @@ AUTHENTICATION = (
     ("authentication-config", FILE, "AuthenticationConfiguration: issuers of tokens, anonymous requests."),
     ("anonymous-auth", YES_NO, "Let requests without credentials in as system:anonymous. [true]"),
     ("enable-bootstrap-token-auth", YES_NO, "Let bootstrap tokens in. [true]"),
+    ("client-ca-file", FILE, "Further authorities of client certificates, beside the cluster's own."),
     ("token-auth-file", FILE, "CSV lines of token, user, uid and groups."),
     ("oidc-issuer-url", TEXT, "An issuer of OpenID Connect tokens; https only."),
     ("oidc-client-id", TEXT, "Whom the tokens must be meant for."),

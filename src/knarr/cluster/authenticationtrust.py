@@ -35,9 +35,10 @@ END = "-----END CERTIFICATE-----\n"
 class AuthenticationTrust:
     """Keeps the ConfigMap."""
 
-    def __init__(self, registry: Registry, pki: PKI) -> None:
+    def __init__(self, registry: Registry, pki: PKI, further: str = "") -> None:
+        """`further` are more authorities of clients, PEM."""
         self._registry = registry
-        self._bundles = {"client-ca-file": pki.ca.certificate}
+        self._bundles = {"client-ca-file": _combined(pki.ca.certificate, further)}
         if pki.has_front_proxy:
             self._bundles["requestheader-client-ca-file"] = pki.front_proxy_ca.certificate
         self._watcher: Watcher | None = None

@@ -141,7 +141,7 @@ class ControlPlane:
             lambda api: setattr(local, "elsewhere", api),
         )
         self.openapi.elsewhere = self.aggregation
-        self.trust = AuthenticationTrust(self.registry, self.pki)
+        self.trust = AuthenticationTrust(self.registry, self.pki, self.identities.client_authorities)
         self.custom_resources = CustomResources(self.operations, self._publish_custom, self.egress.post)
         health = Health(self.handler, self._store_check, lambda: None if self.ready else "not finished")
         self.metrics = Metrics(
@@ -239,7 +239,7 @@ class ControlPlane:
         self.aggregation.start()
         port = 6443
         if config.serve:
-            self.server = Server(self.handler, self.pki.server_context())
+            self.server = Server(self.handler, self.pki.server_context(self.identities.client_authorities))
             await self.server.start(config.host, config.port)
             port = self.server.port
         OpenIDDocuments(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from knarr.auth import der
 from knarr.auth.authenticate import Authenticator
 from knarr.auth.authorize import Authorizers
 from knarr.auth.bootstrap import cluster_role_rules
@@ -63,6 +64,8 @@ class Identities:
             own.service_account_extend_token_expiration,
         )
         self.authenticator = self._authenticator(admin_token)
+        #: of client certificates, besides the cluster's own; PEM
+        self.client_authorities = self._client_authorities(pki)
 
     # -- authentication ------------------------------------------------------------------------------------
 
@@ -182,6 +185,25 @@ class Identities:
             except ValueError as error:
                 raise ConfigurationError(f"{path}: {error}") from None
         return found
+
+    def _client_authorities(self, pki: PKI) -> str:
+        path = self._authentication.client_ca_file
+        if not path:
+            return ""
+        text = _read(path).decode("utf-8", "replace")
+        try:
+            pieces = der.all_pem(text, "CERTIFICATE")
+            subjects = [der.read_certificate(piece).subject for piece in pieces]
+        except ValueError as error:
+            raise ConfigurationError(f"unable to load client CA provider: {path}: {error}") from None
+        if not subjects:
+            raise ConfigurationError(
+                f"unable to load client CA provider: data does not contain any valid RSA or ECDSA certificates "
+                f'for "client-ca-bundle::{path}"'
+            )
+        if pki.has_front_proxy and pki.front_proxy_ca.read.subject in subjects:
+            raise ConfigurationError(f"{path}: has an authority of the same name as the front proxy's")
+        return "".join(der.to_pem("CERTIFICATE", piece) for piece in pieces)
 
     # -- authorization -------------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ class AuthenticationSettings:
     anonymous_auth: bool | None = None
     enable_bootstrap_token_auth: bool = True
     token_auth_file: str = ""
+    #: authorities of client certificates besides the cluster's own
+    client_ca_file: str = ""
     oidc_issuer_url: str = ""
     oidc_client_id: str = ""
     oidc_ca_file: str = ""
