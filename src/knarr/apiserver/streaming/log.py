@@ -37,7 +37,7 @@ class Logs:
         if not node:
             # nothing can have been logged yet
             x.code = 204
-            x.http.respond(204, [NO_CACHE], b"")
+            x.http.respond(204, [NO_CACHE, *x.headers], b"")
             return
         api = pods.connection(self._registry, self._connections, node)
         options = LogOptions(**{**vars(options), "container": container})
