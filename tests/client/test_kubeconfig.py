@@ -415,3 +415,17 @@ def test_what_an_exec_plugin_can_do_wrong(world, spec, message):
 def test_entries_carry_what_they_were_given():
     (user,) = kubeconfig.entries("n", "s", client_certificate=b"C", client_key=b"K")["users"]
     assert base64.b64decode(user["user"]["client-key-data"]) == b"K"
+
+
+def test_what_is_no_file_is_not_replaced_by_one(run, tmp_path):
+    """KUBECONFIG=/dev/null must not cost root the device: shown with a pipe."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR)
+    try:
+        run(kubeconfig.merge(pipe, KNARR))
+        run(kubeconfig.remove(pipe, "knarr"))
+        assert stat.S_ISFIFO(pipe.stat().st_mode)
+        assert b"current-context: knarr" in os.read(reader, 65536)
+    finally:
+        os.close(reader)

@@ -298,11 +298,14 @@ async def _editing(path: Path) -> AsyncIterator[Document]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         async with _lock(path):
-            text = path.read_text("utf-8") if path.exists() else ""
+            text = path.read_text("utf-8") if path.is_file() else ""
             parse(text, path)
             document = Document(text)
             yield document
-            if document.text != text:
+            if path.exists() and not path.is_file():
+                # KUBECONFIG=/dev/null: a device is written to, as kubectl does, never replaced by a file.
+                path.write_text(document.text, "utf-8")
+            elif document.text != text:
                 _put_in_place(path, document.text, keep_mode=True)
     except OSError as error:
         raise KubeconfigError(f"{path}: {error.strerror}") from error
