@@ -267,6 +267,13 @@ def test_the_main_door_does_not_lead_to_status_and_back():
     assert after["status"]["qosClass"] == "Burstable"
 
 
+USERS = "must be between 0 and 2147483647, inclusive"
+MAPPED = "status.extendedResourceClaimStatus.requestMappings"
+MAPPING = {"containerName": "c", "resourceName": "a/b", "requestName": "r"}
+NOT_ASKED = (
+    "must match the extended resource name of an entry in spec.initContainers.resources.requests or"
+    " spec.containers.resources.requests"
+)
 STATUSES = [
     ({"qosClass": "Guaranteed"}, ['status.qosClass: Invalid value: "Guaranteed": field is immutable']),
     (
@@ -281,6 +288,75 @@ STATUSES = [
         ],
     ),
     ({"podIPs": [{"ip": "1.1.1.1"}, {"ip": "::1"}]}, []),
+    (
+        {
+            "containerStatuses": [
+                {"name": "c", "user": {"linux": {"uid": -1, "gid": 0, "supplementalGroups": [0, 2**31]}}}
+            ]
+        },
+        [
+            f"status.containerStatuses[0].user.linux.uid: Invalid value: -1: {USERS}",
+            f"status.containerStatuses[0].user.linux.supplementalGroups[1]: Invalid value: 2147483648: {USERS}",
+        ],
+    ),
+    (
+        {
+            "containerStatuses": [
+                {
+                    "name": "c",
+                    "allocatedResourcesStatus": [
+                        {"name": "claim:a/b", "resources": [{"resourceID": "x", "health": "Healthy"}]},
+                        {
+                            "name": "gpu",
+                            "resources": [
+                                {"resourceID": "x", "health": "Ill"},
+                                {"resourceID": "x", "health": "Unknown"},
+                            ],
+                        },
+                    ],
+                }
+            ]
+        },
+        [
+            'status.containerStatuses[0].allocatedResourcesStatus[0].name: Invalid value: "claim:a/b": must match one of the'
+            " container's resource claims in a format 'claim:<claimName>/<request>' or 'claim:<claimName>' if request is empty",
+            'status.containerStatuses[0].allocatedResourcesStatus[1].name: Invalid value: "gpu": must match one of the'
+            " container's resource requests",
+            'status.containerStatuses[0].allocatedResourcesStatus[1].resources[0].health: Unsupported value: "Ill":'
+            ' supported values: "Healthy", "Unhealthy", "Unknown"',
+            'status.containerStatuses[0].allocatedResourcesStatus[1].resources[1].resourceID: Duplicate value: "x"',
+        ],
+    ),
+    (
+        {"ephemeralContainerStatuses": [{"name": "e", "allocatedResourcesStatus": [{"name": "x"}]}]},
+        [
+            "status.ephemeralContainerStatuses[0].allocatedResourcesStatus: Forbidden: must not be specified in container status"
+        ],
+    ),
+    (
+        {"extendedResourceClaimStatus": {}},
+        [
+            "status.extendedResourceClaimStatus.requestMappings: Required value: at least one request mapping is required",
+            "status.extendedResourceClaimStatus.resourceClaimName: Required value",
+        ],
+    ),
+    (
+        {
+            "extendedResourceClaimStatus": {
+                "resourceClaimName": "a",
+                "requestMappings": [MAPPING, MAPPING, {**MAPPING, "containerName": "d"}],
+            }
+        },
+        [
+            f'{MAPPED}[0].resourceName: Invalid value: "a/b": {NOT_ASKED}',
+            f'{MAPPED}[1].resourceName: Invalid value: "a/b": {NOT_ASKED}',
+            f'{MAPPED}[1].containerName: Duplicate value: "c"',
+            f'{MAPPED}[1].resourceName: Duplicate value: "a/b"',
+            f'{MAPPED}[1].requestName: Duplicate value: "r"',
+            f'{MAPPED}[2].containerName: Invalid value: "d": must match the name of an entry in spec.initContainers.name or'
+            " spec.containers.name",
+        ],
+    ),
     (
         {"hostIPs": [{"ip": "1.1.1.1"}]},
         ['status.hostIPs[0].ip: Invalid value: "1.1.1.1": must be equal to `hostIP`'],
@@ -304,6 +380,78 @@ def test_what_has_ended_for_good_does_not_run_again():
     ]
     old["spec"]["restartPolicy"] = new["spec"]["restartPolicy"] = "OnFailure"
     assert PODS.kind.validate_status_update(new, old) == []
+
+
+RULE = {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}
+
+
+@pytest.mark.parametrize(
+    "container,allowed",
+    [
+        ({"restartPolicy": "Never", "restartPolicyRules": [RULE]}, True),
+        (
+            {
+                "restartPolicy": "Never",
+                "restartPolicyRules": [RULE | {"exitCodes": {"operator": "NotIn", "values": [1]}}],
+            },
+            False,
+        ),
+        ({"restartPolicy": "Never", "restartPolicyRules": [RULE | {"action": "RestartAllContainers"}]}, True),
+        ({"restartPolicy": "Always"}, True),
+        ({"restartPolicy": "OnFailure"}, True),
+    ],
+)
+def test_what_a_containers_rules_let_run_again(container, allowed):
+    old, new = (PODS.created(changed((("spec", "restartPolicy"), "Never"))) for _ in range(2))
+    for pod, state in ((old, {"terminated": {"exitCode": 1}}), (new, {"waiting": {}})):
+        pod["spec"]["containers"][0].update(container)
+        pod["status"]["containerStatuses"] = [{"name": "c", "state": state}]
+    assert (PODS.kind.validate_status_update(new, old) == []) == allowed
+
+
+def test_a_bound_pod_is_nominated_for_no_node():
+    old, new = (PODS.created(changed((("spec", "nodeName"), "n"))) for _ in range(2))
+    new["status"]["nominatedNodeName"] = "m"
+    assert [str(error) for error in PODS.kind.validate_status_update(new, old)] == [
+        "status.nominatedNodeName: Forbidden: may not be set on pods that are already bound to a node"
+    ]
+    assert PODS.kind.validate_status_update(new, new) == []
+
+
+def test_an_address_that_was_there_may_stay():
+    old, new = PODS.created(BODY), PODS.created(BODY)
+    new["status"]["podIPs"] = [{"ip": "nope"}]
+    assert [error.field for error in PODS.kind.validate_status_update(new, old)] == ["status.podIPs[0]"]
+    assert PODS.kind.validate_status_update(new, new) == []
+
+
+OLD_TOLERATIONS = "scheduler.alpha.kubernetes.io/tolerations"
+COST = "controller.kubernetes.io/pod-deletion-cost"
+ANNOTATIONS = [
+    ({OLD_TOLERATIONS: "["}, [f'metadata.annotations: Invalid value: "{OLD_TOLERATIONS}": unexpected end of JSON input']),
+    ({OLD_TOLERATIONS: '[{"key": "a", "operator": "Exists"}]'}, []),
+    ({OLD_TOLERATIONS: '[{"key": "a", "operator": "Exists", "value": "v"}]'},
+        [f'metadata.annotations.{OLD_TOLERATIONS}[0].operator: Invalid value: "v": value must be empty when `operator` is'
+         " 'Exists'"]),
+    ({COST: "-05"}, []),
+    ({COST: "05"}, [f'metadata.annotations[{COST}]: Invalid value: "05": must be a 32bit integer']),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("annotations,expected", ANNOTATIONS)
+def test_annotations_of_a_new_pod(annotations, expected):
+    assert (
+        PODS.errors({**BODY, "metadata": {**BODY.get("metadata", {}), "annotations": annotations}})
+        == expected
+    )
+
+
+def test_a_cost_that_was_no_number_need_not_become_one():
+    old, new = PODS.created(BODY), PODS.created(BODY)
+    old["metadata"]["annotations"], new["metadata"]["annotations"] = {COST: "x"}, {COST: "y"}
+    assert PODS.kind.validate_update(new, old) == []
+    old["metadata"]["annotations"] = {}
+    assert {error.field for error in PODS.kind.validate_update(new, old)} == {f"metadata.annotations[{COST}]"}
 
 
 @pytest.mark.parametrize(

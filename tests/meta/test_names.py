@@ -144,7 +144,7 @@ CASES: list[tuple[Callable[..., list[str]], object, list[str]]] = [
             "for validation is '[0-9]+%')"
         ],
     ),
-    (names.is_user_id, 2**32, ["must be between 0 and 4294967295, inclusive"]),
+    (names.is_user_id, 2**31, ["must be between 0 and 2147483647, inclusive"]),
     (
         names.is_sysctl_name,
         "bad name",

@@ -55,6 +55,18 @@ def syntax_error(body: bytes) -> str:
     return _Scanner(body).run()
 
 
+def read(text: str, kind: type, go_type: str) -> tuple[Any, str]:
+    """What a text says in JSON, or what is wrong with it."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None, syntax_error(text.encode())
+    if value is None or isinstance(value, kind):
+        return value, ""
+    found = GO_NAMES.get(type(value), "object")
+    return None, f"json: cannot unmarshal {found} into Go value of type {go_type}"
+
+
 class _Scanner:
     """A JSON scanner that stops at the first fault and names it as Go's does."""
 

@@ -380,7 +380,7 @@ def is_port_number(value: int) -> list[str]:
 
 
 def is_user_id(value: int) -> list[str]:
-    return is_in_range(value, 0, 4294967295)
+    return is_in_range(value, 0, 2**31 - 1)
 
 
 is_group_id = is_user_id

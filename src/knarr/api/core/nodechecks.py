@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -42,30 +41,18 @@ def annotation_errors(metadata: Object) -> list[FieldError]:
     annotations, path = metadata.get("annotations") or {}, "metadata.annotations"
     errors: list[FieldError] = []
     if text := annotations.get(TAINTS):
-        taints, fault = _read(text, list, "[]core.Taint")
+        taints, fault = gojson.read(text, list, "[]core.Taint")
         if fault:
             errors.append(invalid(path, TAINTS, fault))
         errors += taint_errors(
             [taint for taint in taints or () if isinstance(taint, dict)], f"{path}.{TAINTS}"
         )
     if text := annotations.get(AVOID_PODS):
-        avoided, fault = _read(text, dict, "v1.AvoidPods")
+        avoided, fault = gojson.read(text, dict, "v1.AvoidPods")
         if fault:
             errors.append(invalid(f"{path}.AvoidPods", AVOID_PODS, fault))
         errors += _avoided_errors((avoided or {}).get("preferAvoidPods"), f"{path}.{AVOID_PODS}")
     return errors
-
-
-def _read(text: str, kind: type, go_type: str) -> tuple[Any, str]:
-    """What a text says in JSON, or what is wrong with it."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None, gojson.syntax_error(text.encode())
-    if value is None or isinstance(value, kind):
-        return value, ""
-    found = gojson.GO_NAMES.get(type(value), "object")
-    return None, f"json: cannot unmarshal {found} into Go value of type {go_type}"
 
 
 def _avoided_errors(entries: Any, path: str) -> list[FieldError]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.api.core import podcontainerstatus
 from knarr.api.core.podspec.annotations import validate_annotation_update
 from knarr.api.core.podspec.paths import Errors, add
 from knarr.meta import addresses, names
@@ -60,12 +61,18 @@ def validate_status_update(pod: Object, old: Object) -> list[FieldError]:
     nominated = status.get("nominatedNodeName")
     if nominated and nominated != previous.get("nominatedNodeName"):
         add(errors, "status.nominatedNodeName", nominated, names.is_dns1123_subdomain(nominated))
+        if old["spec"].get("nodeName"):
+            message = "may not be set on pods that are already bound to a node"
+            errors.append(forbidden("status.nominatedNodeName", message))
     if status.get("qosClass", "") != previous.get("qosClass", ""):
         errors.append(invalid("status.qosClass", status.get("qosClass", ""), "field is immutable"))
-    _validate_no_resurrection(status, previous, old["spec"], errors)
+    podcontainerstatus.validate_transitions(status, previous, old["spec"], errors)
     _validate_claim_statuses(status, pod["spec"], errors)
-    _validate_ips([ip.get("ip", "") for ip in status.get("podIPs", ())], "status.podIPs", errors)
-    _validate_host_ips(status, errors)
+    podcontainerstatus.validate_extended_claim(status, pod["spec"], errors)
+    _validate_ips(status, previous, "podIPs", errors)
+    _validate_host_ips(status, previous, errors)
+    podcontainerstatus.validate_users(status, pod["spec"], errors)
+    podcontainerstatus.validate_allocated(status, pod["spec"], errors)
     return errors
 
 
@@ -87,28 +94,6 @@ def _validate_generations(status: Object, errors: Errors) -> None:
             errors.append(invalid(path, condition["observedGeneration"], message))
 
 
-def _validate_no_resurrection(status: Object, previous: Object, spec: Object, errors: Errors) -> None:
-    """A container that has ended for good does not run again."""
-    containers = {c.get("name"): c for c in (*spec.get("containers", ()), *spec.get("initContainers", ()))}
-    of_pod = spec.get("restartPolicy", "Always")
-    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
-        new = status.get(field, ())
-        for index, before in enumerate(previous.get(field, ())):
-            ended = before.get("state", {}).get("terminated")
-            if ended is None:
-                continue
-            container = containers.get(before.get("name"), {})
-            policy = "Never" if field.startswith("ephemeral") else container.get("restartPolicy", of_pod)
-            if policy == "Always" or (policy == "OnFailure" and ended.get("exitCode")):
-                continue
-            if container.get("restartPolicyRules") and not field.startswith("ephemeral"):
-                continue
-            for now in new:
-                if now.get("name") == before.get("name") and "terminated" not in now.get("state", ()):
-                    path = f"status.{field}[{index}].state"
-                    errors.append(forbidden(path, "may not be transitioned to non-terminated state"))
-
-
 def _validate_claim_statuses(status: Object, spec: Object, errors: Errors) -> None:
     known = {claim.get("name") for claim in spec.get("resourceClaims", ())}
     seen: set[str] = set()
@@ -125,9 +110,13 @@ def _validate_claim_statuses(status: Object, spec: Object, errors: Errors) -> No
             add(errors, path, made, names.is_dns1123_subdomain(made))
 
 
-def _validate_ips(ips: list[str], path: str, errors: Errors) -> None:
+def _validate_ips(status: Object, previous: Object, field: str, errors: Errors) -> None:
+    """An address that was there may stay, whatever it is."""
+    path = f"status.{field}"
+    ips, known = ([ip.get("ip", "") for ip in s.get(field, ())] for s in (status, previous))
     for index, ip in enumerate(ips):
-        add(errors, f"{path}[{index}]", ip, addresses.is_ip(ip))
+        if ip not in known:
+            add(errors, f"{path}[{index}]", ip, addresses.is_ip(ip))
     if len(ips) < 2:
         return
     parsed = [addresses.parse_ip(ip) for ip in ips]
@@ -140,10 +129,10 @@ def _validate_ips(ips: list[str], path: str, errors: Errors) -> None:
             errors.append(duplicate(f"{path}[{index}]", shown[index]))
 
 
-def _validate_host_ips(status: Object, errors: Errors) -> None:
+def _validate_host_ips(status: Object, previous: Object, errors: Errors) -> None:
     ips = [ip.get("ip", "") for ip in status.get("hostIPs", ())]
     if not ips:
         return
     if status.get("hostIP", "") != ips[0]:
         errors.append(invalid("status.hostIPs[0].ip", ips[0], "must be equal to `hostIP`"))
-    _validate_ips(ips, "status.hostIPs", errors)
+    _validate_ips(status, previous, "hostIPs", errors)

@@ -24,8 +24,8 @@ _DEADLINE_MAX = 2**31 - 1
 
 def validate_common_update(pod: Object, old: Object) -> list[FieldError]:
     """What every door to a pod's spec checks first."""
-    errors = validate_pod(pod)
     new_annotations, old_annotations = (p["metadata"].get("annotations") or {} for p in (pod, old))
+    errors = validate_pod(pod, old_annotations)
     if new_annotations or old_annotations:
         validate_annotation_update(new_annotations, old_annotations, pod["spec"], errors)
     return errors

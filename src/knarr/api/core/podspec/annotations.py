@@ -7,6 +7,8 @@ from typing import Any
 
 from knarr.api.core.podspec import apparmor
 from knarr.api.core.podspec.paths import Errors, containers_with_paths, local_descending
+from knarr.api.core.podspec.tolerations import validate_tolerations
+from knarr.meta import gojson
 from knarr.meta.fielderrors import forbidden, invalid
 
 Spec = dict[str, Any]
@@ -16,23 +18,42 @@ SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
 SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
 _LOCALHOST = "localhost/"
 _SECCOMP_WORDS = ("runtime/default", "docker/default", "unconfined")
-_cost = re.compile(r"0|-?[1-9][0-9]*").fullmatch
+TOLERATIONS = "scheduler.alpha.kubernetes.io/tolerations"
+_cost = re.compile(r"0|[1-9][0-9]*|-[0-9]+").fullmatch
 
 
-def validate_annotations(annotations: dict[str, str], spec: Spec, errors: Errors) -> None:
+def validate_annotations(
+    annotations: dict[str, str], spec: Spec, errors: Errors, old: dict[str, str] | None = None
+) -> None:
     if MIRROR in annotations and not spec.get("nodeName"):
         message = "must set spec.nodeName if mirror pod annotation is set"
         errors.append(invalid(f"metadata.annotations[{MIRROR}]", annotations[MIRROR], message))
+    if annotations.get(TOLERATIONS):
+        _validate_old_tolerations(annotations[TOLERATIONS], errors)
+    cost = annotations.get(DELETION_COST)
+    # a cost that was no number before need not become one
+    if not _is_cost(cost) and _is_cost((old or {}).get(DELETION_COST)):
+        message = "must be a 32bit integer"
+        errors.append(invalid(f"metadata.annotations[{DELETION_COST}]", cost, message))
     for name, value in annotations.items():
         if name == SECCOMP_POD or name.startswith(SECCOMP_CONTAINER):
             _validate_seccomp(value, f"metadata.annotations.{name}", errors)
     for name, value in annotations.items():
         if name.startswith(apparmor.PREFIX):
             _validate_apparmor(name, value, spec, errors)
-    cost = annotations.get(DELETION_COST)
-    if cost is not None and not (_cost(cost) and -(2**31) <= int(cost) < 2**31):
-        message = "must be a 32bit integer"
-        errors.append(invalid(f"metadata.annotations[{DELETION_COST}]", cost, message))
+
+
+def _is_cost(text: str | None) -> bool:
+    return text is None or bool(_cost(text) and -(2**31) <= int(text) < 2**31)
+
+
+def _validate_old_tolerations(text: str, errors: Errors) -> None:
+    """Tolerations from before they were a field; Kubernetes still reads them."""
+    said, fault = gojson.read(text, list, "[]core.Toleration")
+    if fault:
+        errors.append(invalid("metadata.annotations", TOLERATIONS, fault))
+    known = [toleration for toleration in said or () if isinstance(toleration, dict)]
+    validate_tolerations(known, f"metadata.annotations.{TOLERATIONS}", errors)
 
 
 def _validate_seccomp(value: str, path: str, errors: Errors) -> None:
@@ -68,7 +89,7 @@ def validate_annotation_update(new: dict[str, str], old: dict[str, str], spec: S
             errors.append(forbidden(f"metadata.annotations[{name}]", "may not add AppArmor annotations"))
         if name == MIRROR:
             errors.append(forbidden(f"metadata.annotations[{name}]", "may not add mirror pod annotation"))
-    validate_annotations(new, spec, errors)
+    validate_annotations(new, spec, errors, old)
 
 
 def validate_fields_match(annotations: dict[str, str], spec: Spec, errors: Errors) -> None:

@@ -35,13 +35,13 @@ RESTART_POLICIES = ("Always", "OnFailure", "Never")
 HOSTNAME_MAX = 64
 
 
-def validate_pod(pod: Spec) -> list[FieldError]:
+def validate_pod(pod: Spec, old_annotations: dict[str, str] | None = None) -> list[FieldError]:
     """What holds for a pod at every moment of its life, metadata's general rules aside."""
     errors: list[FieldError] = []
     metadata, spec = pod["metadata"], pod["spec"]
     annotations = metadata.get("annotations")
     if annotations:
-        validate_annotations(annotations, spec, errors)
+        validate_annotations(annotations, spec, errors, old_annotations)
     validate_pod_spec(spec, "spec", errors, pod_name=metadata.get("name", ""), is_pod=True)
     if not spec.get("serviceAccountName"):
         _validate_no_tokens(spec, errors)
