@@ -15,6 +15,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from knarr.api.nodeapi import Exit, LogOptions, NodeError, Terminal
 from knarr.api.types import core_v1
@@ -691,6 +693,15 @@ def test_names_that_the_pod_proxy_refuses(name: str, code: int, message: str) ->
         assert (found, body["message"]) == (code, message)
 
     play(story)
+
+
+@given(st.text("<>/=!-\"' aA&;\u00e9\n", max_size=60))
+def test_any_html_is_read_to_its_end(source: str) -> None:
+    from knarr.apiserver.streaming import htmllinks
+
+    once = htmllinks.rewritten(source.encode(), "", str)
+    # what was written as tags stays what it is when it is read again
+    assert htmllinks.rewritten(once, "", str) == once
 
 
 def test_what_the_proxy_says_of_backends_that_do_not_answer() -> None:

@@ -4,10 +4,13 @@ import asyncio
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from knarr.api.resources import Resource
 from knarr.egress import Answer, EgressError
 from knarr.meta.errors import StatusError
+from knarr.registry.custom import webhook as webhooks
 from knarr.registry.custom.establish import CLEANUP, CustomResources
 from knarr.registry.local import LocalAPI
 
@@ -369,6 +372,31 @@ def test_what_a_version_does_not_know_is_pruned_after_the_conversion(api, custom
         assert orjson.loads(stored)["spec"] == {"hostPort": "a:1", "size": 2.0}
 
     run(main())
+
+
+TEXTS = st.text("abc", max_size=3)
+LABELS = st.none() | st.dictionaries(st.text("abc", min_size=1, max_size=3), TEXTS, max_size=2)
+METADATA = st.fixed_dictionaries(
+    {"name": TEXTS, "uid": TEXTS},
+    optional={
+        "labels": LABELS,
+        "annotations": LABELS,
+        "finalizers": st.lists(TEXTS, max_size=2),
+        "generation": st.integers(0, 9),
+        "managedFields": st.lists(st.just({"manager": "m"}), max_size=1),
+    },
+)
+
+
+@given(METADATA, METADATA)
+def test_whatever_a_webhook_makes_of_metadata(before, after):
+    sent = orjson.dumps(before)
+    found = webhooks._metadata({"metadata": before}, {"metadata": after})
+    assert orjson.dumps(before) == sent
+    for field in ("labels", "annotations"):
+        assert found.get(field) == after.get(field)
+    rest = {k: v for k, v in before.items() if k not in ("labels", "annotations")}
+    assert {k: v for k, v in found.items() if k not in ("labels", "annotations")} == rest
 
 
 def test_without_its_webhook_only_other_versions_fail(api, custom, webhook, run):
