@@ -6,7 +6,6 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from knarr.apiserver.audit.options import AuditOptions
 from knarr.apiserver.limits import Limits
 from knarr.cli import loadflags
 from knarr.cli.detach import VALUED
@@ -28,7 +27,7 @@ def parsed(*arguments: str) -> dict:
 
 
 def test_without_options_everything_is_kube_apiservers():
-    assert loadflags.settings_of(parsed()) == {"limits": Limits(), "audit": AuditOptions()}
+    assert loadflags.settings_of(parsed()) == {"limits": Limits(), "audit": None}
     assert set(loadflags.NAMES) <= VALUED
 
 
@@ -87,4 +86,4 @@ def test_durations_are_gos(value):
 
 def test_an_empty_value_is_the_default_again():
     kept = {"audit_log_path": "", "request_timeout": ""}
-    assert loadflags.settings_of(kept) == {"limits": Limits(), "audit": AuditOptions()}
+    assert loadflags.settings_of(kept) == {"limits": Limits(), "audit": None}

@@ -104,22 +104,30 @@ def _option(option: str, kind: str, words: str) -> Callable[..., Any]:
 OPTIONS = [_option(*row) for row in (*LIMITS, *AUDIT)]
 
 
-def settings_of(kept: dict[str, Any]) -> dict[str, Limits | AuditOptions]:
+def settings_of(kept: dict[str, Any]) -> dict[str, Limits | AuditOptions | None]:
     """The settings of a cluster, by the names that `Config` has for them."""
-    from dataclasses import replace
-
-    from knarr.apiserver.audit.options import AuditOptions
     from knarr.apiserver.limits import Limits
 
     given = {name: _value(name, kept.get(name)) for name in NAMES}
     limits = {_name(option): given[_name(option)] for option, _, _ in LIMITS}
+    return {
+        "limits": Limits(**{field: value for field, value in limits.items() if value is not None}),
+        "audit": _audit(given),
+    }
+
+
+def _audit(given: dict[str, Any]) -> AuditOptions | None:
+    """None where nobody asks for it: then nothing of it is imported."""
+    from dataclasses import replace
+
+    if not any(given[key] for key in ("audit_policy_file", "audit_log_path", "audit_webhook_config_file")):
+        return None
+    from knarr.apiserver.audit.options import AuditOptions
+
     audit = AuditOptions(policy_file=given["audit_policy_file"] or "")
     log = {field: given[_name(f"audit-log-{option}")] for option, field, _, _ in LOG}
     webhook = {field: given[_name(f"audit-webhook-{option}")] for option, field, _, _ in WEBHOOK}
-    return {
-        "limits": Limits(**{field: value for field, value in limits.items() if value is not None}),
-        "audit": replace(audit, log=_backend(audit.log, log), webhook=_backend(audit.webhook, webhook)),
-    }
+    return replace(audit, log=_backend(audit.log, log), webhook=_backend(audit.webhook, webhook))
 
 
 def _value(name: str, kept: Any) -> Any:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from knarr.apiserver.audit.options import AuditOptions
 from knarr.apiserver.limits import Limits
 from knarr.auth.configuration.settings import AuthenticationSettings, AuthorizationSettings
+
+if TYPE_CHECKING:
+    from knarr.apiserver.audit.options import AuditOptions
 
 SERVICE_CIDR = "10.96.0.0/16"
 POD_CIDR = "10.244.0.0/16"
@@ -44,7 +47,7 @@ class Config:
     #: the API server's load, times and end
     limits: Limits = Limits()
     #: what is recorded of requests, and where
-    audit: AuditOptions = AuditOptions()
+    audit: AuditOptions | None = None
     #: certificates (PEM) that kube-root-ca.crt and token secrets hold; None is the cluster's own authority
     root_ca: str | None = None
     #: seeds every draw of the cluster; None is the operating system's chance

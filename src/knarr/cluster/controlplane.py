@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knarr.admission.chain import Chain
 from knarr.admission.defaults import default_plugins
@@ -57,6 +57,9 @@ from knarr.store.base import Store
 from knarr.world import World
 from knarr.world.network import advertise_address
 
+if TYPE_CHECKING:
+    from knarr.apiserver.audit.options import AuditOptions
+
 #: addresses that others cannot reach this machine by
 NOWHERE = ("localhost", "0.0.0.0", "::", "::1")
 
@@ -96,7 +99,6 @@ class ControlPlane:
             proxy = self.pki.front_proxy_ca.read.subject
             self.authenticator.front_proxy = RequestHeaders(proxy, world.clock)
         config.limits.check()
-        config.audit.check()
         self.registry.event_ttl_seconds = int(config.limits.event_ttl)
         fair = config.serve and config.limits.enable_priority_and_fairness
         self.flow: FlowController | None = None
@@ -119,8 +121,8 @@ class ControlPlane:
             )
         if self.flow is not None:
             FlowDebug(self.handler, self.flow)
-        if config.audit.policy_file:
-            self._audit()
+        if config.audit is not None:
+            self._audit(config.audit)
         self.reviews = Reviews(self.authenticator, self.authorizers, world.clock)
         webhook_counts = Counts()
         plugins = default_plugins(self.registry, world, self.authorizers, self.egress.post, webhook_counts)
@@ -157,12 +159,12 @@ class ControlPlane:
         pages = Pages(self.registry, self.handler, health, self._flags)
         pages.elsewhere = lambda: self.aggregation.remote
 
-    def _audit(self) -> None:
+    def _audit(self, options: AuditOptions) -> None:
         """Record requests, those of this process's own clients among them. Raises AuditError."""
         from knarr.apiserver.audit.auditor import open_auditor
         from knarr.apiserver.audit.inprocess import AuditedAPI
 
-        auditor = open_auditor(self.config.audit, self.world)
+        auditor = open_auditor(options, self.world)
         if auditor is not None:
             self.handler.auditor = auditor
             self.local = AuditedAPI(self.local, auditor, self.world)
@@ -174,13 +176,14 @@ class ControlPlane:
     def _flags(self) -> dict[str, str]:
         """The settings of this cluster by the names of kube-apiserver's flags, as far as it has them."""
         config = self.config
+        audit = config.audit
         low, high = config.node_ports
         return {
             "bind-address": config.host,
             "event-ttl": times.format_go_duration(config.limits.event_ttl),
-            "audit-log-path": config.audit.log.path,
-            "audit-policy-file": config.audit.policy_file,
-            "audit-webhook-config-file": config.audit.webhook.config_file,
+            "audit-log-path": audit.log.path if audit else "",
+            "audit-policy-file": audit.policy_file if audit else "",
+            "audit-webhook-config-file": audit.webhook.config_file if audit else "",
             "enable-priority-and-fairness": str(config.limits.enable_priority_and_fairness).lower(),
             "goaway-chance": f"{config.limits.goaway_chance:g}",
             "livez-grace-period": times.format_go_duration(config.limits.livez_grace_period),
