@@ -50,6 +50,22 @@ def test_a_replication_controller_takes_labels_and_selector_from_its_template():
     assert made["spec"]["replicas"] == 1
 
 
+@pytest.mark.parametrize(
+    "volumes", [[], [{"name": "d", "emptyDir": {}}], [{"name": "other", "emptyDir": {}}]]
+)
+def test_claims_of_a_stateful_set_can_be_mounted(volumes):
+    given = body(
+        volumeClaimTemplates=[{"metadata": {"name": "d"}, "spec": {"accessModes": ["ReadWriteOnce"]}}]
+    )
+    pod = given["spec"]["template"]["spec"]
+    pod["volumes"] = volumes
+    pod["containers"][0]["volumeMounts"] = [{"name": "d", "mountPath": "/d"}]
+    assert STATEFULSETS.errors(given) == []
+    pod["containers"][0]["volumeMounts"][0]["name"] = "absent"
+    (error,) = STATEFULSETS.errors(given)
+    assert error == 'spec.template.spec.containers[0].volumeMounts[0].name: Not found: "absent"'
+
+
 def test_claims_of_a_stateful_set_are_whole_objects():
     claim = {"metadata": {"name": "d"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
     (made,) = STATEFULSETS.defaulted(body(volumeClaimTemplates=[claim]))["spec"]["volumeClaimTemplates"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -102,7 +103,11 @@ def test_a_grace_period_of_centuries(api, run, seconds):
         await api("DELETE", f"{PODS}/p", {"gracePeriodSeconds": seconds})
         metadata = (await api("GET", f"{PODS}/p"))["metadata"]
         assert metadata["deletionGracePeriodSeconds"] == seconds
-        assert metadata["deletionTimestamp"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", metadata["deletionTimestamp"])
+        await api("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 5})
+        assert (await api("GET", f"{PODS}/p"))["metadata"]["deletionGracePeriodSeconds"] in (1, 5)
+        await api("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 0})
+        assert await api.absent(f"{PODS}/p")
 
     run(main())
 

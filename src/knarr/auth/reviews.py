@@ -123,7 +123,7 @@ def user_info(user: UserInfo) -> Object:
 
 
 def _subject(spec: Object) -> UserInfo:
-    extra = {k.lower(): tuple(v) for k, v in (spec.get("extra") or {}).items()}
+    extra = {k.lower(): tuple(v or ()) for k, v in (spec.get("extra") or {}).items()}
     return UserInfo(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()), extra)
 
 

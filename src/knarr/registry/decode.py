@@ -238,7 +238,7 @@ def _put_back(definition: schema.Definition, raw: Any, obj: Any) -> bool:
             found |= _put_back(schema.load()[type_.name], value, obj[field.name])
         elif type_.kind == "list" and type_.item is not None and type_.item.kind == "object":
             inner = schema.load().get(type_.item.name)
-            if inner is not None and len(value) == len(obj[field.name]):
+            if inner is not None and len(value) == len(obj[field.name] or ()):
                 for sent, kept in zip(value, obj[field.name], strict=True):
                     found |= _put_back(inner, sent, kept)
     return found

@@ -175,8 +175,8 @@ def _grace(kind: Any, obj: Object, options: DeleteOptions, now: float) -> tuple[
         if asked >= left:
             return (False, True) if left > 0 else (False, bool(metadata.get("finalizers")))
         # Only a shorter period is accepted; the clock started with the first request.
-        started = times.parse(metadata["deletionTimestamp"]) - left
-        ends = started + asked
+        started = times.parse(metadata["deletionTimestamp"]) - duration(left)
+        ends = started + duration(asked)
         if ends < now and asked:
             # The shorter period is over already: as good as now.
             ends, asked = now + 1, 1
@@ -186,17 +186,16 @@ def _grace(kind: Any, obj: Object, options: DeleteOptions, now: float) -> tuple[
     if not kind.graceful:
         return False, False
     seconds = kind.grace_period(obj, asked)
-    metadata["deletionTimestamp"] = times.format(after(now, seconds))
+    metadata["deletionTimestamp"] = times.format(now + duration(seconds))
     metadata["deletionGracePeriodSeconds"] = seconds
     if metadata.get("generation"):
         metadata["generation"] += 1
     return True, False
 
 
-def after(now: float, seconds: int) -> float:
-    """In Go a duration is nanoseconds in 64 bits: one of centuries comes round again."""
-    nanos = seconds * 10**9
-    return now + ((nanos + 2**63) % 2**64 - 2**63) // 10**9
+def duration(seconds: int) -> int:
+    """In Go it is nanoseconds in 64 bits: one of centuries comes round again."""
+    return ((seconds * 10**9 + 2**63) % 2**64 - 2**63) // 10**9
 
 
 def mark_deleting(metadata: Object, now: float) -> bool:

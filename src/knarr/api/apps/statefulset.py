@@ -155,7 +155,7 @@ def _validate_spec(spec: Object) -> list[FieldError]:
         return errors
     if not selects:
         errors.append(mismatch(template, "spec.template"))
-    validate_template(template, "spec.template", errors)
+    validate_template(_with_claims(template, spec), "spec.template", errors)
     restart = template.get("spec", {}).get("restartPolicy", "")
     if restart != "Always":
         errors.append(not_supported("spec.template.spec.restartPolicy", restart, ("Always",)))
@@ -163,6 +163,20 @@ def _validate_spec(spec: Object) -> list[FieldError]:
         message = "activeDeadlineSeconds in StatefulSet is not Supported"
         errors.append(forbidden("spec.template.spec.activeDeadlineSeconds", message))
     return errors
+
+
+def _with_claims(template: Object, spec: Object) -> Object:
+    """The template as its pods will be: each claim is a volume, too, and takes the place of one of its name."""
+    pod = template.get("spec") or {}
+    volumes = pod.get("volumes") or []
+    known = {volume.get("name") for volume in volumes}
+    claims = (claim.get("metadata", {}).get("name", "") for claim in spec.get("volumeClaimTemplates") or ())
+    added = [
+        {"name": name, "persistentVolumeClaim": {"claimName": name}}
+        for name in dict.fromkeys(claims)
+        if name not in known
+    ]
+    return {**template, "spec": {**pod, "volumes": [*volumes, *added]}} if added else template
 
 
 def _validate_strategy(strategy: Object, path: str, errors: Errors) -> None:
