@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from knarr.auth.configuration.settings import AuthenticationSettings, AuthorizationSettings
 
 FILE, TEXT, MANY, MANY_FILES, SPAN, YES_NO = "FILE", "TEXT", "TEXT,…", "FILE,…", "DURATION", "BOOLEAN"
 
@@ -108,7 +105,7 @@ def _option(option: str, kind: str, words: str) -> Callable[..., Any]:
 OPTIONS = [_option(*row) for row in (*AUTHENTICATION, *AUTHORIZATION)]
 
 
-def settings_of(kept: dict[str, Any]) -> dict[str, AuthenticationSettings | AuthorizationSettings]:
+def settings_of(kept: dict[str, Any]) -> dict[str, Any]:
     """The settings of a cluster, by the names that `Config` has for them."""
     from knarr.auth.configuration.settings import AuthenticationSettings, AuthorizationSettings
 

@@ -13,7 +13,6 @@ import click
 
 if TYPE_CHECKING:
     from knarr.apiserver.audit.options import AuditOptions
-    from knarr.apiserver.limits import Limits
 
 FILE, TEXT, INTEGER, NUMBER, SPAN, YES_NO = "FILE", "TEXT", "INTEGER", "NUMBER", "DURATION", "BOOLEAN"
 #: `Limits` has a field for each
@@ -104,7 +103,7 @@ def _option(option: str, kind: str, words: str) -> Callable[..., Any]:
 OPTIONS = [_option(*row) for row in (*LIMITS, *AUDIT)]
 
 
-def settings_of(kept: dict[str, Any]) -> dict[str, Limits | AuditOptions | None]:
+def settings_of(kept: dict[str, Any]) -> dict[str, Any]:
     """The settings of a cluster, by the names that `Config` has for them."""
     from knarr.apiserver.limits import Limits
 
