@@ -207,9 +207,11 @@ def test_a_revision_shows_whose_it_is():
     obj = REVISIONS.defaulted({"revision": 3, "data": {"x": 1}, "metadata": {"ownerReferences": [owner]}})
     assert REVISIONS.kind.cells(obj, NOW) == ["a", "statefulset.apps/s", 3, "120m"]
     assert REVISIONS.errors({"revision": -1}) == [
-        "data: Required value: data is mandatory",
         "revision: Invalid value: -1: must be greater than or equal to 0",
+        "data: Required value: data is mandatory",
     ]
+    assert REVISIONS.errors({"data": ["x"]}) == ["data: Required value: data must be a valid JSON object"]
+    assert REVISIONS.update_errors({"data": ["x"]}, {"data": ["x"], "revision": 1}) == []
     changed = {"revision": 1, "data": {"x": 2}}
     assert REVISIONS.update_errors({"revision": 1, "data": {"x": 1}}, changed) == [
         'data: Invalid value: {"x":2}: field is immutable'
