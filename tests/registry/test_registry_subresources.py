@@ -131,11 +131,14 @@ def binding(name: str, node: str, **metadata) -> dict:
 def test_a_binding_sets_the_node_and_says_so(api, run, path):
     async def main():
         await api("POST", PODS, pod("p"))
+        nominated = await api("PATCH", f"{PODS}/p/status", {"status": {"nominatedNodeName": "node-3"}}, MERGE)
+        assert nominated["status"]["nominatedNodeName"] == "node-3"
         result = await api.result("POST", path, binding("p", "node-1", annotations={"a": "b"}))
         assert result.code == 201
         bound = await api("GET", f"{PODS}/p")
         assert bound["spec"]["nodeName"] == "node-1"
         assert bound["metadata"]["annotations"] == {"a": "b"}
+        assert "nominatedNodeName" not in bound["status"]
         (condition,) = [c for c in bound["status"]["conditions"] if c["type"] == "PodScheduled"]
         assert condition["status"] == "True"
         error = await api.refused("POST", path, binding("p", "node-2"))

@@ -24,21 +24,27 @@ class ControllerRevision(Kind):
         obj.setdefault("revision", 0)
 
     def validate(self, obj: Object) -> list[FieldError]:
-        errors = []
-        if obj.get("data") is None:
+        errors, data = _revision_errors(obj), obj.get("data")
+        if data is None:
             errors.append(required("data", "data is mandatory"))
-        if obj.get("revision", 0) < 0:
-            errors.append(invalid("revision", obj["revision"], "must be greater than or equal to 0"))
+        elif not isinstance(data, dict):
+            errors.append(required("data", "data must be a valid JSON object"))
         return errors
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        errors = self.validate(obj)
+        errors = _revision_errors(obj)
         if obj.get("data") != old.get("data"):
             errors.append(invalid("data", obj.get("data"), "field is immutable"))
         return errors
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         return [obj["metadata"]["name"], _controller(obj), obj.get("revision", 0), age(obj, now)]
+
+
+def _revision_errors(obj: Object) -> list[FieldError]:
+    if obj.get("revision", 0) < 0:
+        return [invalid("revision", obj["revision"], "must be greater than or equal to 0")]
+    return []
 
 
 def _controller(obj: Object) -> str:

@@ -58,6 +58,8 @@ async def _bind(
         _merge(pod["metadata"], "labels", labels)
         pod["spec"] = {**pod["spec"], "nodeName": node}
         pod["status"] = {**(pod.get("status") or {})}
+        # it has a place: it waits for none
+        pod["status"].pop("nominatedNodeName", None)
         pod["status"]["conditions"] = scheduled(pod["status"].get("conditions") or [], now)
         return pod
 
