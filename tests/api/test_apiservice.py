@@ -64,12 +64,29 @@ ERRORS = [
         ],
         id="version",
     ),
+    pytest.param(
+        service(service=None, caBundle="YQ=="),
+        ['spec.caBundle: Invalid value: "1 bytes": local APIServices may not have a caBundle'],
+        id="local with authorities",
+    ),
+    pytest.param(
+        {**service(), "metadata": {"name": "v1.x.io", "generateName": "v1."}},
+        ['metadata.generateName: Invalid value: "v1.": must be `spec.version+"."+spec.group`: "v1.x.io"'],
+        id="made name",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("body", "errors"), ERRORS)
 def test_errors(body, errors):
     assert SERVICES.errors(body) == errors
+
+
+def test_a_condition_is_true_false_or_unknown():
+    status = {"conditions": [{"type": "Available", "status": "False"}, {"type": "B", "status": "Maybe"}]}
+    assert SERVICES.update_errors(service(), {**service(), "status": status}, "status") == [
+        'status.conditions[1].status: Unsupported value: "Maybe": supported values: "True", "False", "Unknown"'
+    ]
 
 
 def test_rows():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 from typing import Any
 
 from knarr.api import checks, printing
@@ -44,12 +45,19 @@ class APIService(Kind):
             ]
 
     def validate(self, obj: Object) -> list[FieldError]:
-        spec, name = obj["spec"], obj["metadata"].get("name", "")
+        spec, metadata = obj["spec"], obj["metadata"]
         group, version = spec.get("group", ""), spec.get("version", "")
         found: list[FieldError] = []
-        if name != f"{version}.{group}":
-            detail = f'must be `spec.version+"."+spec.group`: "{version}.{group}"'
-            found.append(invalid("metadata.name", name, detail))
+        detail = f'must be `spec.version+"."+spec.group`: "{version}.{group}"'
+        for field in ("generateName", "name"):
+            name = metadata.get(field, "")
+            # what is no segment of a path at all is said already
+            if (
+                name
+                and name != f"{version}.{group}"
+                and not names.name_is_path_segment(name, field != "name")
+            ):
+                found.append(invalid(f"metadata.{field}", name, detail))
         if not group and version != "v1":
             detail = "only v1 may have an empty group and it better be legacy kube"
             found.append(required("spec.group", detail))
@@ -68,6 +76,13 @@ class APIService(Kind):
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return self.validate(obj)
+
+    def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
+        found: list[FieldError] = []
+        for i, condition in enumerate(obj.get("status", {}).get("conditions") or ()):
+            path = f"status.conditions[{i}].status"
+            found += checks.one_of(path, condition.get("status", ""), ("True", "False", "Unknown"))
+        return found
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         service = obj["spec"].get("service")
@@ -91,7 +106,7 @@ def _service_errors(spec: Object) -> list[FieldError]:
     if service is None:
         detail = "local APIServices may not have a caBundle"
         if bundle:
-            shown = f"{len(bundle)} bytes"
+            shown = f"{len(binascii.a2b_base64(bundle))} bytes"
             found.append(invalid("spec.caBundle", shown, detail))
         if insecure:
             detail = "local APIServices may not have insecureSkipTLSVerify"
