@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 #: the cluster is to be usable before sixty resources are read
 START_SECONDS = 1.0
+#: whoever makes an object for an owner that never was reads it back first, as where the collector is a process apart
+DANGLING_SECONDS = 0.1
 #: servers of other APIs are asked again after so long where they did not answer
 REDISCOVER_SECONDS = 30.0
 
@@ -185,7 +187,10 @@ class GarbageCollector(KubeController):
                 return
         for ref in meta.ownerReferences:
             owner = self.monitors.owner_meta(ref, meta.namespace or "")
-            if owner is None or waits_for_dependents(owner):
+            if owner is None:
+                self.queue.add_after(Task("look", item_of(row, obj)), DANGLING_SECONDS)
+                return
+            if waits_for_dependents(owner):
                 self._look(item_of(row, obj))
                 return
 
