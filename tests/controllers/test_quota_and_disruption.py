@@ -276,3 +276,29 @@ def test_aggregated_roles_gather_rules(play: Any) -> None:
         assert not (await c.client.get(row, "all")).get("rules")
 
     play(story, "clusterrole-aggregation-controller")
+
+
+def test_roles_that_are_part_of_each_other_come_to_rest(play: Any) -> None:
+    row = built_in("rbac.authorization.k8s.io/v1", "ClusterRole")
+    mutual = {"aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"to": "all"}}]}}
+
+    def role(name: str, *resources: str, **more: Any) -> dict[str, Any]:
+        rules = [{"apiGroups": [""], "resources": [resource], "verbs": ["get"]} for resource in resources]
+        metadata = {"labels": {"to": "all"}}
+        return obj("ClusterRole", name, row.api_version, "", rules=rules, metadata=metadata, **more)
+
+    async def story(c: Cluster) -> None:
+        for made in (
+            role("b", "pods", "nodes", **mutual),
+            role("c", "nodes", "pods", **mutual),
+            role("x", "events"),
+        ):
+            await c.create(made)
+        await c.settle()
+        before = [(await c.client.get(row, name))["metadata"]["resourceVersion"] for name in "bc"]
+        await c.settle()
+        assert before == [(await c.client.get(row, name))["metadata"]["resourceVersion"] for name in "bc"]
+        found = (await c.client.get(row, "b"))["rules"]
+        assert sorted(rule["resources"][0] for rule in found) == ["events", "nodes", "pods"]
+
+    play(story, "clusterrole-aggregation-controller")

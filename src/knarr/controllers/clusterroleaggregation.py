@@ -20,6 +20,8 @@ class ClusterRoleAggregationController(KubeController):
     """Keys are aggregated roles."""
 
     name = "clusterrole-aggregation-controller"
+    #: two roles that are part of each other, worked out at once, would hand their orders to and fro for ever
+    workers = 1
 
     def __init__(self, client: Client, informers: SharedInformers, world: World) -> None:
         super().__init__(client, informers, world)
