@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -109,8 +110,10 @@ class APIHandler:
         self.authenticator, self.authorizer, self.world = authenticator, authorizer, world
         self.impersonate, self.flow, self.observe = impersonate, flow, observe
         self.auditor = auditor
-        #: names requests; not the world's chance, whose draws must not depend on who asks how often
+        #: not the world's chance, whose draws must not depend on who asks how often
         self._draw = chance()
+        # Requests are named by a UUID of this server's whose last part counts: drawing one for each costs 1.5 us.
+        self._audit_ids = map((self._draw.uid()[:24] + "%012x").__mod__, count(self._draw.getrandbits(40)))
         self.responder = Responder(world)
         #: by path, or by the part before a trailing "/*"
         self.paths: dict[str, PathHandler] = {}
@@ -146,7 +149,7 @@ class APIHandler:
         exchange = Exchange(
             http, requestinfo.parse(http.method, http.path, http.query), self.world.clock.monotonic()
         )
-        exchange.audit_id = http.headers.get("audit-id") or self._draw.uid()
+        exchange.audit_id = http.headers.get("audit-id") or next(self._audit_ids)
         exchange.headers.append(("Audit-Id", exchange.audit_id))
         lasting = exchange.long_running
         try:
