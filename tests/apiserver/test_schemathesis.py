@@ -177,7 +177,7 @@ EXPECTED = frozenset({"Timeout", "ServerTimeout", "ServiceUnavailable"})
 #: a Binding's fields, the types of an apply and of lists in patches are checked where errors have no reason
 EXPECTED_MESSAGES = (
     *("target.", "failed to create typed patch object", "failed to convert ("),
-    *("list element types are not identical", "map: map["),
+    *("list element types are not identical", "map: map[", "merging an object in json but data type is not"),
 )
 
 
