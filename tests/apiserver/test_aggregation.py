@@ -8,7 +8,7 @@ import os
 import shutil
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class Extension:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Extension]:
-        async with await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context) as listener:
+        with closing(await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)) as listener:
             self.port = listener.sockets[0].getsockname()[1]
             yield self
 

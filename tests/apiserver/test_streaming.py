@@ -9,7 +9,7 @@ import os
 import shutil
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -407,12 +407,10 @@ async def listening(server: Server) -> AsyncIterator[None]:
             writer.write(data.upper())
         writer.close()
 
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-    server.node.port = listener.sockets[0].getsockname()[1]
-    try:
+    # (its own context manager would wait for its connections, from Python 3.12 on)
+    with closing(await asyncio.start_server(serve, "127.0.0.1", 0)) as listener:
+        server.node.port = listener.sockets[0].getsockname()[1]
         yield
-    finally:
-        listener.close()  # as a context manager it would wait for its connections, from Python 3.12 on
 
 
 def test_port_forward_over_channels() -> None:
@@ -488,7 +486,7 @@ async def website(server: Server) -> AsyncIterator[list[bytes]]:
             )
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+    with closing(await asyncio.start_server(serve, "127.0.0.1", 0)) as listener:
         server.node.port = listener.sockets[0].getsockname()[1]
         yield heads
 
@@ -720,7 +718,7 @@ def test_what_the_proxy_says_of_backends_that_do_not_answer() -> None:
             assert (code, body["reason"]) == (503, "ServiceUnavailable")
             return body["message"].removeprefix("error trying to reach service: ")
 
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+        with closing(await asyncio.start_server(serve, "127.0.0.1", 0)) as listener:
             server.node.port = listener.sockets[0].getsockname()[1]
             assert await message("p") == "EOF"
             answers.pop(0)
@@ -748,7 +746,7 @@ def test_upgrades_through_the_proxy() -> None:
     async def story(server: Server) -> None:
         await server.pod("p")
         await address(server, "p")
-        async with await asyncio.start_server(echo, "127.0.0.1", 0) as listener:
+        with closing(await asyncio.start_server(echo, "127.0.0.1", 0)) as listener:
             server.node.port = listener.sockets[0].getsockname()[1]
             host, port = server.url.removeprefix("https://").split(":")
             reader, writer = await asyncio.open_connection(host, int(port), ssl=_context())
