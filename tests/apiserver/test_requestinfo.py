@@ -17,6 +17,7 @@ TABLE = [
     ("GET", "/api/v1/nodes/", {}, ("list", "", "v1", "", "nodes", "", "")),
     ("GET", "/api/v1/nodes/n", {}, ("get", "", "v1", "", "nodes", "n", "")),
     ("HEAD", "/api/v1/nodes/n", {}, ("get", "", "v1", "", "nodes", "n", "")),
+    ("OPTIONS", "/api/v1/nodes/n", {}, ("", "", "v1", "", "nodes", "n", "")),
     ("GET", "/api/v1/nodes/n/status", {}, ("get", "", "v1", "", "nodes", "n", "status")),
     ("GET", "/api/v1/pods", {}, ("list", "", "v1", "", "pods", "", "")),
     ("GET", f"{N}", {}, ("list", "", "v1", "", "namespaces", "", "")),

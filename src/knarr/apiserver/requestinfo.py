@@ -16,7 +16,7 @@ WATCH_VALUES = frozenset({"false", "0"})
 
 def parse(method: str, path: str, query: dict[str, str]) -> Request:
     """`path` is still escaped. A path that is no resource gives a Request without `resource`."""
-    request = Request(VERBS.get(method, method.lower()), path, query=query)
+    request = Request(VERBS.get(method, ""), path, query=query)
     parts = path.split("/")
     # "", "api", "v1", ... or "", "apis", group, version, ...
     if len(parts) < 4 or not _locate(request, parts):
