@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.test_kopf_operator import GREETINGS, PATIENCE_SECONDS, until
-from tests.egress.servers import Authority
+from ..egress.servers import Authority
+from .operators import established, running_operator, until
+from .test_kopf_operator import GREETINGS
 
 kopf = pytest.importorskip("kopf", reason="kopf is not installed")
 kubernetes = pytest.importorskip("kubernetes", reason="the official client is not installed")
@@ -70,55 +69,27 @@ def running(shared, monkeypatch, tmp_path) -> Iterator[tuple[Any, list[Any]]]:
     api = kubernetes.config.new_client_from_config(str(shared.kubeconfig))
     extensions = kubernetes.client.ApiextensionsV1Api(api)
     extensions.create_custom_resource_definition(definition())
-    until(lambda: established_as(extensions, NAME))
+    until(lambda: established(extensions, NAME))
     registry, seen = operator(tmp_path)
-    stop, ready = threading.Event(), threading.Event()
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            asyncio.run(
-                kopf.operator(
-                    registry=registry,
-                    namespaces=["default"],
-                    standalone=True,
-                    stop_flag=stop,
-                    ready_flag=ready,
-                )
+    with running_operator(registry, namespaces=["default"], standalone=True):
+        admission = kubernetes.client.AdmissionregistrationV1Api(api)
+        until(
+            lambda: (
+                len(configured(admission.list_mutating_webhook_configuration().items))
+                and len(configured(admission.list_validating_webhook_configuration().items))
             )
-        except BaseException as error:
-            failures.append(error)
-            ready.set()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert ready.wait(PATIENCE_SECONDS)
-    admission = kubernetes.client.AdmissionregistrationV1Api(api)
-    until(
-        lambda: (
-            len(configured(admission.list_mutating_webhook_configuration().items))
-            and len(configured(admission.list_validating_webhook_configuration().items))
         )
-    )
-    yield api, seen
-    stop.set()
-    thread.join(PATIENCE_SECONDS)
+        yield api, seen
     for one in admission.list_mutating_webhook_configuration().items:
         admission.delete_mutating_webhook_configuration(one.metadata.name)
     for one in admission.list_validating_webhook_configuration().items:
         admission.delete_validating_webhook_configuration(one.metadata.name)
     extensions.delete_custom_resource_definition(NAME)
     api.close()
-    assert not failures
 
 
 def configured(items: list[Any]) -> list[Any]:
     return [one for one in items if one.webhooks]
-
-
-def established_as(extensions: Any, name: str) -> bool:
-    status = extensions.read_custom_resource_definition(name).status
-    return any(one.type == "Established" and one.status == "True" for one in status.conditions or [])
 
 
 def test_an_operator_that_admits(running):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from .test_kopf_operator import PATIENCE_SECONDS, until
+from .operators import established, running_operator, until
 
 kopf = pytest.importorskip("kopf", reason="kopf is not installed")
 kubernetes = pytest.importorskip("kubernetes", reason="the official client is not installed")
@@ -54,15 +52,10 @@ def jobs(api) -> Iterator[tuple[str, str, str, str]]:
     """A kind of the test's own, gone afterwards."""
     extensions = kubernetes.client.ApiextensionsV1Api(api)
     extensions.create_custom_resource_definition(definition(GROUP, "jobs", "Job"))
-    until(lambda: established_as(extensions, f"jobs.{GROUP}"))
+    until(lambda: established(extensions, f"jobs.{GROUP}"))
     yield (GROUP, VERSION, NAMESPACE, "jobs")
     extensions.delete_custom_resource_definition(f"jobs.{GROUP}")
     until(lambda: f"jobs.{GROUP}" not in names(extensions))
-
-
-def established_as(extensions: Any, name: str) -> bool:
-    status = extensions.read_custom_resource_definition(name).status
-    return any(c.type == "Established" and c.status == "True" for c in status.conditions or [])
 
 
 def names(extensions: Any) -> set[str]:
@@ -71,38 +64,11 @@ def names(extensions: Any) -> set[str]:
 
 @contextmanager
 def operating(registry: Any, **options: Any) -> Iterator[None]:
-    """An operator in a thread; what it raises fails the test."""
-    stop, ready = threading.Event(), threading.Event()
-    failures: list[BaseException] = []
     settings = kopf.OperatorSettings()
     settings.posting.enabled = True
     settings.peering.lifetime = 3
-
-    def run() -> None:
-        try:
-            asyncio.run(
-                kopf.operator(
-                    registry=registry,
-                    settings=settings,
-                    namespaces=[NAMESPACE],
-                    stop_flag=stop,
-                    ready_flag=ready,
-                    **options,
-                )
-            )
-        except BaseException as error:
-            failures.append(error)
-            ready.set()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert ready.wait(PATIENCE_SECONDS)
-    try:
+    with running_operator(registry, settings=settings, namespaces=[NAMESPACE], **options):
         yield
-    finally:
-        stop.set()
-        thread.join(PATIENCE_SECONDS)
-    assert not failures
 
 
 def registry() -> Any:
@@ -180,7 +146,7 @@ def test_retries_daemons_indexes_and_events(api, jobs):
 def test_of_two_peers_the_more_important_works(api, jobs):
     extensions, custom = kubernetes.client.ApiextensionsV1Api(api), kubernetes.client.CustomObjectsApi(api)
     extensions.create_custom_resource_definition(definition("kopf.dev", "kopfpeerings", "KopfPeering"))
-    until(lambda: established_as(extensions, "kopfpeerings.kopf.dev"))
+    until(lambda: established(extensions, "kopfpeerings.kopf.dev"))
     peering = {"apiVersion": "kopf.dev/v1", "kind": "KopfPeering", "metadata": {"name": "peers"}}
     custom.create_namespaced_custom_object("kopf.dev", "v1", NAMESPACE, "kopfpeerings", peering)
     handled: list[str] = []

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from .operators import established, running_operator, until
+
 kopf = pytest.importorskip("kopf", reason="kopf is not installed")
 kubernetes = pytest.importorskip("kubernetes", reason="the official client is not installed")
 
-PATIENCE_SECONDS = 20
 GREETINGS = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
@@ -81,47 +79,12 @@ def running(shared, monkeypatch, tmp_path) -> Iterator[tuple[Any, dict[str, list
     api = kubernetes.config.new_client_from_config(str(shared.kubeconfig))
     extensions = kubernetes.client.ApiextensionsV1Api(api)
     extensions.create_custom_resource_definition(GREETINGS)
-    until(lambda: established(extensions))
+    until(lambda: established(extensions, "greetings.knarr.example"))
     registry, seen = operator(kubernetes.client.CoreV1Api(api))
-    stop, ready = threading.Event(), threading.Event()
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            asyncio.run(
-                kopf.operator(
-                    registry=registry,
-                    namespaces=["default"],
-                    standalone=True,
-                    stop_flag=stop,
-                    ready_flag=ready,
-                )
-            )
-        except BaseException as error:
-            failures.append(error)
-            ready.set()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert ready.wait(PATIENCE_SECONDS)
-    yield api, seen
-    stop.set()
-    thread.join(PATIENCE_SECONDS)
+    with running_operator(registry, namespaces=["default"], standalone=True):
+        yield api, seen
     extensions.delete_custom_resource_definition("greetings.knarr.example")
     api.close()
-    assert not failures
-
-
-def established(extensions: Any) -> bool:
-    status = extensions.read_custom_resource_definition("greetings.knarr.example").status
-    return any(one.type == "Established" and one.status == "True" for one in status.conditions or [])
-
-
-def until(test: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not test():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_a_life_of_a_custom_resource(running):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from knarr.auth.jwt import Signer
 from knarr.auth.keys import Key
 from knarr.world.chance import Chance
 from knarr.world.clock import Clock
+from knarr.world.tls import load_pair
 
 AUTHORITY_SECONDS = 10 * YEAR
 CERTIFICATE_SECONDS = YEAR
@@ -115,7 +115,7 @@ class PKI:
         if further:
             context.load_verify_locations(cadata=further)
         context.verify_mode = ssl.CERT_OPTIONAL
-        _load(context, self.server)
+        load_pair(context, self.server.certificate.encode(), self.server.key.encode())
         return context
 
     def client_context(self, pair: Pair | None = None) -> ssl.SSLContext:
@@ -123,7 +123,7 @@ class PKI:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=self.ca.certificate)
         if pair is not None:
-            _load(context, pair)
+            load_pair(context, pair.certificate.encode(), pair.key.encode())
         return context
 
     # -- making and keeping ------------------------------------------------------------------------------
@@ -235,14 +235,3 @@ class PKI:
             beside.replace(path)
         except OSError as error:
             raise PKIError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _load(context: ssl.SSLContext, pair: Pair) -> None:
-    """OpenSSL reads a chain from files only; this one is gone at once."""
-    handle, path = tempfile.mkstemp(prefix="knarr-", suffix=".pem")
-    try:
-        with os.fdopen(handle, "w") as out:
-            out.write(pair.certificate + pair.key)
-        context.load_cert_chain(path)
-    finally:
-        os.unlink(path)

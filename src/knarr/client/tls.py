@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from knarr.client.kubeconfig import Access
+from knarr.world.tls import load_pair
 
 if TYPE_CHECKING:
     import ssl
@@ -51,19 +52,5 @@ def tls_context(access: Access) -> ssl.SSLContext | bool:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if access.client_certificate and access.client_key:
-        _load_pair(context, access.client_certificate, access.client_key)
+        load_pair(context, access.client_certificate, access.client_key)
     return context
-
-
-def _load_pair(context: Any, certificate: bytes, key: bytes) -> None:
-    """ssl reads from files only: one that nobody else can read, gone at once."""
-    import os
-    import tempfile
-
-    descriptor, path = tempfile.mkstemp()
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(certificate.rstrip() + b"\n" + key)
-        context.load_cert_chain(path)
-    finally:
-        os.unlink(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, ClassVar
 
 import msgspec
@@ -43,6 +44,27 @@ class KubeController(Controller):
     async def stop(self) -> None:
         await super().stop()
         await self.events.stop()
+
+
+class PeriodicController(KubeController):
+    """A controller without keys: now and then it looks at everything."""
+
+    workers = 0
+    _task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await super().start()
+        self._task = asyncio.get_running_loop().create_task(self.for_ever(), name=self.name)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await super().stop()
+
+    async def for_ever(self) -> None:
+        """Look, and sleep until the next time; cancelled by `stop`."""
+        raise NotImplementedError
 
 
 class PodOwner(KubeController):

@@ -15,12 +15,10 @@ from typing import Any
 from knarr.api import podrefs
 from knarr.api.scheme import scheme
 from knarr.api.types import core_v1
-from knarr.client.client import Client, is_conflict, is_not_found
-from knarr.client.informer import SharedInformers
-from knarr.controllers.base import KubeController
+from knarr.client.client import is_conflict, is_not_found
+from knarr.controllers.base import PeriodicController
 from knarr.meta import times
 from knarr.meta.errors import StatusError
-from knarr.world import World
 
 log = logging.getLogger("knarr.controllers")
 
@@ -34,28 +32,13 @@ ACCOUNT_UID = "kubernetes.io/service-account.uid"
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}").fullmatch
 
 
-class LegacyTokenCleaner(KubeController):
+class LegacyTokenCleaner(PeriodicController):
     """Looks at all token secrets once a day; has no keys, and follows nothing in between."""
 
     name = "legacy-serviceaccount-token-cleaner-controller"
     service_account = "legacy-service-account-token-cleaner"
-    workers = 0
 
-    def __init__(self, client: Client, informers: SharedInformers, world: World) -> None:
-        super().__init__(client, informers, world)
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        await super().start()
-        self._task = asyncio.get_running_loop().create_task(self._for_ever(), name=self.name)
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await super().stop()
-
-    async def _for_ever(self) -> None:
+    async def for_ever(self) -> None:
         while True:
             await asyncio.sleep(DAY_SECONDS)
             try:

@@ -11,7 +11,7 @@ from knarr.api.types import core_v1
 from knarr.client.batches import all_of
 from knarr.client.client import Client, is_conflict, is_not_found
 from knarr.client.informer import SharedInformers
-from knarr.controllers.base import KubeController
+from knarr.controllers.base import PeriodicController
 from knarr.controllers.conditions import is_true
 from knarr.controllers.nodelifecycle.taints import OUT_OF_SERVICE
 from knarr.controllers.podstatus import with_condition, write_pod_status
@@ -25,12 +25,11 @@ QUARANTINE_SECONDS = 40.0
 ENDED_PODS_MAX = 12_500
 
 
-class PodGarbageCollector(KubeController):
+class PodGarbageCollector(PeriodicController):
     """Looks at all pods every 20 seconds; has no keys."""
 
     name = "pod-garbage-collector-controller"
     service_account = "pod-garbage-collector"
-    workers = 0
 
     def __init__(self, client: Client, informers: SharedInformers, world: World) -> None:
         super().__init__(client, informers, world)
@@ -38,19 +37,8 @@ class PodGarbageCollector(KubeController):
         self.nodes = self.watch(core_v1.Node)
         #: nodes that pods name and that are not there -> since when (loop time)
         self.missing: dict[str, float] = {}
-        self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        await super().start()
-        self._task = asyncio.get_running_loop().create_task(self._for_ever(), name=self.name)
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await super().stop()
-
-    async def _for_ever(self) -> None:
+    async def for_ever(self) -> None:
         while True:
             await self.collect()
             await asyncio.sleep(PERIOD_SECONDS)

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from knarr.world.tls import load_pair
+
 if TYPE_CHECKING:
     import ssl
 
@@ -71,19 +73,5 @@ def make(trust: Trust) -> ssl.SSLContext:
     else:
         context.load_default_certs()
     if trust.certificate and trust.key:
-        _load_pair(context, base64.b64decode(trust.certificate), base64.b64decode(trust.key))
+        load_pair(context, base64.b64decode(trust.certificate), base64.b64decode(trust.key))
     return context
-
-
-def _load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    """ssl reads from files only: one that nobody else can read, gone at once."""
-    import os
-    import tempfile
-
-    descriptor, path = tempfile.mkstemp()
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(certificate.rstrip() + b"\n" + key)
-        context.load_cert_chain(path)
-    finally:
-        os.unlink(path)
