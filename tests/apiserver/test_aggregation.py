@@ -255,7 +255,9 @@ def play(story: Story, authority: Authority, *names: str) -> None:
         await plane.start()
         extension = Extension(authority, plane.pki.front_proxy_ca.certificate, *names)
         # the test has no network of its own: endpoints are found on loopback
-        plane.aggregation.extensions._resolve = on_loopback(plane.aggregation.extensions._resolve)
+        plane.surface.aggregation.extensions._resolve = on_loopback(
+            plane.surface.aggregation.extensions._resolve
+        )
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connector = aiohttp.TCPConnector(ssl=context)

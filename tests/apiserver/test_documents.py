@@ -343,13 +343,13 @@ def test_what_else_is_measured(serve: Server, namespace):
 
 
 def test_clients_cannot_make_series_without_end(serve: Server, monkeypatch):
-    before = len(serve.cluster.cluster.plane.metrics._requests._series)
+    before = len(serve.cluster.cluster.plane.surface.metrics._requests._series)
     for number in range(50):
         serve.get(f"/nowhere/{number}")
         serve.get(f"/apis/g{number}.example.com/v1/things")
         serve.get(f"/api/v1/thing{number}")
         serve.get(f"/api/v1/namespaces/default/configmaps/absent{number}")
-    assert len(serve.cluster.cluster.plane.metrics._requests._series) <= before + 5
+    assert len(serve.cluster.cluster.plane.surface.metrics._requests._series) <= before + 5
 
 
 def test_metrics_are_written_as_prometheus_reads_them(serve: Server):

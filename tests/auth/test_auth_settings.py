@@ -259,10 +259,10 @@ def test_several_issuers_and_audiences():
         assert await server.who(found["status"]["token"]) == 401
         _, document = await server.call("GET", "/.well-known/openid-configuration", "T")
         assert document["issuer"] == "https://new"
-        server.plane.issuer.issuer_url = "https://old"
+        server.plane.identities.issuer.issuer_url = "https://old"
         _, found = await token_request(server)
         assert (await server.who(found["status"]["token"]))[0] == name
-        server.plane.issuer.issuer_url = "https://foreign"
+        server.plane.identities.issuer.issuer_url = "https://foreign"
         _, found = await token_request(server)
         assert await server.who(found["status"]["token"]) == 401
 
@@ -382,7 +382,9 @@ def test_policies_of_a_file(tokens, tmp_path):
         assert (await server.call("GET", "/api/v1/namespaces/other/pods", "jane"))[0] == 403
         assert (await server.call("GET", PODS, "joe"))[0] == 403
         assert (await server.call("GET", "/version", "joe"))[0] == 200
-        return server.plane.authorizers.resolve(UserInfo("jane", groups=("system:authenticated",)), "default")
+        return server.plane.identities.authorizers.resolve(
+            UserInfo("jane", groups=("system:authenticated",)), "default"
+        )
 
     authorization = {"authorization_mode": ("ABAC",), "authorization_policy_file": str(path)}
     found = with_server(test, tokens, authorization)

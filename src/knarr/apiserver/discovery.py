@@ -12,7 +12,6 @@ from knarr.apiserver import negotiate
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.respond import encode
-from knarr.meta.versions import version_priority
 from knarr.registry.operations import nothing_there
 from knarr.registry.registry import Registry
 
@@ -21,29 +20,6 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-#: built-in groups in the order the aggregator lists them; custom ones follow by name
-GROUP_ORDER = (
-    "apiregistration.k8s.io",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
-    "resource.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-)
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 AGGREGATED_PARAMETERS = frozenset({"g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"})
 
@@ -51,10 +27,12 @@ AGGREGATED_PARAMETERS = frozenset({"g=apidiscovery.k8s.io", "v=v2", "as=APIGroup
 class Discovery:
     """Documents made from the registry's rows whenever they are asked for; there are about a hundred rows."""
 
-    def __init__(self, registry: Registry, handler: APIHandler, address: str) -> None:
+    def __init__(
+        self, registry: Registry, handler: APIHandler, aggregation: Aggregation, address: str
+    ) -> None:
+        """`aggregation` orders groups and knows what other API servers serve."""
         self._registry, self._handler, self._address = registry, handler, address
-        #: orders groups and knows what other API servers serve (apiserver/aggregation), where there is one
-        self.aggregation: Aggregation | None = None
+        self._aggregation = aggregation
         handler.paths["/api"] = self.core
         handler.paths["/apis"] = self.groups
         handler.paths["/api/*"] = self.version
@@ -133,27 +111,19 @@ class Discovery:
         return [row for row in self._registry.rows() if (row.group, row.version) == (group, version)]
 
     def _aggregated_version(self, group: str, version: str) -> Object:
-        if self.aggregation is not None:
-            found = self.aggregation.discovered(group, version)
-            if found is not None:
-                return found
+        found = self._aggregation.discovered(group, version)
+        if found is not None:
+            return found
         return aggregated_version(version, self._rows(group, version))
 
     def _versions(self, group: str) -> list[str]:
-        served = dict.fromkeys(row.version for row in self._registry.rows() if row.group == group)
-        if self.aggregation is not None:
-            places = [(group, version) for version in served]
-            return self.aggregation.groups(places).get(group, [])
-        return sorted(served, key=version_priority, reverse=True)
+        places = dict.fromkeys((group, row.version) for row in self._registry.rows() if row.group == group)
+        return self._aggregation.groups(places).get(group, [])
 
     def _groups(self, aggregated: bool = False) -> dict[str, list[str]]:
         """All groups in order, with their versions."""
         served = dict.fromkeys((row.group, row.version) for row in self._registry.rows())
-        if self.aggregation is not None:
-            return self.aggregation.groups(served, aggregated)
-        groups = dict.fromkeys(group for group, _ in served)
-        custom = sorted(name for name in groups if name and name not in GROUP_ORDER)
-        return {name: self._versions(name) for name in [*GROUP_ORDER, *custom]}
+        return self._aggregation.groups(served, aggregated)
 
     def _send(self, x: Exchange, document: Object) -> None:
         import orjson

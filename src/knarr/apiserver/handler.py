@@ -102,6 +102,7 @@ class APIHandler:
         *,
         impersonate: Callable[[Request, list[tuple[str, str]]], Awaitable[Impersonated]] | None = None,
         flow: Any = None,
+        in_flight: InFlight | None = None,
         observe: Callable[[Exchange], None] | None = None,
         auditor: Auditor | None = None,
         limits: Limits = Limits(),
@@ -129,7 +130,7 @@ class APIHandler:
         #: watches, logs and sessions that are open
         self.lasting: set[Exchange] = set()
         #: without priority and fairness
-        self.in_flight: InFlight | None = None
+        self.in_flight = in_flight
         #: what new requests are told when the server stops; None while it does not
         self.refusal: errors.StatusError | None = None
         #: the server is about to stop: it is no longer ready

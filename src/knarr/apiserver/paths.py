@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 import orjson
 
@@ -20,15 +20,19 @@ NOT_PARSED = "Warning: This endpoint is not meant to be machine parseable, has n
 
 
 class Pages:
-    """`flags` are the settings that /flagz shows."""
+    """`flags` are the settings that /flagz shows, `remote` the (group, version) that other API servers serve."""
 
     def __init__(
-        self, registry: Registry, handler: APIHandler, health: Health, flags: Callable[[], dict[str, str]]
+        self,
+        registry: Registry,
+        handler: APIHandler,
+        health: Health,
+        flags: Callable[[], dict[str, str]],
+        remote: Collection[tuple[str, str]],
     ) -> None:
         self._registry, self._handler, self._health, self._flags = registry, handler, health, flags
         self._started = handler.world.clock.now()
-        #: (group, version) that other API servers serve
-        self.elsewhere: Callable[[], Iterable[tuple[str, str]]] = tuple
+        self._remote = remote
         handler.paths["/"] = handler.paths["/index.html"] = self.index
         handler.paths["/statusz"] = self.status
         handler.paths["/flagz"] = self.flags
@@ -43,7 +47,7 @@ class Pages:
             found.add(f"/apis/{row.group}/{row.version}" if row.group else f"/api/{row.version}")
             if row.group:
                 found.add(f"/apis/{row.group}")
-        for group, version in self.elsewhere():
+        for group, version in self._remote:
             found |= {f"/apis/{group}", f"/apis/{group}/{version}"}
         return sorted(found)
 

@@ -111,6 +111,11 @@ class Impersonation:
         self._authorizers = authorizers
         self._last: dict[str, int] = {}
 
+    async def by_headers(self, request: Request, headers: Iterable[tuple[str, str]]) -> Impersonated:
+        """As `__call__`, for whom the headers name; the requester itself where they name nobody."""
+        wanted = wanted_user(headers)
+        return Impersonated(request.user) if wanted is None else await self(request, wanted)
+
     async def __call__(self, request: Request, wanted: UserInfo) -> Impersonated:
         """Who the request is to be made as; StatusError 403, in the words of the first mode that was tried, if nobody
         may."""

@@ -27,7 +27,7 @@ def controller_settings(cluster: Cluster) -> dict[str, Any]:
         else cluster.config.root_ca,
         # A cluster without nodes of its own leaves the networks of those that others register to others.
         "pod_cidrs": (cluster.config.pod_network,) if cluster.config.nodes else (),
-        "legacy_token": cluster.plane.issuer.legacy,
+        "legacy_token": cluster.plane.identities.issuer.legacy,
         "cluster_ca": cluster.plane.pki.ca,
     }
 

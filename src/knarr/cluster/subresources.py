@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from knarr.auth.reviews import Reviews
 from knarr.auth.tokens import DEFAULT_SECONDS
 from knarr.meta import errors, times
 from knarr.registry.context import Request
@@ -28,22 +29,22 @@ REVIEWS = (
 )
 
 
-def register(plane: ControlPlane) -> None:
+def register(plane: ControlPlane, reviews: Reviews) -> None:
     for module in (binding, eviction, scale):
         module.register(plane.operations)
-    _register_reviews(plane)
+    _register_reviews(plane, reviews)
     _register_tokens(plane)
     _register_component_statuses(plane)
 
 
-def _register_reviews(plane: ControlPlane) -> None:
+def _register_reviews(plane: ControlPlane, reviews: Reviews) -> None:
     async def review(request: Request, view: View, body: bytes, content_type: str) -> Result:
         read_write_options(request, view)
         obj = plane.operations.decoder.body(view, request, body, content_type)
         now = plane.world.clock.now()
         view.fields.update(None, obj, request.field_manager, "", times.format(now))
         await _admit(plane, request, view.gvk, obj)
-        answer = await plane.reviews.create(request, obj)
+        answer = await reviews.create(request, obj)
         head = {"kind": view.row.kind, "apiVersion": view.row.api_version}
         return Result(orjson.dumps({**head, **answer}), 201)
 
@@ -69,7 +70,9 @@ def _register_tokens(plane: ControlPlane) -> None:
             None, obj, request.field_manager, "token", times.format(plane.world.clock.now())
         )
         await _admit(plane, request, requests.gvk, obj)
-        answer = plane.issuer.issue(request.namespace, request.name, obj, request.annotations, request.warn)
+        answer = plane.identities.issuer.issue(
+            request.namespace, request.name, obj, request.annotations, request.warn
+        )
         return Result(orjson.dumps(answer), 201)
 
     plane.registry.handlers["", "serviceaccounts", "token"] = issue

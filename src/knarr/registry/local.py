@@ -38,8 +38,6 @@ class Call(Protocol):
 class Elsewhere(Protocol):
     """What other API servers serve."""
 
-    def serves(self, group: str, version: str) -> bool: ...
-
     async def call(self, request: Request, row: Any, body: bytes, content_type: str) -> Any: ...
 
     async def raw(self, path: str, query: Mapping[str, str], user: UserInfo) -> bytes: ...
@@ -56,13 +54,28 @@ class Elsewhere(Protocol):
     ) -> Any: ...
 
 
+class Others(Protocol):
+    """`apiserver.aggregation.Aggregation`: which other servers there are, and the way to them."""
+
+    remote: Mapping[tuple[str, str], Any]
+
+    @property
+    def api(self) -> Elsewhere: ...
+
+
 class LocalAPI:
     """Requests and subscriptions of one process's own clients."""
 
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
-        #: the groups that other API servers serve (apiserver/aggregation/inprocess.py)
-        self.elsewhere: Elsewhere | None = None
+    def __init__(self, operations: Operations, others: Others | None = None) -> None:
+        self._operations, self._others = operations, others
+        #: the groups and versions that other API servers serve
+        self._remote: Mapping[tuple[str, str], Any] = {} if others is None else others.remote
+
+    def _elsewhere(self, group: str, version: str) -> Elsewhere | None:
+        """The way to the server that serves them; None where that is this one."""
+        if self._others is None or (group, version) not in self._remote:
+            return None
+        return self._others.api
 
     async def call(self, call: Call) -> bytes:
         """The body of the answer; raises StatusError."""
@@ -70,8 +83,9 @@ class LocalAPI:
 
     async def carry_out(self, request: Request, call: Call) -> Result:
         """The answer to a request that `request_of` made of the call; raises StatusError."""
-        if self.elsewhere is not None and self.elsewhere.serves(request.group, request.version):
-            return await self.elsewhere.call(request, call.resource, call.body or b"", call.content_type)
+        elsewhere = self._elsewhere(request.group, request.version)
+        if elsewhere is not None:
+            return await elsewhere.call(request, call.resource, call.body or b"", call.content_type)
         return await self._operations.serve(request, call.body or b"", call.content_type)
 
     def request_of(self, call: Call) -> Request:
@@ -101,9 +115,9 @@ class LocalAPI:
 
     async def raw(self, path: str, query: Mapping[str, str]) -> bytes:
         """A document of another server; what is ours, controllers know."""
-        if self.elsewhere is None:
+        if self._others is None or not self._remote:
             raise errors.page_not_found()
-        return await self.elsewhere.raw(path, query, LOOPBACK)
+        return await self._others.api.raw(path, query, LOOPBACK)
 
     async def subscribe(
         self,
@@ -117,10 +131,11 @@ class LocalAPI:
         user: str = "",
     ) -> Any:
         """See `client.inprocess.API.subscribe`; views of another version get their own entries."""
-        if self.elsewhere is not None and self.elsewhere.serves(resource.group, resource.version):
+        elsewhere = self._elsewhere(resource.group, resource.version)
+        if elsewhere is not None:
             selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
             query = {name: text for name, text in selectors.items() if text}
-            return self.elsewhere.subscribe(
+            return elsewhere.subscribe(
                 resource, namespace, query, since_revision, _identity(user), callback, closed
             )
         view = self._operations.registry.view(resource.group, resource.version, resource.name)

@@ -523,7 +523,7 @@ def test_metrics(authority):
             await s.create(config_map())
             s.answers["a"] = lambda request: {"allowed": False, "status": {"code": 999}}
             await s.refusal("create", "configmaps", config_map("n"))
-            families = {family.name: family for family in s.plane.metrics.families()}
+            families = {family.name: family for family in s.plane.surface.metrics.families()}
             requests = families["apiserver_admission_webhook_request_total"].samples
             assert sorted((labels["code"], labels["rejected"], n) for _, labels, n in requests) == [
                 ("200", "false", 1),

@@ -32,16 +32,12 @@ class Aggregation:
         handler: APIHandler,
         resolve: Resolve,
         pair: Pair,
-        changed: Callable[[], None] = lambda: None,
-        opened: Callable[[RemoteAPI], None] = lambda api: None,
     ) -> None:
-        """`resolve` finds services, `pair` is the front proxy's.
-
-        `changed()` is called when what discovery or OpenAPI tells has changed; `opened(api)` once, with the way to
-        other servers for clients of this process, when there is one.
-        """
-        self._registry, self._handler, self._changed = registry, handler, changed
-        self._resolve, self._pair, self._opened = resolve, pair, opened
+        """`resolve` finds services, `pair` is the front proxy's."""
+        self._registry, self._handler = registry, handler
+        self._resolve, self._pair = resolve, pair
+        #: called when what discovery or OpenAPI tells has changed
+        self.listeners: list[Callable[[], None]] = []
         #: all APIServices by name
         self.services: dict[str, Object] = {}
         #: those of other servers, by group and version
@@ -57,12 +53,16 @@ class Aggregation:
             self._others = Others(
                 self._registry, self.services, self.remote, self._resolve, self._pair, self._changed
             )
-            self._opened(self._others.api)
         return self._others
 
     @property
     def extensions(self) -> Extensions:
         return self.others.extensions
+
+    @property
+    def api(self) -> RemoteAPI:
+        """The way to other servers for clients of this process."""
+        return self.others.api
 
     def start(self) -> None:
         self._registry.subscribe(GROUP, RESOURCE, self._event)
@@ -91,6 +91,10 @@ class Aggregation:
             self.others.availability.changed(name)
         if type_ != "ADDED" or name.partition(".")[2] not in order.BUILT_IN_GROUPS:
             self.registration.changed(name)
+
+    def _changed(self) -> None:
+        for listener in self.listeners:
+            listener()
 
     # -- requests --------------------------------------------------------------------------------------------
 

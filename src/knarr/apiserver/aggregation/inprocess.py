@@ -42,9 +42,6 @@ class RemoteAPI:
     def __init__(self, services: Mapping[tuple[str, str], Object], extensions: Extensions) -> None:
         self._services, self._extensions = services, extensions
 
-    def serves(self, group: str, version: str) -> bool:
-        return (group, version) in self._services
-
     def _spec(self, group: str, version: str) -> Object:
         """Raises 503 as a client would get it."""
         service = self._services.get((group, version))

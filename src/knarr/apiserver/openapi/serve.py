@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -12,6 +12,9 @@ from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.openapi import documents, top
 from knarr.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from knarr.apiserver.aggregation.aggregation import Aggregation
 
 JSON = "application/json"
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -23,13 +26,14 @@ VERSION_PATH = "version"
 class OpenAPI:
     """The documents of one registry. `custom(group, version)` gives path items and schemas of custom resources."""
 
-    def __init__(self, registry: Registry, handler: APIHandler) -> None:
+    def __init__(self, registry: Registry, handler: APIHandler, aggregation: Aggregation) -> None:
         self._registry, self._handler = registry, handler
+        #: what other API servers say of the groups they serve
+        self._others = aggregation
+        aggregation.listeners.append(self.forget)
         #: (group, version) -> {"paths": ..., "schemas": ...}; filled by the CRD machinery
         self.custom: dict[tuple[str, str], dict[str, Any]] = {}
         self._bodies: dict[str, tuple[bytes, str]] = {}
-        #: what other API servers say of the groups they serve (apiserver/aggregation/documents.py)
-        self.elsewhere: Any = None
         handler.paths["/openapi/v2"] = self.v2
         handler.paths["/openapi/v3"] = self.index
         handler.paths["/openapi/v3/*"] = self.document
@@ -46,13 +50,9 @@ class OpenAPI:
         for row in self._registry.rows():
             name = f"apis/{row.group}/{row.version}" if row.group else f"api/{row.version}"
             found[name] = (row.group, row.version)
-        for group, version in self._elsewhere():
+        for group, version in self._others.v3_stamps():
             found[f"apis/{group}/{version}"] = (group, version)
         return dict(sorted(found.items()))
-
-    def _elsewhere(self) -> dict[tuple[str, str], str]:
-        """What stands for each of the other servers' documents."""
-        return {} if self.elsewhere is None else self.elsewhere.v3_stamps()
 
     def _body(self, name: str) -> tuple[bytes, str]:
         """(JSON, hash) of a document."""
@@ -67,8 +67,7 @@ class OpenAPI:
         if name == "v2":
             rows = [r for r in self._registry.rows() if (r.group, r.version, r.name) not in custom]
             whole = documents.v2(rows, self.custom.values())
-            if self.elsewhere is not None:
-                self.elsewhere.merge_into(whole)
+            self._others.merge_into(whole)
             return whole
         about = self._names()[name]
         if about is None:
@@ -97,7 +96,7 @@ class OpenAPI:
         if about is None:
             return hashlib.sha512(name.encode()).hexdigest().upper()
         group, version = about
-        if about in (stamps := self._elsewhere()):
+        if about in (stamps := self._others.v3_stamps()):
             return hashlib.sha512(stamps[about].encode()).hexdigest().upper()
         facts = [row for row in self._registry.rows() if (row.group, row.version) == (group, version)]
         text = orjson.dumps([facts, self.custom.get((group, version))], default=str)
@@ -119,14 +118,14 @@ class OpenAPI:
                 ("cache-control", "public, immutable"),
                 ("expires", "Thu, 31 Dec 2099 23:59:59 GMT"),
             ]
-        if (about := self._names()[name]) in self._elsewhere():
+        if (about := self._names()[name]) in self._others.v3_stamps():
             await self._hand_on(x, *about)  # type: ignore[misc]
             return
         self._answer(x, name, V3_PROTOBUF)
 
     async def _hand_on(self, x: Exchange, group: str, version: str) -> None:
         """Another server's document."""
-        body = await self.elsewhere.v3(group, version)
+        body = await self._others.v3(group, version)
         if body is None:
             self._handler.responder.text(x, 503, "service unavailable\n")
             return

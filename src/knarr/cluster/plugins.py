@@ -1,0 +1,42 @@
+"""The admission of a cluster: Kubernetes' default plugins, then what rights forbid that only a whole object shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from knarr.admission.chain import Chain
+from knarr.admission.defaults import default_plugins
+from knarr.admission.policies.access import ParameterAccess
+from knarr.admission.policies.plugins import MutatingAdmissionPolicy, ValidatingAdmissionPolicy
+from knarr.admission.webhooks.counts import Counts
+from knarr.apiserver.metrics import Family
+from knarr.auth.claimstatus import ClaimStatusGuard
+from knarr.auth.escalation import EscalationGuard
+from knarr.cluster.identities import Identities
+from knarr.egress import Egress
+from knarr.registry.equivalents import Equivalents
+from knarr.registry.registry import Registry
+from knarr.world import World
+
+
+class Plugins:
+    """All of them, in order, and what they count."""
+
+    def __init__(self, registry: Registry, world: World, identities: Identities, egress: Egress) -> None:
+        authorizers = identities.authorizers
+        self._webhooks = Counts()
+        plugins = default_plugins(registry, world, authorizers, egress.post, self._webhooks)
+        policies = (ValidatingAdmissionPolicy, MutatingAdmissionPolicy)
+        self._policies = [plugin.counts for plugin in plugins if isinstance(plugin, policies)]
+        self.chain = Chain(
+            [
+                *plugins,
+                EscalationGuard(identities.rbac, authorizers),
+                ClaimStatusGuard(authorizers),
+                ParameterAccess(registry, Equivalents(registry), authorizers),
+            ]
+        )
+
+    def metrics(self) -> Iterator[Family]:
+        for counts in (self._webhooks, *self._policies):
+            yield from map(Family._make, counts.families())
