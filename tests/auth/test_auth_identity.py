@@ -18,6 +18,7 @@ from knarr.auth.rbac import RBAC
 from knarr.auth.reviews import Reviews
 from knarr.auth.satokens import LAST_USED, ServiceAccountTokens
 from knarr.auth.statictokens import StaticTokens, admin, parse_token_file
+from knarr.auth.tokenkeys import TokenKeys
 from knarr.auth.tokens import ISSUER, TokenIssuer
 from knarr.meta.errors import StatusError
 from knarr.registry.context import ANONYMOUS, Request, UserInfo
@@ -43,8 +44,9 @@ class Desk:
                 "", "serviceaccounts", {"metadata": {"name": name, "namespace": "ns", "uid": f"uid-{name}"}}
             )
         reader.put("", "pods", POD)
-        self.issuer = TokenIssuer(SIGNER, reader, clock, chance(2))
-        tokens = ServiceAccountTokens([SIGNER.verifier], reader, clock, [ISSUER], [ISSUER])
+        keys = TokenKeys(SIGNER)
+        self.issuer = TokenIssuer(keys, reader, clock, chance(2))
+        tokens = ServiceAccountTokens(keys, reader, clock, [ISSUER], [ISSUER])
         methods = [StaticTokens(admin("secret")), tokens, BootstrapTokens(reader, clock)]
         self.authenticator = Authenticator(methods, clock, [ISSUER])
         self.rbac = RBAC(reader)
@@ -53,7 +55,7 @@ class Desk:
         self.reviews = Reviews(self.authenticator, self.authorizers, clock)
 
     def issue(self, name="robot", **spec):
-        return self.issuer.issue("ns", name, {"spec": spec})
+        return run(self.issuer.issue("ns", name, {"spec": spec}))
 
     def token(self, name="robot", **spec):
         return self.issue(name, **spec)["status"]["token"]
@@ -212,7 +214,7 @@ def test_a_token_of_a_pod(desk):
 
 def test_the_answer_to_a_token_request(desk):
     notes = {}
-    answer = desk.issuer.issue("ns", "robot", {"metadata": {}, "spec": {"audiences": ["a"]}}, notes)
+    answer = run(desk.issuer.issue("ns", "robot", {"metadata": {}, "spec": {"audiences": ["a"]}}, notes))
     assert answer["metadata"] == {
         "name": "robot",
         "namespace": "ns",
@@ -362,7 +364,7 @@ def test_forged_tokens(desk):
 def test_tokens_kept_in_secrets(desk):
     account = desk.reader.get("", "serviceaccounts", "ns", "robot")
     secret = {"metadata": {"name": "s", "namespace": "ns"}, "type": "kubernetes.io/service-account-token"}
-    token = desk.issuer.legacy(account, secret)
+    token = run(desk.issuer.legacy(account, secret))
     assert desk.error(token) == "[invalid bearer token, Token has been invalidated]"
     desk.reader.put("", "secrets", secret | {"data": {"token": base64.b64encode(b"old").decode()}})
     assert desk.error(token) == "[invalid bearer token, Token does not match server's copy]"
@@ -419,7 +421,7 @@ def test_bootstrap_tokens(desk):
 def test_discovery_documents():
     keys = orjson.loads(discovery.key_set([SIGNER.verifier]))["keys"]
     assert [k["kid"] for k in keys] == [SIGNER.verifier.key_id]
-    assert keys[0].keys() == {"use", "kty", "kid", "alg", "crv", "x", "y"}
+    assert keys[0].keys() == {"use", "kty", "kid", "crv", "alg", "x", "y"}
     document = orjson.loads(discovery.configuration(ISSUER, f"{ISSUER}/openid/v1/jwks", [SIGNER.verifier]))
     assert document["id_token_signing_alg_values_supported"] == ["ES256"]
     assert document["issuer"] == ISSUER

@@ -10,9 +10,10 @@ from knarr.auth.configuration.authentication import check, parse
 from knarr.auth.configuration.oidcflags import from_flags
 from knarr.auth.configuration.settings import AuthenticationSettings
 from knarr.auth.identity import CREDENTIAL_ID, AuthenticationError
-from knarr.auth.oidc.algorithms import ALGORITHMS, read_key, verify
 from knarr.auth.oidc.authenticator import OIDCTokens
 from knarr.auth.oidc.issuers import Issuers
+from knarr.auth.oidc.jsonwebkeys import read_key
+from knarr.auth.signatures import ALGORITHMS, verify
 from knarr.meta import fielderrors
 from knarr.registry.context import UserInfo
 from knarr.world.clock import RealClock

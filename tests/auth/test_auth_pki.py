@@ -1,5 +1,6 @@
 """Certificates and keys: judged by OpenSSL and the cryptography library, not by our own reading of them."""
 
+import asyncio
 import os
 import ssl
 
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from knarr.auth import der, jwt
 from knarr.auth.authenticate import Authenticator
 from knarr.auth.keys import Key
+from knarr.auth.oidc.jsonwebkeys import read_key
 from knarr.auth.pki import PKI, RENEW_SECONDS, PKIError
 from knarr.auth.statictokens import StaticTokens, admin
+from knarr.auth.tokenkeys import TokenKeys
 from knarr.auth.x509 import ClientCertificates
 from knarr.registry.context import ANONYMOUS
 from knarr.world.chance import chance
@@ -142,6 +145,29 @@ def test_a_new_name_makes_a_new_server_certificate_only(tmp_path):
     assert first.admin == second.admin
 
 
+def test_a_new_cluster_draws_an_rsa_key_when_it_is_needed(tmp_path):
+    made = pki(tmp_path, seed=None)
+    assert made.signer is None and not (tmp_path / "sa.key").exists()
+
+    async def first_token():
+        keys = TokenKeys(made.signer, draw=made.draw_signer)
+        assert keys.verifiers == []
+        one, other = await asyncio.gather(keys.signer(), keys.signer())
+        assert one is other and keys.verifiers == [one.verifier]
+        return one.sign({"a": 1})
+
+    token = run(first_token())
+    again = pki(tmp_path, seed=None).signer
+    assert again.sign({"a": 1}) == token
+    assert again.verifier.algorithm == "RS256"
+    assert (tmp_path / "sa.pub").read_text() == again.public_pem
+
+
+def test_an_older_cluster_keeps_its_key(tmp_path):
+    (tmp_path / "sa.key").write_text(Key.draw(chance(3)).pem)
+    assert pki(tmp_path, seed=None).signer.verifier.algorithm == "ES256"
+
+
 def test_seeded_chance_draws_the_same_again():
     one, two = pki(seed=5), pki(seed=5)
     assert one.ca.key.pem == two.ca.key.pem
@@ -252,10 +278,18 @@ def test_a_certificate_without_a_name_is_nobody_s(clock):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: _pem(rsa.generate_private_key(65537, 2048)), lambda: Key.draw(chance(4)).pem]
+    ("algorithm", "make"),
+    [
+        ("RS256", lambda: _pem(rsa.generate_private_key(65537, 2048))),
+        ("RS256", jwt.draw_rsa),
+        ("ES256", lambda: Key.draw(chance(4)).pem),
+        ("ES384", lambda: _pem(ec.generate_private_key(ec.SECP384R1()))),
+        ("ES512", lambda: _pem(ec.generate_private_key(ec.SECP521R1()))),
+    ],
 )
-def test_tokens_are_verified_by_their_key_alone(make):
+def test_tokens_are_verified_by_their_key_alone(algorithm, make):
     signer = jwt.Signer.from_pem(make())
+    assert signer.verifier.algorithm == algorithm
     other = jwt.Signer.from_pem(Key.draw(chance(8)).pem)
     token = jwt.parse(signer.sign({"sub": "x"}))
     assert token.claims == {"sub": "x"}
@@ -267,6 +301,7 @@ def test_tokens_are_verified_by_their_key_alone(make):
     assert not signer.verifier.verify(token._replace(header={"alg": "none"}))
     assert not signer.verifier.verify(token._replace(signature=b""))
     assert signer.verifier.jwk()["kid"] == signer.verifier.key_id
+    assert read_key(signer.verifier.jwk()).key.public_numbers() == signer.verifier._key.key.public_numbers()
 
 
 @given(st.text(max_size=50))

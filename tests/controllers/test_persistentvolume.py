@@ -427,7 +427,7 @@ def token_secret(name: str, account: str) -> dict[str, Any]:
     }
 
 
-def issue(account: dict[str, Any], secret: dict[str, Any]) -> str:
+async def issue(account: dict[str, Any], secret: dict[str, Any]) -> str:
     return f"{account['metadata']['name']} {secret['metadata']['name']}"
 
 

@@ -1,18 +1,27 @@
-"""Compact JWTs, signed and verified with ES256 (our keys) or RS256 (keys that were brought along)."""
+"""Compact JWTs: signed and verified, as service account tokens are."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
 
-from knarr.auth import der
+from knarr.auth import der, signatures
 from knarr.auth.keys import EC_PUBLIC_KEY, P256, Key, base64url, key_id
 
 RSA_KEY = "1.2.840.113549.1.1.1"
+#: the object identifiers of a public key, and what it signs with
+KINDS = {
+    (RSA_KEY,): "RS256",
+    (EC_PUBLIC_KEY, P256): "ES256",
+    (EC_PUBLIC_KEY, "1.3.132.0.34"): "ES384",
+    (EC_PUBLIC_KEY, "1.3.132.0.35"): "ES512",
+}
 
 
 class Parsed(NamedTuple):
@@ -45,113 +54,104 @@ def parse(token: str) -> Parsed | None:
 
 
 class Verifier:
-    """One public key that tokens may be signed with."""
+    """One public key that tokens may be signed with: RSA (RS256), or of a curve (ES256, ES384, ES512).
+
+    `public_der` is its SubjectPublicKeyInfo; ValueError for a key of another kind.
+    """
 
     def __init__(self, public_der: bytes) -> None:
         self.public_der = public_der
         self.key_id = key_id(public_der)
-        algorithm, bits = der.parse(public_der).children()
-        identifiers = [e.oid() for e in algorithm.children() if e.tag == der.OID]
-        if identifiers == [EC_PUBLIC_KEY, P256]:
-            self.algorithm = "ES256"
-        elif identifiers == [RSA_KEY]:
-            self.algorithm = "RS256"
-        else:
-            raise ValueError("only P-256 and RSA keys sign tokens")
+        identifiers, bits = der.parse(public_der).children()
+        kind = tuple(e.oid() for e in identifiers.children() if e.tag == der.OID)
+        if kind not in KINDS:
+            raise ValueError("only RSA and EC keys of 256, 384 and 521 bits sign tokens")
+        self.algorithm = KINDS[kind]
         self._bits = bits.body[1:]
-        self._key: Any = None
 
     @classmethod
     def from_pem(cls, text: str) -> Verifier:
-        """A PEM public key, or the public half of a private one."""
+        """A PEM public key, the public half of a private one, or a certificate's."""
         if "PRIVATE KEY-----" in text:
             return Signer.from_pem(text).verifier
+        if "BEGIN CERTIFICATE-----" in text:
+            return cls(der.read_certificate(der.from_pem(text, "CERTIFICATE")).public_key)
+        if "BEGIN RSA PUBLIC KEY-----" in text:
+            return cls(_rsa_info(der.from_pem(text, "RSA PUBLIC KEY")))
         return cls(der.from_pem(text, "PUBLIC KEY"))
 
     def verify(self, token: Parsed) -> bool:
         """Whether the token bears this key's signature; a token that names another algorithm does not."""
         if token.header.get("alg") != self.algorithm:
             return False
-        from cryptography.exceptions import InvalidSignature
+        return signatures.verify(self._key, self.algorithm, token.signed, token.signature)
 
-        try:
-            if self.algorithm == "ES256":
-                self._verify_ec(token)
-            else:
-                self._verify_rsa(token)
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+    @cached_property
+    def _key(self) -> signatures.PublicKey:
+        from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-    def _verify_ec(self, token: Parsed) -> None:
-        from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import ec
+        if self.algorithm not in signatures.CURVES:
+            modulus, exponent = self._numbers()
+            return signatures.PublicKey(
+                self.key_id, "RSA", rsa.RSAPublicNumbers(exponent, modulus).public_key()
+            )
+        name, _ = signatures.CURVES[self.algorithm]
+        curve = signatures.curve(name)
+        key = ec.EllipticCurvePublicKey.from_encoded_point(curve, self._bits)
+        return signatures.PublicKey(self.key_id, name, key)
 
-        if self._key is None:
-            self._key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), self._bits)
-        raw = token.signature
-        if len(raw) != 64:
-            raise ValueError("an ES256 signature has 64 bytes")
-        pair = der.sequence(
-            der.integer(int.from_bytes(raw[:32], "big")), der.integer(int.from_bytes(raw[32:], "big"))
-        )
-        self._key.verify(pair, token.signed, ec.ECDSA(hashes.SHA256()))
-
-    def _verify_rsa(self, token: Parsed) -> None:
-        from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
-        if self._key is None:
-            modulus, exponent = (e.integer() for e in der.parse(self._bits).children())
-            self._key = rsa.RSAPublicNumbers(exponent, modulus).public_key()
-        self._key.verify(token.signature, token.signed, padding.PKCS1v15(), hashes.SHA256())
+    def _numbers(self) -> list[int]:
+        """An RSA key's modulus and exponent."""
+        return [e.integer() for e in der.parse(self._bits).children()]
 
     def jwk(self) -> dict[str, str]:
-        """The key as a member of a JSON Web Key set (RFC 7517)."""
-        if self.algorithm == "ES256":
-            x, y = self._bits[1:33], self._bits[33:]
-            shape = {"kty": "EC", "kid": self.key_id, "alg": "ES256", "crv": "P-256"}
+        """The key as a member of a JSON Web Key set (RFC 7517), in Go's order."""
+        if self.algorithm in signatures.CURVES:
+            name, size = signatures.CURVES[self.algorithm]
+            shape = {"kty": "EC", "kid": self.key_id, "crv": name, "alg": self.algorithm}
+            x, y = self._bits[1 : 1 + size], self._bits[1 + size :]
             return {"use": "sig"} | shape | {"x": base64url(x), "y": base64url(y)}
-        modulus, exponent = (e.integer() for e in der.parse(self._bits).children())
+        modulus, exponent = self._numbers()
         numbers = {"n": _number(modulus), "e": _number(exponent)}
-        return {"use": "sig", "kty": "RSA", "kid": self.key_id, "alg": "RS256"} | numbers
+        return {"use": "sig", "kty": "RSA", "kid": self.key_id, "alg": self.algorithm} | numbers
 
 
 def _number(value: int) -> str:
     return base64url(value.to_bytes((value.bit_length() + 7) // 8, "big"))
 
 
-class Signer:
-    """The private key that signs service account tokens."""
+def _rsa_info(numbers: bytes) -> bytes:
+    """SubjectPublicKeyInfo of an RSA key's modulus and exponent."""
+    return der.sequence(der.sequence(der.oid(RSA_KEY), der.tlv(der.NULL)), der.bits(numbers))
 
-    def __init__(self, key: Any, verifier: Verifier) -> None:
-        self._key = key
+
+class Signer:
+    """The private key that signs service account tokens.
+
+    The cryptography library is imported, and makes its checks of the key, with the first signature.
+    """
+
+    def __init__(self, key: Callable[[], Any], verifier: Verifier) -> None:
+        self._load = key
         self.verifier = verifier
         header = {"alg": verifier.algorithm, "kid": verifier.key_id}
         self._header = base64url(orjson.dumps(header))
 
     @classmethod
     def from_pem(cls, text: str) -> Signer:
-        """P-256 or RSA; ValueError otherwise."""
+        """RSA, or EC of 256, 384 or 521 bits; ValueError otherwise."""
+        if "BEGIN RSA PRIVATE KEY-----" in text and "ENCRYPTED" not in text:
+            _, modulus, exponent, *_ = der.parse(der.from_pem(text, "RSA PRIVATE KEY")).children()
+            return cls(lambda: _load(text), Verifier(_rsa_info(der.sequence(modulus.raw, exponent.raw))))
         try:
-            ours = Key.from_pem(text)
+            return cls.of(Key.from_pem(text))
         except ValueError:
-            return cls._other(text)
-        return cls.of(ours)
+            key = _load(text)
+        return cls(lambda: key, Verifier(_public_half(key)))
 
     @classmethod
     def of(cls, key: Key) -> Signer:
-        return cls(key, Verifier(key.public_der))
-
-    @classmethod
-    def _other(cls, text: str) -> Signer:
-        from cryptography.hazmat.primitives import serialization
-
-        key = serialization.load_pem_private_key(text.encode(), None)
-        public = key.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return cls(key, Verifier(public))
+        return cls(lambda: key, Verifier(key.public_der))
 
     @property
     def public_pem(self) -> str:
@@ -162,14 +162,44 @@ class Signer:
         signed = f"{self._header}.{base64url(orjson.dumps(claims))}"
         return f"{signed}.{base64url(self._signature(signed.encode()))}"
 
+    @cached_property
+    def _key(self) -> Any:
+        return self._load()
+
     def _signature(self, data: bytes) -> bytes:
         if isinstance(self._key, Key):
-            r, s = (e.integer() for e in der.parse(self._key.sign(data)).children())
-            return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-        from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import padding
+            return signatures.joined(self._key.sign(data), 32)
+        return signatures.sign(self._key, self.verifier.algorithm, data)
 
-        return self._key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+def _load(text: str) -> Any:
+    """The cryptography library's private key; ValueError."""
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        return serialization.load_pem_private_key(text.encode(), None)
+    except TypeError:
+        raise ValueError("it is encrypted") from None
+
+
+def _public_half(key: Any) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.DER, form)
+
+
+def draw_rsa() -> str:
+    """A new RSA key of 2048 bits in the PEM form that kubeadm writes.
+
+    It takes 15 to 90 ms, during which other threads go on. Nothing but the operating system's chance draws it.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL
+    key = rsa.generate_private_key(65537, 2048)
+    return key.private_bytes(*form, serialization.NoEncryption()).decode()
 
 
 def fingerprint(token: str) -> bytes:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from knarr.auth import der
 from knarr.auth.certificates import CLIENT_AUTH, SERVER_AUTH, YEAR, Authority, Pair, Subject
-from knarr.auth.jwt import Signer
+from knarr.auth.jwt import Signer, draw_rsa
 from knarr.auth.keys import Key
-from knarr.world.chance import Chance
+from knarr.world.chance import Chance, SecureChance
 from knarr.world.clock import Clock
 from knarr.world.tls import load_pair
 
@@ -50,7 +50,7 @@ class PKIError(Exception):
 
 
 class PKI:
-    """All key material of one cluster; `signer` signs service account tokens.
+    """All key material of one cluster.
 
     `names` are further DNS names or addresses the server answers under. `clock` must be the machine's where TLS is
     spoken: OpenSSL judges validity by that one.
@@ -77,8 +77,8 @@ class PKI:
         }
         proxy = Subject("front-proxy-client")
         self.front_proxy_client = self._leaf("front-proxy-client", self.front_proxy_ca, proxy, CLIENT_AUTH)
-        self.signer = self._signer("sa.key")
-        self._write("sa.pub", self.signer.public_pem)
+        #: signs service account tokens; None until `draw_signer`, in a cluster that has just been made
+        self.signer = self._kept_signer()
 
     @property
     def admin(self) -> Pair:
@@ -184,16 +184,38 @@ class PKI:
         )
         return Pair(certificate, key.pem)
 
-    def _signer(self, file: str) -> Signer:
-        text = self._read(file)
-        if not text:
-            return Signer.of(self._draw(file))
+    def _kept_signer(self) -> Signer | None:
+        """The key of service account tokens, where it can be had in no time.
+
+        Clusters of kubeadm have an RSA key, which takes as long as a quarter of a start: `draw_signer` makes it when
+        it is needed. A simulation draws a P-256 key instead: an RSA key from its own chance would take half a second.
+        """
+        text = self._read("sa.key")
+        if text:
+            return self._keep(self._parse_signer(text), text)
+        if isinstance(self.chance, SecureChance):
+            return None
+        key = Key.draw(self.chance)
+        return self._keep(Signer.of(key), key.pem)
+
+    def draw_signer(self) -> Signer:
+        """A new RSA key of service account tokens, which this and later runs use. For any thread; up to 0.1 s."""
+        text = draw_rsa()
+        self.signer = self._keep(Signer.from_pem(text), text)
+        return self.signer
+
+    def _parse_signer(self, text: str) -> Signer:
         try:
             return Signer.from_pem(text)
         except ValueError as error:
             raise PKIError(
-                f"{self.directory}/{file} cannot be read ({error}): restore or remove it"
+                f"{self.directory}/sa.key cannot be read ({error}): restore or remove it"
             ) from error
+
+    def _keep(self, signer: Signer, text: str) -> Signer:
+        self._write("sa.key", text)
+        self._write("sa.pub", signer.public_pem)
+        return signer
 
     def _draw(self, file: str) -> Key:
         key = Key.draw(self.chance)

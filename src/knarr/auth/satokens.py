@@ -9,6 +9,7 @@ from typing import Any
 
 from knarr.auth import jwt
 from knarr.auth.identity import CREDENTIAL_ID, AuthenticationError, Identity
+from knarr.auth.tokenkeys import TokenKeys
 from knarr.meta import errors, names, times
 from knarr.meta.gofmt import quote
 from knarr.registry.context import UserInfo
@@ -49,18 +50,18 @@ def split_username(name: str) -> tuple[str, str] | None:
 class ServiceAccountTokens:
     """Verifies signature, issuer, audience and times, then that every object the token names still is that object.
 
-    `verifiers` are all keys that may have signed (the newest first); `issuers` all that may have issued.
+    `issuers` are all that may have issued.
     """
 
     def __init__(
         self,
-        verifiers: Sequence[jwt.Verifier],
+        keys: TokenKeys,
         reader: Reader,
         clock: Clock,
         issuers: Sequence[str],
         audiences: Sequence[str],
     ) -> None:
-        self._verifiers = list(verifiers)
+        self._keys = keys
         self._reader = reader
         self._clock = clock
         self._issuers = frozenset(issuers)
@@ -87,7 +88,7 @@ class ServiceAccountTokens:
 
     def _verify(self, parsed: jwt.Parsed) -> None:
         wanted = parsed.header.get("kid")
-        candidates = [v for v in self._verifiers if not wanted or v.key_id == wanted]
+        candidates = [v for v in self._keys.verifiers if not wanted or v.key_id == wanted]
         if not candidates:
             raise AuthenticationError("invalid signature, no keys found")
         if not any(v.verify(parsed) for v in candidates):

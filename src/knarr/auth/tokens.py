@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from knarr.auth.jwt import Signer
 from knarr.auth.satokens import LEGACY_ISSUER, username
+from knarr.auth.tokenkeys import TokenKeys
 from knarr.meta import errors, times
 from knarr.meta import fielderrors as field
 from knarr.registry.reader import Reader
@@ -35,7 +35,7 @@ class TokenIssuer:
 
     def __init__(
         self,
-        signer: Signer,
+        keys: TokenKeys,
         reader: Reader,
         clock: Clock,
         chance: Chance,
@@ -44,7 +44,7 @@ class TokenIssuer:
         seconds_max: int = 0,
         extends: bool = True,
     ) -> None:
-        self._signer = signer
+        self._keys = keys
         self._reader = reader
         self._clock = clock
         self._chance = chance
@@ -53,7 +53,7 @@ class TokenIssuer:
         self._seconds_max = seconds_max
         self._extends_mounted = extends
 
-    def issue(
+    async def issue(
         self,
         namespace: str,
         name: str,
@@ -80,6 +80,7 @@ class TokenIssuer:
         claims = self._claims(account, bound, spec, now)
         if annotations is not None:
             annotations["authentication.kubernetes.io/issued-credential-id"] = f"JTI={claims['jti']}"
+        signer = await self._keys.signer()
         made = {"name": name, "namespace": namespace, "uid": account["metadata"]["uid"]}
         made["creationTimestamp"] = times.format(now)
         return {
@@ -88,7 +89,7 @@ class TokenIssuer:
             "metadata": metadata | made,
             "spec": spec,
             "status": {
-                "token": self._signer.sign(claims),
+                "token": signer.sign(claims),
                 "expirationTimestamp": times.format(now + spec["expirationSeconds"]),
             },
         }
@@ -101,11 +102,12 @@ class TokenIssuer:
         if warn is not None:
             warn(f"requested expiration of {wanted} seconds shortened to {self._seconds_max} seconds")
 
-    def legacy(self, account: Object, secret: Object) -> str:
+    async def legacy(self, account: Object, secret: Object) -> str:
         """The token of a Secret of type kubernetes.io/service-account-token: it lasts as long as the Secret."""
         metadata = account["metadata"]
         prefix = "kubernetes.io/serviceaccount/"
-        return self._signer.sign(
+        signer = await self._keys.signer()
+        return signer.sign(
             {
                 "iss": LEGACY_ISSUER,
                 f"{prefix}namespace": metadata["namespace"],

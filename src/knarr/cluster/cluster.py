@@ -16,6 +16,8 @@ from knarr.world import World
 
 log = logging.getLogger("knarr.cluster")
 
+#: by then a new cluster has done what its first users wait for
+SETTLED_SECONDS = 2.0
 #: the file of the store in a data directory
 DATABASE = "state.db"
 
@@ -67,6 +69,10 @@ class Cluster:
             except Exception:
                 log.exception("a part of the cluster did not start")
         self.complete.set()
+        if self.config.data_dir is not None:
+            # drawn now, unless somebody needed it before: others may look for it in the directory
+            await asyncio.sleep(SETTLED_SECONDS)
+            await self.plane.identities.token_keys.signer()
 
     def _makers(self) -> list[Callable[[], Any]]:
         from knarr.cluster import parts

@@ -19,8 +19,10 @@ from knarr.auth.jwt import Signer, Verifier
 from knarr.auth.node import NodeAuthorizer
 from knarr.auth.pki import PKI
 from knarr.auth.rbac import RBAC
+from knarr.auth.requestheader import RequestHeaders
 from knarr.auth.satokens import ServiceAccountTokens
 from knarr.auth.statictokens import StaticTokens, admin, parse_token_file
+from knarr.auth.tokenkeys import TokenKeys
 from knarr.auth.tokens import TokenIssuer
 from knarr.cluster.config import Config
 from knarr.registry.registry import Registry
@@ -50,11 +52,10 @@ class Identities:
         self._node = NodeAuthorizer(registry, cluster_role_rules("system:node"))
         self._modes = self._read_modes()
         self.authorizers = Authorizers(*self._open_modes(self._modes))
-        signer = self._signer(pki)
-        self.verifiers = [signer.verifier, *self._further_keys()]
+        self.token_keys = TokenKeys(self._signer(pki), self._further_keys(), pki.draw_signer)
         own = self._authentication
         self.issuer = TokenIssuer(
-            signer,
+            self.token_keys,
             registry,
             world.clock,
             world.chance,
@@ -64,6 +65,9 @@ class Identities:
             own.service_account_extend_token_expiration,
         )
         self.authenticator = self._authenticator(admin_token)
+        if pki.has_front_proxy:
+            proxy = pki.front_proxy_ca.read.subject
+            self.authenticator.front_proxy = RequestHeaders(proxy, world.clock)
         #: of client certificates, besides the cluster's own; PEM
         self.client_authorities = self._client_authorities(pki)
 
@@ -75,7 +79,7 @@ class Identities:
         methods: list[TokenMethod] = [StaticTokens(self._static(admin_token))]
         methods.append(
             ServiceAccountTokens(
-                self.verifiers, self._registry, world.clock, own.service_account_issuer, own.audiences
+                self.token_keys, self._registry, world.clock, own.service_account_issuer, own.audiences
             )
         )
         if own.enable_bootstrap_token_auth:
@@ -120,8 +124,8 @@ class Identities:
         return self._issuers
 
     def _members(self, configured: Authentication) -> list[Any]:
-        from knarr.auth.oidc.algorithms import ALGORITHMS
         from knarr.auth.oidc.authenticator import OIDCTokens
+        from knarr.auth.signatures import ALGORITHMS
 
         own = self._authentication
         algorithms = ALGORITHMS if own.authentication_config else own.oidc_signing_algs
@@ -166,7 +170,7 @@ class Identities:
             return flag is not False, frozenset()
         return bool(told.get("enabled")), frozenset(c.get("path", "") for c in told.get("conditions") or ())
 
-    def _signer(self, pki: PKI) -> Signer:
+    def _signer(self, pki: PKI) -> Signer | None:
         path = self._authentication.service_account_signing_key_file
         if not path:
             return pki.signer
@@ -314,10 +318,11 @@ def _access(path: str) -> Any:
 
 
 def _verifiers(text: str) -> list[Verifier]:
-    """Every key of a PEM file, public or private."""
+    """Every key of a PEM file: public, private, or of a certificate."""
     import re
 
-    blocks = re.findall(r"-----BEGIN [A-Z ]*KEY-----.*?-----END [A-Z ]*KEY-----", text, re.DOTALL)
+    kinds = r"(?:[A-Z ]*KEY|CERTIFICATE)-----"
+    blocks = re.findall(rf"-----BEGIN {kinds}.*?-----END {kinds}", text, re.DOTALL)
     if not blocks:
         raise ValueError("data does not contain any valid RSA or ECDSA public keys")
     return [Verifier.from_pem(f"{block}\n") for block in blocks]

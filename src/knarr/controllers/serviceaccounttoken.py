@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from knarr.api.scheme import evolve, scheme
@@ -20,7 +20,7 @@ ACCOUNT_NAME = "kubernetes.io/service-account.name"
 ACCOUNT_UID = "kubernetes.io/service-account.uid"
 
 #: (account, secret) in wire form -> token
-Issue = Callable[[dict[str, Any], dict[str, Any]], str]
+Issue = Callable[[dict[str, Any], dict[str, Any]], Awaitable[str]]
 
 
 class ServiceAccountTokenController(KubeController):
@@ -74,7 +74,7 @@ class ServiceAccountTokenController(KubeController):
         if account is None:
             await self._delete(secret)
         elif self.issue is not None:
-            filled = filled_secret(secret, account, self.root_ca, self.issue)
+            filled = await filled_secret(secret, account, self.root_ca, self.issue)
             if filled is not None:
                 await self._update(filled)
 
@@ -116,7 +116,7 @@ class ServiceAccountTokenController(KubeController):
                 raise
 
 
-def filled_secret(secret: Any, account: Any, root_ca: str, issue: Issue) -> Any | None:
+async def filled_secret(secret: Any, account: Any, root_ca: str, issue: Issue) -> Any | None:
     """The secret with what it lacks; None where it has everything."""
     before = {name: str(value) for name, value in secret.data.items()}
     data = dict(before)
@@ -125,7 +125,7 @@ def filled_secret(secret: Any, account: Any, root_ca: str, issue: Issue) -> Any 
     if not data.get("namespace"):
         data["namespace"] = _base64(secret.metadata.namespace)
     if not data.get("token"):
-        data["token"] = _base64(issue(scheme().to_dict(account), scheme().to_dict(secret)))
+        data["token"] = _base64(await issue(scheme().to_dict(account), scheme().to_dict(secret)))
     if data == before:
         return None
     named = {ACCOUNT_NAME: account.metadata.name, ACCOUNT_UID: account.metadata.uid}

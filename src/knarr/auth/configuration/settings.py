@@ -116,7 +116,7 @@ def _authentication(s: AuthenticationSettings) -> Iterator[str]:
 
 
 def _known_algorithms() -> Sequence[str]:
-    from knarr.auth.oidc.algorithms import ALGORITHMS as KNOWN
+    from knarr.auth.signatures import ALGORITHMS as KNOWN
 
     return KNOWN
 

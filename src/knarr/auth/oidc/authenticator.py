@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from knarr.auth import jwt
 from knarr.auth.configuration.authentication import Issuer
 from knarr.auth.identity import AuthenticationError, Identity
-from knarr.auth.oidc.algorithms import ALGORITHMS
 from knarr.auth.oidc.distributed import DistributedClaim
 from knarr.auth.oidc.mapping import UserMapping
 from knarr.auth.oidc.provider import Provider
 from knarr.auth.oidc.verify import issuer_of, verify
 from knarr.auth.remote import Remote
+from knarr.auth.signatures import ALGORITHMS
 from knarr.client.kubeconfig import Access
 from knarr.world.clock import Clock
 

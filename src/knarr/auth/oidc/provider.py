@@ -10,8 +10,9 @@ import orjson
 
 from knarr.auth import jwt
 from knarr.auth.identity import AuthenticationError
-from knarr.auth.oidc.algorithms import PublicKey, read_key, verify
+from knarr.auth.oidc.jsonwebkeys import read_key
 from knarr.auth.remote import Answer, CallError, Remote
+from knarr.auth.signatures import PublicKey, verify
 from knarr.meta.gofmt import quote
 from knarr.world.clock import Clock
 
