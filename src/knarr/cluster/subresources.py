@@ -70,7 +70,7 @@ def _register_tokens(plane: ControlPlane) -> None:
             None, obj, request.field_manager, "token", times.format(plane.world.clock.now())
         )
         await _admit(plane, request, requests.gvk, obj)
-        answer = plane.identities.issuer.issue(
+        answer = await plane.identities.issuer.issue(
             request.namespace, request.name, obj, request.annotations, request.warn
         )
         return Result(orjson.dumps(answer), 201)

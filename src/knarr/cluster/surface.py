@@ -66,7 +66,7 @@ class Surface:
         Discovery(plane.registry, plane.handler, self.aggregation, address)
         keys_url = plane.config.authentication.service_account_jwks_uri or f"https://{address}{KEYS_PATH}"
         identities = plane.identities
-        OpenIDDocuments(plane.handler, identities.issuer.issuer_url, keys_url, identities.verifiers)
+        OpenIDDocuments(plane.handler, identities.issuer.issuer_url, keys_url, identities.token_keys)
 
     def close(self) -> None:
         self.aggregation.close()
