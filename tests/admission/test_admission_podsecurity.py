@@ -318,3 +318,7 @@ def test_policies():
     )
     told = policy_of({f"{PREFIX}enforce": "baseline", f"{PREFIX}warn": "privileged"})
     assert str(told.warn) == "privileged:latest"
+    older = policy_of({f"{PREFIX}enforce": "baseline", f"{PREFIX}warn-version": "v1.20"})
+    assert str(older.warn) == "baseline:v1.20"
+    broken = policy_of({f"{PREFIX}{mode}": "nonsense" for mode in ("enforce", "audit", "warn")})
+    assert [s.level for s in broken[:3]] == ["restricted", "privileged", "privileged"]

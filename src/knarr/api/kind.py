@@ -88,8 +88,11 @@ class Kind:
     def default(self, obj: Object) -> None:
         """Fill in what the API's defaulting functions fill in; must be idempotent."""
 
-    def prepare_for_create(self, obj: Object) -> None:
-        """Drop what a client may not set. Here: status, where it is a subresource; generation starts at 1."""
+    def prepare_for_create(self, obj: Object) -> list[str] | None:
+        """Drop what a client may not set. Here: status, where it is a subresource; generation starts at 1.
+
+        Returns warnings about what it changed and nobody can see afterwards.
+        """
         if self.has_status:
             self.reset_status(obj)
         if self.tracks_generation:

@@ -53,7 +53,8 @@ async def create(
         objectmeta.prepare_create(metadata, storage.world.chance, now)
         if hook is not None:
             await hook.before_create(request, obj)
-        kind.prepare_for_create(obj)
+        for text in kind.prepare_for_create(obj) or ():
+            request.warn(text)
         try:
             found = objectmeta.validate(
                 metadata,

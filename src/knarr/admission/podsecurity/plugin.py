@@ -7,7 +7,7 @@ from knarr.admission.chain import Plugin
 from knarr.admission.podsecurity.checks import Verdict, evaluate
 from knarr.admission.podsecurity.policy import PREFIX, Policy, Standard, policy_of
 from knarr.api import podrefs
-from knarr.meta import errors
+from knarr.meta import errors, fielderrors
 from knarr.registry.reader import Reader
 
 #: where the pod template stands in the kinds that have one
@@ -68,7 +68,7 @@ class PodSecurity(Plugin):
 
         notes = a.request.annotations
         if policy.errors:
-            notes[f"{PREFIX}error"] = f"Failed to parse policy: {', '.join(map(str, policy.errors))}"
+            notes[f"{PREFIX}error"] = f"Failed to parse policy: {fielderrors.aggregate(policy.errors)}"
         if not verdict(policy.audit).allowed:
             words = f'would violate PodSecurity "{policy.audit}": {verdict(policy.audit).detail}'
             notes[f"{PREFIX}audit-violations"] = words

@@ -45,7 +45,10 @@ DEFAULT = Policy()
 
 
 def policy_of(labels: Mapping[str, str] | None) -> Policy:
-    """The policy of a namespace; labels that cannot be read count as the strictest level, and are reported."""
+    """The policy of a namespace; labels that cannot be read are reported.
+
+    An unreadable level is the strictest one where it is enforced, and none where it is only told about.
+    """
     relevant = tuple((k, v) for k, v in (labels or {}).items() if k.startswith(PREFIX))
     return _read(relevant) if relevant else DEFAULT
 
@@ -54,14 +57,19 @@ def policy_of(labels: Mapping[str, str] | None) -> Policy:
 def _read(labels: tuple[tuple[str, str], ...]) -> Policy:
     given = dict(labels)
     found: list[FieldError] = []
-    enforce, audit, warn = (_standard(given, mode, found) for mode in ("enforce", "audit", "warn"))
-    says_warn = f"{PREFIX}warn" in given or f"{PREFIX}warn-version" in given
-    if not says_warn and enforce.strictness > warn.strictness:
-        warn = enforce  # what is enforced for pods is worth a warning on what makes pods
+    enforce = _standard(given, "enforce", "restricted", found)
+    audit = _standard(given, "audit", "privileged", found)
+    warn = _standard(given, "warn", "privileged", found)
+    sure = given.get(f"{PREFIX}enforce") in LEVELS
+    if sure and f"{PREFIX}warn" not in given and enforce.strictness > warn.strictness:
+        # what is enforced for pods is worth a warning on what makes pods
+        minor = warn.minor if f"{PREFIX}warn-version" in given else enforce.minor
+        warn = Standard(enforce.level, minor)
     return Policy(enforce, audit, warn, tuple(found))
 
 
-def _standard(labels: Mapping[str, str], mode: str, found: list[FieldError]) -> Standard:
+def _standard(labels: Mapping[str, str], mode: str, unreadable: str, found: list[FieldError]) -> Standard:
+    """What the labels say for a mode; a level that is none counts as `unreadable`."""
     level, minor = "privileged", LATEST
     key = f"{PREFIX}{mode}"
     if key in labels:
@@ -69,7 +77,7 @@ def _standard(labels: Mapping[str, str], mode: str, found: list[FieldError]) -> 
         if level not in LEVELS:
             words = f"must be one of {', '.join(LEVELS)}"
             found.append(field.invalid(f"metadata.labels[{key}]", level, words))
-            level = "restricted"
+            level = unreadable
     key = f"{PREFIX}{mode}-version"
     if key in labels and labels[key] != "latest":
         match = VERSION.fullmatch(labels[key])

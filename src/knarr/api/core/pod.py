@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from knarr.api.core import podephemeral, podresize, podtable, podupdate
 from knarr.api.core.podspec import defaults, qos, warnings
 from knarr.api.core.podspec.annotations import validate_fields_match
-from knarr.api.core.podspec.apparmor import sync_apparmor
+from knarr.api.core.podspec.apparmor import take_over_annotations
 from knarr.api.core.podspec.matchkeys import merge_match_label_keys
 from knarr.api.core.podspec.validate import validate_pod
 from knarr.api.core.podstatus import default_status, validate_status_update
@@ -33,7 +33,7 @@ class Pod(Kind):
         defaults.default_pod(obj)
         default_status(obj.setdefault("status", {}))
 
-    def prepare_for_create(self, obj: Object) -> None:
+    def prepare_for_create(self, obj: Object) -> list[str]:
         metadata, spec = obj["metadata"], obj["spec"]
         metadata["generation"] = 1
         self._drop_disabled(obj, None)
@@ -42,7 +42,7 @@ class Pod(Kind):
         if spec.get("terminationGracePeriodSeconds", 0) < 0:
             spec["terminationGracePeriodSeconds"] = 1
         merge_match_label_keys(spec, metadata.get("labels") or {})
-        sync_apparmor(metadata, spec)
+        return take_over_annotations(metadata, spec)
 
     def reset_status(self, obj: Object) -> None:
         status: Object = {"phase": "Pending"}

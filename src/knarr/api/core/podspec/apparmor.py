@@ -1,58 +1,47 @@
-"""AppArmor profiles: the field of today and the annotation of before v1.30 say the same on a new pod."""
+"""AppArmor profiles: what the annotation of before v1.30 says goes into the field of today on a new pod."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 Spec = dict[str, Any]
 PREFIX = "container.apparmor.security.beta.kubernetes.io/"
 _LOCALHOST = "localhost/"
 _BY_ANNOTATION = {"runtime/default": "RuntimeDefault", "unconfined": "Unconfined"}
-_BY_TYPE = {"RuntimeDefault": "runtime/default", "Unconfined": "unconfined"}
 
 
-def sync_apparmor(metadata: Spec, spec: Spec) -> None:
-    """Write each container's annotation from its field, or its field from its annotation."""
-    if spec.get("os", {}).get("name") == "windows":
-        return
-    for_pod = (spec.get("securityContext") or {}).get("appArmorProfile")
+def take_over_annotations(metadata: Spec, spec: Spec) -> list[str]:
+    """Write the field of each container that has only the annotation; says what to warn about."""
     annotations = metadata.get("annotations") or {}
-    if for_pod is None and not any(key.startswith(PREFIX) for key in annotations):
-        if not any("appArmorProfile" in c.get("securityContext", ()) for c in _containers(spec)):
-            return
-    for container in _containers(spec):
-        _sync_container(metadata, container, for_pod)
+    if not any(key.startswith(PREFIX) for key in annotations):
+        return []
+    if spec.get("os", {}).get("name") == "windows":
+        return []
+    return list(_take_over(annotations, spec))
 
 
-def _containers(spec: Spec) -> tuple[Spec, ...]:
-    return (
+def deprecated(name: str) -> str:
+    """The warning about a container's annotation."""
+    return f'metadata.annotations[{PREFIX}{name}]: deprecated since v1.30; use the "appArmorProfile" field instead'
+
+
+def _take_over(annotations: Spec, spec: Spec) -> Iterator[str]:
+    for_pod = (spec.get("securityContext") or {}).get("appArmorProfile")
+    for container in (
         *spec.get("initContainers", ()),
         *spec.get("containers", ()),
         *spec.get("ephemeralContainers", ()),
-    )
-
-
-def _sync_container(metadata: Spec, container: Spec, for_pod: Spec | None) -> None:
-    key = PREFIX + container.get("name", "")
-    annotations = metadata.get("annotations") or {}
-    own = container.get("securityContext", {}).get("appArmorProfile")
-    if key not in annotations:
-        text = annotation_of(own or for_pod)
-        if text:
-            metadata.setdefault("annotations", {})[key] = text
-    elif own is None:
+    ):
+        key = PREFIX + container.get("name", "")
+        if key not in annotations or (container.get("securityContext") or {}).get("appArmorProfile"):
+            continue
         profile = profile_of(annotations[key])
-        if profile is not None and profile != for_pod:
+        if profile is not None and profile == for_pod:
+            continue  # the container has it from the pod
+        yield deprecated(container.get("name", ""))
+        if profile is not None:
             container.setdefault("securityContext", {})["appArmorProfile"] = profile
-
-
-def annotation_of(profile: Spec | None) -> str:
-    if not profile:
-        return ""
-    if profile.get("type") == "Localhost":
-        name = profile.get("localhostProfile")
-        return _LOCALHOST + name if name else ""
-    return _BY_TYPE.get(profile.get("type", ""), "")
 
 
 def profile_of(annotation: str) -> Spec | None:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from knarr.api.core.nodelabels import DEPRECATED, deprecated_selector_warnings, deprecated_term_warnings
-from knarr.api.core.podspec import internal
+from knarr.api.core.podspec import apparmor, internal
 from knarr.api.core.podspec.annotations import SECCOMP_CONTAINER, SECCOMP_POD
-from knarr.api.core.podspec.apparmor import PREFIX as APPARMOR
 from knarr.api.core.podspec.overlaps import overlap_warnings
 from knarr.api.core.podspec.paths import containers_with_paths
 from knarr.meta import addresses, names
@@ -165,9 +164,8 @@ def _container(
         if SECCOMP_CONTAINER + name in annotations and "seccompProfile" not in context:
             yield f"{base}metadata.annotations[{SECCOMP_CONTAINER}{name}]: {_SECCOMP}"
         has_profile = "appArmorProfile" in context or "appArmorProfile" in (spec.get("securityContext") or ())
-        if is_template and APPARMOR + name in annotations and not has_profile:
-            text = 'deprecated since v1.30; use the "appArmorProfile" field instead'
-            yield f"{base}metadata.annotations[{APPARMOR}{name}]: {text}"
+        if is_template and apparmor.PREFIX + name in annotations and not has_profile:
+            yield base + apparmor.deprecated(name)
     resources = container.get("resources")
     if resources:
         for which in ("limits", "requests"):
