@@ -101,10 +101,10 @@ def _validate_change(meta: Mapping[str, Any], old: Mapping[str, Any], path: str)
         if (meta.get(field) or None) != (old.get(field) or None):
             value = meta.get(field) or _MISSING.get(field, "")
             errors.append(fielderrors.invalid(f"{path}.{field}", value, "field is immutable"))
-    errors += validate_labels(meta.get("labels"), f"{path}.labels")
-    errors += validate_annotations(meta.get("annotations"), f"{path}.annotations")
-    errors += validate_owner_references(meta.get("ownerReferences") or (), f"{path}.ownerReferences")
-    errors += validate_managed_fields(meta.get("managedFields") or (), f"{path}.managedFields")
+    for field, validate in _VALIDATED:
+        # what was valid when it was stored is not looked at again
+        if (value := meta.get(field) or None) is not None and value != old.get(field):
+            errors += validate(value, f"{path}.{field}")
     return errors
 
 
@@ -271,6 +271,14 @@ def validate_managed_fields(entries: Sequence[Mapping[str, Any]], path: str) -> 
         if names.byte_length(entry.get("subresource") or "") > SUBRESOURCE_BYTES_MAX:
             errors.append(fielderrors.too_long(f"{at}.subresource", SUBRESOURCE_BYTES_MAX))
     return errors
+
+
+_VALIDATED: tuple[tuple[str, Callable[..., list[FieldError]]], ...] = (
+    ("labels", validate_labels),
+    ("annotations", validate_annotations),
+    ("ownerReferences", validate_owner_references),
+    ("managedFields", validate_managed_fields),
+)
 
 
 def validate_field_manager(manager: str, path: str = "fieldManager") -> list[FieldError]:

@@ -7,7 +7,7 @@ strategicpatch package; the proposal "preserve order in strategic merge patch").
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from knarr.meta import errors
@@ -118,7 +118,7 @@ def _go_type(value: Any) -> str:
 
 
 def _same(a: Any, b: Any) -> bool:
-    return a == b and _go_type(a) == _go_type(b)
+    return a == b and (type(a) is type(b) or _go_type(a) == _go_type(b))
 
 
 class _Merge:
@@ -382,6 +382,8 @@ class _Items:
     def identity(self, item: Any) -> Any:
         """What the item is known by, such that equal texts and numbers stay apart."""
         value = item.get(self.key) if self.are_maps else item
+        if type(value) is str:
+            return value
         return _go_type(value), value if isinstance(value, str | int | float | bool | None) else repr(value)
 
     def split(self, items: list[Any], chosen: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -407,6 +409,8 @@ class _Items:
     ) -> list[Any]:
         """Both groups in one list: each in its own order, interleaved as the live list has them where it knows both."""
         patched = self._sorted(patched, self._ranks(patch_order))
+        if not rest:
+            return patched
         ranks = self._ranks(live_order)
         rest = self._sorted(rest, ranks)
         merged: list[Any] = []
@@ -434,10 +438,10 @@ class _Items:
                 if self.key not in item:
                     raise _no_merge_key(item, self.key)
         known = [ranks.get(self.identity(item)) for item in items]
-        if None not in known:
-            keyed: Callable[[Any], int] = lambda item: ranks[self.identity(item)]  # noqa: E731
-            return sorted(items, key=keyed)
-        return _insertion_sorted(items, known)
+        if None in known:
+            return _insertion_sorted(items, known)
+        places: list[Any] = known
+        return [items[at] for at in sorted(range(len(items)), key=places.__getitem__)]
 
 
 def _insertion_sorted(items: list[Any], ranks: list[int | None]) -> list[Any]:
