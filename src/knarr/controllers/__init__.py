@@ -49,6 +49,7 @@ CONTROLLERS: dict[str, str] = {
     "endpointslice-controller": "knarr.controllers.endpointslice:EndpointSliceController",
     "endpointslice-mirroring-controller": "knarr.controllers.endpointslicemirroring:EndpointSliceMirroringController",
     "garbage-collector-controller": "knarr.controllers.garbagecollector:GarbageCollector",
+    "horizontal-pod-autoscaler-controller": "knarr.controllers.podautoscaler:HorizontalPodAutoscalerController",
     "job-controller": "knarr.controllers.job:JobController",
     "legacy-serviceaccount-token-cleaner-controller": "knarr.controllers.legacytokencleaner:LegacyTokenCleaner",
     "node-ipam-controller": "knarr.controllers.nodeipam:NodeIPAMController",

@@ -17,7 +17,7 @@ from knarr.client.objects import Key, controller_of, key_of
 from knarr.controllers.base import GATHER_SECONDS_MIN, SECONDS_PER_POD, KubeController
 from knarr.controllers.conditions import find, without
 from knarr.controllers.podstatus import with_condition, write_pod_status
-from knarr.controllers.served import BUILT_IN, CRD, custom_row
+from knarr.controllers.served import CRD, rows_of_kind
 from knarr.meta import intstr, times
 from knarr.meta.errors import StatusError
 from knarr.meta.labels import Selector, from_label_selector
@@ -224,8 +224,7 @@ class DisruptionController(KubeController):
     async def _asked_scale(self, ref: Any, namespace: str) -> tuple[str, int] | None:
         """By the scale subresource, of whatever kind has one."""
         group, _, _ = ref.apiVersion.rpartition("/")
-        custom = (custom_row(crd) for crd in self.crds.indexer.list())
-        rows = [r for r in (*BUILT_IN, *custom) if r is not None and (r.group, r.kind) == (group, ref.kind)]
+        rows = rows_of_kind(group, ref.kind, self.crds.indexer.list())
         if not rows:
             return None
         try:

@@ -81,6 +81,12 @@ def custom_row(crd: Mapping[str, Any]) -> Resource | None:
     return rows[0] if rows else None
 
 
+def rows_of_kind(group: str, kind: str, crds: Iterable[Mapping[str, Any]]) -> list[Resource]:
+    """What a reference to an object may mean; of more than one version the preferred."""
+    custom = (custom_row(crd) for crd in crds if (crd.get("spec") or {}).get("group") == group)
+    return [row for row in (*BUILT_IN, *custom) if row is not None and (row.group, row.kind) == (group, kind)]
+
+
 def listed_rows(group_version: str, document: Mapping[str, Any]) -> Iterator[Resource]:
     """The rows of an APIResourceList."""
     group, _, version = group_version.rpartition("/")
