@@ -8,8 +8,9 @@ import re
 import pytest
 
 from knarr.apiserver.flowdebug import aligned
-from knarr.apiserver.metricformat import Family, lines
+from knarr.apiserver.metricformat import lines
 from knarr.apiserver.requestmetrics import BOUNDS, SLI_BOUNDS, _coarser
+from knarr.meta.metrics import Family
 from knarr.registry.context import Request, UserInfo
 
 from .conftest import Server

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from knarr.apiserver.metricformat import Family, Sample, buckets
 from knarr.flowcontrol.fairqueue import SERVICE_GUESS
+from knarr.meta.metrics import Family, Sample, buckets
 
 if TYPE_CHECKING:
     from knarr.flowcontrol.controller import FlowController

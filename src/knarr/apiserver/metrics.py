@@ -8,13 +8,12 @@ from knarr.apiserver import flowmetrics
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.health import VERSION, Health
-from knarr.apiserver.metricformat import CONTENT_TYPE, Family, Labels, Sample, buckets, lines
+from knarr.apiserver.metricformat import CONTENT_TYPE, lines
 from knarr.apiserver.requestmetrics import READING, RequestMetrics
 from knarr.meta.histogram import Histogram
+from knarr.meta.metrics import Family, Labels, Sample, buckets
 from knarr.registry.registry import Registry
 from knarr.registry.storage import Storage
-
-__all__ = ["Family", "Metrics"]
 
 
 class Metrics:

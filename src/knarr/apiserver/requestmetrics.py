@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
-from knarr.apiserver.metricformat import Family, Labels, Sample, buckets
+from knarr.meta.metrics import Family, Labels, Sample, buckets
 from knarr.registry.registry import Registry
 
 #: upper bounds of apiserver_request_duration_seconds

@@ -9,11 +9,11 @@ from knarr.admission.defaults import default_plugins
 from knarr.admission.policies.access import ParameterAccess
 from knarr.admission.policies.plugins import MutatingAdmissionPolicy, ValidatingAdmissionPolicy
 from knarr.admission.webhooks.counts import Counts
-from knarr.apiserver.metrics import Family
 from knarr.auth.claimstatus import ClaimStatusGuard
 from knarr.auth.escalation import EscalationGuard
 from knarr.cluster.identities import Identities
 from knarr.egress import Egress
+from knarr.meta.metrics import Family
 from knarr.registry.equivalents import Equivalents
 from knarr.registry.registry import Registry
 from knarr.world import World
@@ -39,4 +39,4 @@ class Plugins:
 
     def metrics(self) -> Iterator[Family]:
         for counts in (self._webhooks, *self._policies):
-            yield from map(Family._make, counts.families())
+            yield from counts.families()

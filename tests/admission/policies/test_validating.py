@@ -430,7 +430,7 @@ def test_what_metrics_tell(api, run):
 
     async def main():
         await api.namespace()
-        assert [*api.validating.counts.families(), *api.mutating.counts.families()] == []
+        assert not any(f.samples for p in (api.validating, api.mutating) for f in p.counts.families())
         await api.mutation("Object{data: {'n': string(int(object.data.n) + 1)}}", failurePolicy="Ignore")
         await api.policy(
             validations=valid("object.data.n != '2'"), binding={"validationActions": ["Warn", "Audit"]}

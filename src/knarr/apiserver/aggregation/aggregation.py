@@ -10,7 +10,7 @@ from knarr.apiserver.aggregation.conditions import is_available
 from knarr.apiserver.aggregation.registration import GROUP, RESOURCE, Registration
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
-from knarr.apiserver.metricformat import Family
+from knarr.meta.metrics import Family
 from knarr.registry.registry import Registry
 
 if TYPE_CHECKING:
