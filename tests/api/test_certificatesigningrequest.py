@@ -1,6 +1,7 @@
 """CertificateSigningRequest of certificates.k8s.io/v1: rules, who changes what, table."""
 
 import base64
+import datetime
 
 import pytest
 from cryptography import x509
@@ -54,6 +55,19 @@ ERRORS = [
         id="usage twice",
     ),
     pytest.param(
+        wanted(signerName="Exa.com/a.B"),
+        [
+            'spec.signerName: Invalid value: "Exa.com": validating label "Exa": a lowercase RFC 1123 label must consist'
+            " of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character"
+            " (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+            'spec.signerName: Invalid value: "a.B": validating label "B": a lowercase RFC 1123 subdomain must consist'
+            " of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
+            " (e.g. 'example.com', regex used for validation is"
+            " '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+        ],
+        id="labels of the signer",
+    ),
+    pytest.param(
         wanted(expirationSeconds=599),
         [
             "spec.expirationSeconds: Invalid value: 599: may not specify a duration less than 600 seconds (10 minutes)"
@@ -91,10 +105,71 @@ def test_each_part_has_its_writers():
     assert types(whole) == []
     approval = stored(APPROVED, FAILED, certificate="YQ==")
     kind.prepare_for_approval(approval, stored())
-    assert types(approval) == ["Approved"] and "certificate" not in approval["status"]
-    status = stored(APPROVED, FAILED)
-    kind.prepare_for_status_update(status, stored())
-    assert types(status) == ["Failed"]
+    assert types(approval) == ["Approved", "Failed"] and "certificate" not in approval["status"]
+    status = stored({**APPROVED, "reason": "mine"}, FAILED)
+    kind.prepare_for_status_update(status, stored(APPROVED))
+    assert status["status"]["conditions"] == [APPROVED, FAILED]
+    (error,) = map(str, kind.validate_status_update(stored(APPROVED), stored()))
+    assert error == 'status.conditions: Forbidden: updates may not add a condition of type "Approved"'
+
+
+def issued(kind: str = "CERTIFICATE", der: bytes = b"x", head: str = "") -> str:
+    body = base64.b64encode(der).decode()
+    return base64.b64encode(f"-----BEGIN {kind}-----\n{head}{body}\n-----END {kind}-----\n".encode()).decode()
+
+
+def certificate(common_name: str = "a") -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    since = datetime.datetime(2026, 1, 1)
+    made = made.serial_number(1).not_valid_before(since).not_valid_after(since + datetime.timedelta(1))
+    return issued(der=made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER))
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (certificate(), ""),
+        (issued("KEY"), 'only CERTIFICATE PEM blocks are allowed, found "KEY"'),
+        (issued(head="a: b\n\n"), "no PEM block headers are permitted"),
+        (issued(der=b""), "found CERTIFICATE PEM block containing 0 certificates"),
+        (issued(der=b"nope"), "x509: malformed certificate"),
+        ("bm9wZQ==", "must contain at least one CERTIFICATE PEM block"),
+    ],
+)
+def test_certificates_are_some(content, fault):
+    found = [str(e) for e in REQUESTS.kind.validate_status_update(stored(certificate=content), stored())]
+    start = 'status.certificate: Invalid value: "<certificate data>": '
+    assert found == ([start + fault] if fault else [])
+
+
+def test_an_issued_certificate_stays():
+    new, old = stored(certificate=certificate("b")), stored(certificate=certificate())
+    (error,) = map(str, REQUESTS.kind.validate_status_update(new, old))
+    assert error == "status.certificate: Forbidden: updates may not modify existing certificate content"
+
+
+def tampered() -> str:
+    """A request whose signature is another's."""
+    text = base64.b64decode(base64.b64decode(pem()).decode().split("-----")[2])
+    return issued("CERTIFICATE REQUEST", text[:-1] + bytes([text[-1] ^ 1]))
+
+
+@pytest.mark.parametrize(
+    ("request_", "fault"),
+    [
+        (tampered(), "x509: ECDSA verification failure"),
+        (issued("CERTIFICATE REQUEST", b""), "asn1: syntax error: sequence truncated"),
+        (issued("CERTIFICATE REQUEST", b"\x30\x05a"), "asn1: syntax error: data truncated"),
+        (issued("CERTIFICATE REQUEST", b"\x30\x00a"), "asn1: syntax error: trailing data"),
+        (issued(), NO_PEM),
+    ],
+)
+def test_requests_are_some(request_, fault):
+    assert REQUESTS.errors(wanted(request=request_)) == [
+        f'spec.request: Invalid value: "{request_}": {fault}'
+    ]
 
 
 def test_what_is_approved_is_not_denied_nor_taken_back():

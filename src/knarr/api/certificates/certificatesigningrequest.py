@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from knarr.api import checks, printing
+from knarr.api.certificates import pem
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import names, times
 from knarr.meta.fielderrors import (
@@ -16,8 +15,8 @@ from knarr.meta.fielderrors import (
     invalid,
     not_supported,
     required,
-    too_long,
 )
+from knarr.meta.gofmt import quote
 
 LEGACY = "kubernetes.io/legacy-unknown"
 EXPIRATION_SECONDS_MIN = 600
@@ -35,8 +34,6 @@ USAGES = (
     *("ipsec tunnel", "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc"),
     *("ocsp signing", "s/mime", "server auth", "signing", "timestamping"),
 )
-SIGNER_FORM = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
-SIGNER_BYTES_MAX = 571
 #: conditions that are true or not there, and that stay
 FINAL = ("Approved", "Denied", "Failed")
 APPROVALS = ("Approved", "Denied")
@@ -74,16 +71,24 @@ class CertificateSigningRequest(Kind):
         self.keep(obj, old, "status")
 
     def prepare_for_status_update(self, obj: Object, old: Object) -> None:
+        """A signer's part: conditions that approve or deny stay as they were, but may not come or go."""
         self.keep(obj, old, "spec")
-        _keep_conditions(obj, old, kept=lambda kind: kind in APPROVALS)
+        conditions = (obj.get("status") or {}).get("conditions") or []
+        for kind in APPROVALS:
+            mine = [i for i, c in enumerate(conditions) if c.get("type") == kind]
+            theirs = _of_type(old, kind)
+            if len(mine) == len(theirs):
+                for i, condition in zip(mine, theirs, strict=True):
+                    conditions[i] = condition
 
     def prepare_for_approval(self, obj: Object, old: Object) -> None:
-        """Only the conditions Approved and Denied."""
-        conditions = obj.get("status", {}).get("conditions") or []
+        """Only conditions."""
+        conditions = (obj.get("status") or {}).get("conditions") or []
         self.keep(obj, old, "spec")
         obj["status"] = {**(old.get("status") or {})}
-        _set_conditions(obj, conditions)
-        _keep_conditions(obj, old, kept=lambda kind: kind not in APPROVALS)
+        obj["status"].pop("conditions", None)
+        if conditions:
+            obj["status"]["conditions"] = conditions
 
     def validate(self, obj: Object) -> list[FieldError]:
         spec = obj["spec"]
@@ -91,14 +96,18 @@ class CertificateSigningRequest(Kind):
         usages = spec.get("usages") or ()
         if not usages:
             found.append(required("spec.usages"))
-        seen: set[str] = set()
         for i, usage in enumerate(usages):
             if usage not in USAGES:
                 found.append(not_supported(f"spec.usages[{i}]", usage, USAGES))
-            elif usage in seen:
+        for i, usage in enumerate(usages):
+            if usage in usages[:i]:
                 found.append(duplicate(f"spec.usages[{i}]", usage))
-            seen.add(usage)
-        found += _signer_errors(spec.get("signerName", ""))
+        signer = spec.get("signerName", "")
+        if signer == LEGACY:
+            detail = "the legacy signerName is not allowed via this API version"
+            found.append(invalid("spec.signerName", signer, detail))
+        else:
+            found += checks.signer_name("spec.signerName", signer)
         seconds = spec.get("expirationSeconds")
         if seconds is not None and seconds < EXPIRATION_SECONDS_MIN:
             detail = f"may not specify a duration less than {EXPIRATION_SECONDS_MIN} seconds (10 minutes)"
@@ -109,11 +118,21 @@ class CertificateSigningRequest(Kind):
         return []
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
-        found = _condition_errors(obj) + _certificate_errors(obj["status"].get("certificate"))
+        before = (old.get("status") or {}).get("certificate")
+        now = (obj.get("status") or {}).get("certificate")
+        found = _condition_errors(obj)
+        if now != before and not _certificate_errors(before):
+            found += _certificate_errors(now)
         found += _removed_errors(obj, old)
-        before, now = old.get("status", {}).get("certificate"), obj["status"].get("certificate")
+        found += [
+            forbidden("status.conditions", f'updates may not add a condition of type "{kind}"')
+            for kind in APPROVALS
+            if len(_of_type(obj, kind)) > len(_of_type(old, kind))
+        ]
         if before and now != before:
-            found.append(forbidden("status.certificate", "updates may not change certificate"))
+            found.append(
+                forbidden("status.certificate", "updates may not modify existing certificate content")
+            )
         return found
 
     def validate_approval(self, obj: Object, old: Object) -> list[FieldError]:
@@ -126,7 +145,7 @@ class CertificateSigningRequest(Kind):
         if subresource == "":
             return (("spec",), ("status",))
         if subresource == "status":
-            return (("spec",),)
+            return (("spec",), ("status", "conditions"))
         return (("spec",), ("status", "certificate"))
 
     def cells(self, obj: Object, now: float) -> list[Any]:
@@ -152,110 +171,61 @@ def condition_text(csr: Object) -> str:
     return f"{text},Issued" if status.get("certificate") else text
 
 
-def _set_conditions(obj: Object, conditions: list[Object]) -> None:
-    if conditions:
-        obj["status"]["conditions"] = conditions
-    else:
-        obj["status"].pop("conditions", None)
-
-
-def _keep_conditions(obj: Object, old: Object, kept: Any) -> None:
-    """Conditions that this writer may not touch are as they were."""
-    status = obj.setdefault("status", {})
-    mine = [c for c in status.get("conditions") or () if not kept(c.get("type"))]
-    theirs = [c for c in old.get("status", {}).get("conditions") or () if kept(c.get("type"))]
-    if theirs or len(mine) != len(status.get("conditions") or ()):
-        _set_conditions(obj, [*theirs, *mine])
-
-
-def _pem_blocks(data: str | None) -> list[str]:
-    """The types of the PEM blocks in base64 data."""
-    try:
-        text = base64.b64decode(data or "").decode("ascii", "replace")
-    except (binascii.Error, ValueError):
-        return []
-    blocks = []
-    for line in text.splitlines():
-        if line.startswith("-----BEGIN ") and line.endswith("-----"):
-            kind = line.removeprefix("-----BEGIN ").removesuffix("-----")
-            if f"-----END {kind}-----" in text:
-                blocks.append(kind)
-    return blocks
+def _of_type(obj: Object, kind: str) -> list[Object]:
+    return [c for c in (obj.get("status") or {}).get("conditions") or () if c.get("type") == kind]
 
 
 def _request_errors(request: str | None) -> list[FieldError]:
-    value = request or None
-    blocks = _pem_blocks(request)
-    if not blocks or blocks[0] != "CERTIFICATE REQUEST":
-        return [invalid("spec.request", value, "PEM block type must be CERTIFICATE REQUEST")]
-    return []
+    """The request has to be one, and signed with the key it is for."""
+    blocks = pem.blocks(request)
+    if not blocks or blocks[0].kind != "CERTIFICATE REQUEST":
+        fault = "PEM block type must be CERTIFICATE REQUEST"
+    else:
+        fault = pem.request_fault(blocks[0].content)
+    return [invalid("spec.request", request or None, fault)] if fault else []
 
 
 def _certificate_errors(certificate: str | None) -> list[FieldError]:
-    if not certificate:
-        return []
-    path, shown = "status.certificate", "<certificate data>"
-    blocks = _pem_blocks(certificate)
-    found: list[FieldError] = []
+    fault = _certificate_fault(certificate) if certificate else ""
+    return [invalid("status.certificate", "<certificate data>", fault)] if fault else []
+
+
+def _certificate_fault(certificate: str) -> str:
+    blocks = pem.blocks(certificate)
     for block in blocks:
-        if block != "CERTIFICATE":
-            detail = f'only CERTIFICATE PEM blocks are allowed, found "{block}"'
-            return [invalid(path, shown, detail)]
-    if not blocks:
-        found.append(invalid(path, shown, "must contain at least one CERTIFICATE PEM block"))
-    return found
-
-
-def _signer_errors(name: str) -> list[FieldError]:
-    path = "spec.signerName"
-    if not name:
-        return [required(path)]
-    if name == LEGACY:
-        return [invalid(path, name, "the legacy signerName is not allowed via this API version")]
-    if names.byte_length(name) > SIGNER_BYTES_MAX:
-        return [too_long(path, SIGNER_BYTES_MAX)]
-    domain, slash, rest = name.partition("/")
-    if not slash or "/" in rest:
-        return [invalid(path, name, SIGNER_FORM)]
-    found = checks.invalids(path, name, _domain_messages(domain))
-    return found + checks.invalids(path, name, names.is_dns1123_subdomain(rest))
-
-
-def _domain_messages(domain: str) -> list[str]:
-    messages = names.is_dns1123_subdomain(domain)
-    if not messages and "." not in domain:
-        messages.append("should be a domain with at least two segments separated by dots")
-    return messages
+        if block.kind != "CERTIFICATE":
+            return f"only CERTIFICATE PEM blocks are allowed, found {quote(block.kind)}"
+        if block.has_headers:
+            return "no PEM block headers are permitted"
+        if fault := pem.certificates_fault(block.content):
+            return fault
+    return "" if blocks else "must contain at least one CERTIFICATE PEM block"
 
 
 def _condition_errors(obj: Object) -> list[FieldError]:
     found: list[FieldError] = []
     seen: set[str] = set()
     path = "status.conditions"
-    kinds = {c.get("type") for c in obj.get("status", {}).get("conditions") or ()}
-    for i, condition in enumerate(obj.get("status", {}).get("conditions") or ()):
+    for i, condition in enumerate((obj.get("status") or {}).get("conditions") or ()):
         where, kind, status = f"{path}[{i}]", condition.get("type", ""), condition.get("status", "")
         if not kind:
             found.append(required(f"{where}.type"))
-        allowed = ("True",) if kind in FINAL else ("True", "False", "Unknown")
+        allowed = ("True",) if kind in FINAL else ("False", "True", "Unknown")
         if not status:
             found.append(required(f"{where}.status"))
         elif status not in allowed:
             found.append(not_supported(f"{where}.status", status, allowed))
+        if kind in APPROVALS and seen & {*APPROVALS} - {kind}:
+            found.append(invalid(path, kind, "Approved and Denied conditions are mutually exclusive"))
         if kind in seen:
             found.append(duplicate(f"{where}.type", kind))
         seen.add(kind)
-    if set(APPROVALS) <= kinds:
-        detail = "Approved and Denied conditions are mutually exclusive"
-        found.append(invalid(path, "Denied", detail))
     return found
 
 
 def _removed_errors(obj: Object, old: Object) -> list[FieldError]:
-    now = {c.get("type") for c in obj.get("status", {}).get("conditions") or ()}
-    before = [c.get("type") for c in old.get("status", {}).get("conditions") or ()]
     return [
         forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"')
-        for kind in before
-        if kind in FINAL and kind not in now
+        for kind in FINAL
+        if len(_of_type(obj, kind)) < len(_of_type(old, kind))
     ]
