@@ -34,7 +34,7 @@ def allocate(obj, old=None, families=FAMILIES, taken=()):
         or serviceaddresses.allocate_cluster_ips(
             obj, old, take, lambda family: "10.96.0.77" if family == "IPv4" else "fd00::77"
         )
-        or serviceaddresses.allocate_node_ports(obj, old, take, lambda: next(free))
+        or serviceaddresses.allocate_node_ports(obj, old, take, lambda what: next(free))
     )
 
 
@@ -924,6 +924,25 @@ def test_dual_stack_comes_and_goes():
     assert not errors
     assert again["spec"]["clusterIPs"] == ["10.96.0.77"]
     assert serviceaddresses.released_cluster_ips(again, double) == ["fd00::77"]
+
+
+def test_the_status_of_a_load_balancer_ends_with_it():
+    old = stored({"spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}})
+    old["status"] = {"loadBalancer": {"ingress": [{"ip": "1.2.3.4", "ipMode": "VIP"}]}, "conditions": []}
+    new = copy.deepcopy(old)
+    new["spec"]["type"] = "NodePort"
+    SERVICES.kind.prepare_for_update(new, old)
+    assert new["status"] == {"loadBalancer": {}, "conditions": []}
+
+
+def test_fewer_ports_lose_their_node_ports_too():
+    ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81}]
+    old = stored({"spec": {"type": "NodePort", "ports": ports}})
+    new = copy.deepcopy(old)
+    new["spec"]["type"] = "ClusterIP"
+    del new["spec"]["ports"][1]
+    SERVICES.kind.prepare_for_update(new, old)
+    assert serviceaddresses.node_ports(new["spec"]) == []
 
 
 def test_status_of_a_load_balancer_only():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from knarr.api.catalog import BY_GVR
 from knarr.api.scheme import scheme
 from knarr.api.types import core_v1
 from knarr.controllers.nodeipam import CIDRs, RangeFull
@@ -187,3 +188,54 @@ def test_nodes_are_annotated(play: Any) -> None:
         }
 
     play(story, "ttl-controller")
+
+
+# -- networks of services --------------------------------------------------------------------------------------
+
+CIDRS = BY_GVR["networking.k8s.io", "v1", "servicecidrs"]
+SERVICE_CIDRS = "service-cidr-controller"
+
+
+def service_cidr(name: str, cidr: str) -> dict[str, Any]:
+    meta = {"name": name}
+    return {"apiVersion": CIDRS.api_version, "kind": CIDRS.kind, "metadata": meta, "spec": {"cidrs": [cidr]}}
+
+
+def ready_condition(cidr: dict[str, Any]) -> tuple[str, str]:
+    (condition,) = cidr["status"]["conditions"]
+    return condition["status"], condition["reason"]
+
+
+def test_a_service_cidr_is_ready_and_stays_while_services_have_its_addresses(play: Any) -> None:
+    async def story(c: Cluster) -> None:
+        await c.create(service_cidr("extra", "10.200.0.0/24"))
+        found = await c.client.get(CIDRS, "extra")
+        assert ready_condition(found) == ("True", "")
+        assert found["metadata"]["finalizers"] == ["networking.k8s.io/service-cidr-finalizer"]
+        spec = {"clusterIP": "10.200.0.7", "ports": [{"port": 80}]}
+        meta = {"name": "s", "namespace": "default"}
+        await c.create({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
+        await c.client.delete(CIDRS, "extra")
+        await c.settle()
+        assert ready_condition(await c.client.get(CIDRS, "extra")) == ("False", "Terminating")
+        await c.delete(core_v1.Service, "s")
+        await c.later(5)
+        assert await c.client.get(CIDRS, "extra")
+        await c.later(10)
+        assert [x["metadata"]["name"] for x in (await c.client.list(CIDRS)).items] == ["kubernetes"]
+
+    play(story, SERVICE_CIDRS)
+
+
+def test_a_service_cidr_within_another_may_go(play: Any) -> None:
+    async def story(c: Cluster) -> None:
+        await c.create(service_cidr("inner", "10.96.0.0/28"))
+        await c.client.delete(CIDRS, "inner")
+        await c.later(11)
+        await c.client.delete(CIDRS, "kubernetes")
+        await c.later(11)
+        (left,) = (await c.client.list(CIDRS)).items
+        assert left["metadata"]["name"] == "kubernetes"
+        assert ready_condition(left) == ("False", "Terminating")
+
+    play(story, SERVICE_CIDRS)

@@ -230,7 +230,7 @@ def service(name: str, **spec):
 def test_what_was_allocated_for_a_refused_service_is_given_back(api, run):
     async def main():
         path = "/api/v1/namespaces/n/services"
-        numbers = api.services._addresses["IPv4"]._numbers
+        numbers = api.services._addresses._taken["IPv4"]
         await api("POST", path, service("a", clusterIP="10.96.0.50"))
         held = len(numbers), len(api.services._ports._numbers)
         # taken, refused after the allocation, and outside the range
@@ -238,6 +238,7 @@ def test_what_was_allocated_for_a_refused_service_is_given_back(api, run):
             {"clusterIP": "10.96.0.50"},
             {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31000}]},
             {"type": "NodePort", "ports": [{"port": 80}, {"port": 80}]},
+            {"type": "LoadBalancer", "ports": [{"port": 10250}]},
             {"sessionAffinity": "Nope"},
         ):
             error = await api.refused("POST", path, service("b", **spec))
@@ -252,7 +253,7 @@ def test_what_was_allocated_for_a_refused_service_is_given_back(api, run):
 def test_addresses_come_back_when_the_service_goes(api, run):
     async def main():
         path = "/api/v1/namespaces/n/services"
-        numbers = api.services._addresses["IPv4"]._numbers
+        numbers = api.services._addresses._taken["IPv4"]
         before = len(numbers)
         for _ in range(3):
             made = await api("POST", path, service("a", type="NodePort"))
@@ -263,6 +264,96 @@ def test_addresses_come_back_when_the_service_goes(api, run):
         assert len(numbers) == before
 
     run(main())
+
+
+#: what is asked of a service, and the error that is none of the client's
+FAULTS_OF_THE_ALLOCATOR = [
+    (
+        {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 100},
+        "Internal error occurred: failed to allocate requested HealthCheck NodePort 100: "
+        "provided port is not in the valid range. The range of valid ports is 30000-30009",
+    ),
+    (
+        {
+            "ports": [
+                {"name": "a", "port": 80, "nodePort": 30003},
+                {"name": "b", "port": 81, "nodePort": 30003},
+            ]
+        },
+        "duplicate nodePort: {TCP 30003}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "message"), FAULTS_OF_THE_ALLOCATOR)
+def test_what_only_the_allocator_finds_is_an_internal_error(api, run, spec, message):
+    async def main():
+        path = "/api/v1/namespaces/n/services"
+        await api("POST", path, service("a", type="NodePort"))
+        held = len(api.services._ports._numbers)
+        error = await api.refused("PATCH", f"{path}/a", {"spec": spec}, MERGE)
+        assert (error.code, error.message) == (500, message)
+        assert len(api.services._ports._numbers) == held
+
+    run(main())
+
+
+def test_a_dry_run_gets_what_no_service_has(api, run):
+    async def main():
+        path = "/api/v1/namespaces/n/services?dryRun=All"
+        spec = {"type": "NodePort", "ports": [{"name": "a", "port": 80}, {"name": "b", "port": 81}]}
+        made = (await api("POST", path, service("a", **spec)))["spec"]
+        assert made["clusterIP"] == "10.96.0.0"
+        assert [port["nodePort"] for port in made["ports"]] == [32769, 32770]
+        # whether an address is free is not looked up
+        await api("POST", path.partition("?")[0], service("b", clusterIP="10.96.0.50"))
+        await api("POST", path, service("a", clusterIP="10.96.0.50"))
+        error = await api.refused("POST", path, service("a", clusterIP="10.0.0.1"))
+        assert error.message.endswith(
+            "failed to allocate IP 10.0.0.1: the provided IP (10.0.0.1) is not in the valid range."
+            " The range of valid IPs is 10.96.0.0/24"
+        )
+
+    run(main())
+
+
+def test_an_address_object_keeps_its_address(api, run):
+    async def main():
+        path, ips = "/api/v1/namespaces/n/services", "/apis/networking.k8s.io/v1/ipaddresses"
+        parent = {"resource": "services", "namespace": "n", "name": "other"}
+        mine = {"metadata": {"name": "10.96.0.50"}, "spec": {"parentRef": parent}}
+        await api("POST", ips, mine)
+        error = await api.refused("POST", path, service("a", clusterIP="10.96.0.50"))
+        assert error.message.endswith("failed to allocate IP 10.96.0.50: provided IP is already allocated")
+        await api("DELETE", f"{ips}/10.96.0.50")
+        await api("POST", path, service("a", clusterIP="10.96.0.50"))
+
+    run(main())
+
+
+def test_service_cidrs_say_which_addresses_there_are(api, run):
+    async def main():
+        path, cidrs = "/api/v1/namespaces/n/services", "/apis/networking.k8s.io/v1/servicecidrs"
+        far = service("a", clusterIP="10.200.0.3")
+        assert "does not match the current range" in (await api.refused("POST", path, far)).message
+        for name, cidr in (("kubernetes", "10.96.0.0/24"), ("small", "10.200.0.0/29")):
+            await api("POST", cidrs, {"metadata": {"name": name}, "spec": {"cidrs": [cidr]}})
+        await api("POST", path, far)
+        mark = {"status": {"conditions": [ready("False")]}}
+        await api("PATCH", f"{cidrs}/kubernetes/status", mark, MERGE)
+        given = [(await api("POST", path, service(f"s{i}")))["spec"]["clusterIP"] for i in range(5)]
+        assert sorted(given) == ["10.200.0.1", "10.200.0.2", "10.200.0.4", "10.200.0.5", "10.200.0.6"]
+        error = await api.refused("POST", path, service("full"))
+        assert error.message == "Internal error occurred: failed to allocate a serviceIP: range is full"
+        await api("PATCH", f"{cidrs}/kubernetes/status", {"status": {"conditions": [ready("True")]}}, MERGE)
+        await api("POST", path, service("full"))
+
+    run(main())
+
+
+def ready(status: str):
+    when = "2027-01-01T00:00:00Z"
+    return {"type": "Ready", "status": status, "lastTransitionTime": when, "reason": "R", "message": "m"}
 
 
 def test_node_ports_run_out(api, run):

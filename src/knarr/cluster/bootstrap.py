@@ -7,14 +7,18 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from knarr.admission import bootstrap as admission
+from knarr.api.catalog import BY_GVR
 from knarr.auth import bootstrap as roles
 from knarr.auth.reconcile import leads_elsewhere, reconcile
+from knarr.client.client import Client
 from knarr.cluster import apiservices
 from knarr.flowcontrol import bootstrap as flow_control
 from knarr.flowcontrol.upkeep import PRODUCER
 from knarr.meta import errors, times
 from knarr.registry.registry import Registry
 from knarr.registry.storage import Object
+
+SERVICE_CIDRS = BY_GVR["networking.k8s.io", "v1", "servicecidrs"]
 
 
 def objects(
@@ -102,6 +106,35 @@ def _kubernetes_service(address: str, port: int, first_ip: str) -> Iterator[tupl
             ],
         },
     )
+
+
+#: says of the ServiceCIDR of the cluster's own flag that it is ready
+SERVICE_CIDR_CONTROLLER = "kubernetes-service-cidr-controller"
+
+
+async def settle_service_cidr(client: Client, cidrs: tuple[str, ...], now: float) -> None:
+    """The ServiceCIDR of the cluster's own flag is ready, and has a second family where the flag gained one."""
+    found = await client.get(SERVICE_CIDRS, "kubernetes")
+    known = tuple(found["spec"]["cidrs"])
+    if len(cidrs) == 2 and known == cidrs[:1]:
+        found["spec"]["cidrs"] = list(cidrs)
+        await client.update(found, SERVICE_CIDRS)
+    elif known == cidrs and not (found.get("status") or {}).get("conditions"):
+        condition = {
+            "type": "Ready",
+            "status": "True",
+            "message": "Kubernetes default Service CIDR is ready",
+            "lastTransitionTime": times.format(now),
+        }
+        body = {
+            "apiVersion": SERVICE_CIDRS.api_version,
+            "kind": SERVICE_CIDRS.kind,
+            "metadata": {"name": "kubernetes"},
+            "status": {"conditions": [condition]},
+        }
+        await client.apply(
+            body, SERVICE_CIDR_CONTROLLER, force=True, resource=SERVICE_CIDRS, subresource="status"
+        )
 
 
 #: who is said to have written the objects of a group

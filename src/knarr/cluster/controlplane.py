@@ -135,6 +135,9 @@ class ControlPlane:
             self.world.clock.now(),
         )
         await bootstrap.write(self.registry, wanted)
+        await bootstrap.settle_service_cidr(
+            self.client(manager="kube-apiserver"), config.service_cidrs, self.world.clock.now()
+        )
         if self.flow is not None:
             self._upkeep = asyncio.create_task(self.flow.run())
         self.identities.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 
 from knarr.world import Chance
 
@@ -11,19 +12,30 @@ from knarr.world import Chance
 OFFSET_MIN, OFFSET_MAX, OFFSET_STEP = 16, 256, 16
 PORT_OFFSET_MAX, PORT_OFFSET_STEP = 128, 32
 
+MISMATCHED = "the provided network does not match the current range"
+ALLOCATED = "provided IP is already allocated"
+PORT_ALLOCATED = "provided port is already allocated"
+
 
 class Full(Exception):
     """Nothing is left."""
 
 
 class NumberRange:
-    """Numbers `low` to `high`, both included."""
+    """Numbers `low` to `high`, both included; ranges that overlap share what is taken."""
 
-    def __init__(self, low: int, high: int, chance: Chance, reserved_for_static: int = 0) -> None:
+    def __init__(
+        self,
+        low: int,
+        high: int,
+        chance: Chance,
+        reserved_for_static: int = 0,
+        taken: set[int] | None = None,
+    ) -> None:
         self.low, self.high = low, high
         self._chance = chance
         self._dynamic_low = min(low + reserved_for_static, high)
-        self._taken: set[int] = set()
+        self._taken: set[int] = set() if taken is None else taken
 
     def __contains__(self, number: int) -> bool:
         return self.low <= number <= self.high
@@ -35,8 +47,11 @@ class NumberRange:
         self._taken.add(number)
         return True
 
-    def take_any(self) -> int:
-        """Raises Full."""
+    def is_taken(self, number: int) -> bool:
+        return number in self._taken
+
+    def take_any(self, avoid: Callable[[int], bool] = lambda _: False) -> int:
+        """One that is free and that `avoid` has nothing against. Raises Full."""
         for low, high in ((self._dynamic_low, self.high), (self.low, self._dynamic_low - 1)):
             size = high - low + 1
             if size <= 0:
@@ -44,7 +59,7 @@ class NumberRange:
             start = self._chance.randrange(size)
             for step in range(size):
                 number = low + (start + step) % size
-                if number not in self._taken:
+                if number not in self._taken and not avoid(number):
                     self._taken.add(number)
                     return number
         raise Full
@@ -59,12 +74,20 @@ class NumberRange:
 class AddressRange:
     """The usable addresses of a network: all but the first (and, in IPv4, the last)."""
 
-    def __init__(self, cidr: str, chance: Chance) -> None:
+    def __init__(self, cidr: str, chance: Chance, taken: set[int] | None = None) -> None:
         self.network = ipaddress.ip_network(cidr)
-        # larger than 2**16 addresses are never needed and would only make searches slow
-        usable = min(self.network.num_addresses - (2 if self.network.version == 4 else 1), 1 << 16)
+        self._base = int(self.network.network_address)
+        self._last = self.network.num_addresses - (2 if self.network.version == 4 else 1)
+        # more than 2**16 addresses are never handed out unasked: that would only make searches slow
+        usable = min(self._last, 1 << 16)
         offset = min(max(OFFSET_MIN, usable // OFFSET_STEP), OFFSET_MAX)
-        self._numbers = NumberRange(1, max(usable, 1), chance, offset if usable > OFFSET_MIN else 0)
+        self._numbers = NumberRange(
+            self._base + 1,
+            self._base + max(usable, 1),
+            chance,
+            offset if usable > OFFSET_MIN else 0,
+            taken,
+        )
 
     @property
     def family(self) -> str:
@@ -75,24 +98,29 @@ class AddressRange:
         """The address of the `kubernetes` service."""
         return str(self.network.network_address + 1)
 
+    def __contains__(self, ip: str) -> bool:
+        address = ipaddress.ip_address(ip)
+        return address in self.network and 0 < int(address) - self._base <= self._last
+
     def take(self, ip: str) -> str | None:
         """Reserve one address; a message when that cannot be."""
-        address = ipaddress.ip_address(ip)
-        if address not in self.network:
-            return "the provided network does not match the current range"
-        number = int(address) - int(self.network.network_address)
-        if number not in self._numbers:
-            return "the provided network does not match the current range"
-        return None if self._numbers.take(number) else "provided IP is already allocated"
+        if ip not in self:
+            return MISMATCHED
+        return None if self._numbers.take(int(ipaddress.ip_address(ip))) else ALLOCATED
 
-    def take_any(self) -> str:
+    def take_any(self, avoid: Callable[[str], bool] = lambda _: False) -> str:
         """Raises Full."""
-        return str(self.network.network_address + self._numbers.take_any())
+        zero = self.network.network_address
+
+        def text(number: int) -> str:
+            return str(zero + (number - self._base))
+
+        return text(self._numbers.take_any(lambda number: avoid(text(number))))
 
     def release(self, ip: str) -> None:
         address = ipaddress.ip_address(ip)
         if address in self.network:
-            self._numbers.release(int(address) - int(self.network.network_address))
+            self._numbers.release(int(address))
 
 
 class PortRange:
@@ -107,7 +135,10 @@ class PortRange:
         if port not in self._numbers:
             low, high = self._numbers.low, self._numbers.high
             return f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
-        return None if self._numbers.take(port) else "provided port is already allocated"
+        return None if self._numbers.take(port) else PORT_ALLOCATED
+
+    def is_taken(self, port: int) -> bool:
+        return self._numbers.is_taken(port)
 
     def take_any(self) -> int:
         """Raises Full."""

@@ -10,13 +10,15 @@ import contextlib
 
 from knarr.api.core import serviceaddresses as rules
 from knarr.meta import errors
-from knarr.meta.fielderrors import FieldError
-from knarr.registry.allocator import AddressRange, Full, PortRange
+from knarr.registry.allocator import PORT_ALLOCATED, Full, PortRange
 from knarr.registry.context import Request
 from knarr.registry.registry import Registry
+from knarr.registry.serviceranges import GROUP, ServiceRanges
 from knarr.registry.storage import Object
 
 NODE_PORTS = (30000, 32767)
+#: what a dry run calls its first node port: none that there is
+DRY_RUN_PORT = 32769
 MANAGED_BY = "ipallocator.k8s.io"
 
 
@@ -27,29 +29,21 @@ class ServiceHook:
         self, registry: Registry, cidrs: tuple[str, ...], node_ports: tuple[int, int] = NODE_PORTS
     ) -> None:
         self._registry = registry
-        chance = registry.world.chance
-        self._addresses = {r.family: r for r in (AddressRange(cidr, chance) for cidr in cidrs)}
-        self._families = list(self._addresses)
-        self._ports = PortRange(*node_ports, chance)
+        self._addresses = ServiceRanges(registry, cidrs)
+        self._ports = PortRange(*node_ports, registry.world.chance)
         self._tasks: set[asyncio.Task[None]] = set()
         #: what was taken for a service that is not stored yet, by the object's identity
-        self._held: dict[int, tuple[list[str], list[int]]] = {}
-        # The `kubernetes` service will want the first address of the first range, whoever comes before it.
-        self.first_address = next(iter(self._addresses.values())).first
+        self._held: dict[int, _Takings] = {}
+        self.first_address = self._addresses.first_address
 
     def load(self) -> None:
         """Take what stored services hold; at start."""
         for service in self._registry.list("", "services"):
             spec = service["spec"]
             for ip in spec.get("clusterIPs") or ():
-                self._take(ip)
+                self._addresses.occupy(ip)
             for port in rules.released_node_ports(None, service):
                 self._ports.take(port)
-
-    def _take(self, ip: str) -> None:
-        for addresses in self._addresses.values():
-            if ip != "None":
-                addresses.take(ip)
 
     # -- the hook ------------------------------------------------------------------------------------------
 
@@ -62,8 +56,9 @@ class ServiceHook:
 
     def undo(self, service: Object) -> None:
         """The write did not happen (refused, lost a race, or only a dry run)."""
-        addresses, ports = self._held.pop(id(service), ([], []))
-        self._give_back(addresses, ports)
+        held = self._held.pop(id(service), None)
+        if held is not None:
+            self._give_back(held.addresses, held.ports)
 
     def done(self, service: Object, old: Object | None) -> None:
         """The write is durable: what the old service held alone is free."""
@@ -77,62 +72,31 @@ class ServiceHook:
     # -- taking --------------------------------------------------------------------------------------------
 
     async def _allocate(self, request: Request, service: Object, old: Object | None) -> None:
-        addresses: list[str] = []
-        ports: list[int] = []
-        self._held[id(service)] = (addresses, ports)
+        if self._tasks:
+            # what was given back is free only when its IPAddress is gone
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        takings = (_DryRun if request.dry_run else _Takings)(self._addresses, self._ports)
+        self._held[id(service)] = takings
         try:
-            found = self._assign(service, old, addresses, ports)
-            if found:
-                name = service["metadata"].get("name", "")
-                raise errors.invalid("", "Service", name, found)
-            if not request.dry_run:
-                for ip in addresses:
-                    await self._write_address(service, ip)
+            self._assign(service, old, takings)
+            for ip in takings.addresses:
+                await self._write_address(service, ip)
         except BaseException:
             self.undo(service)
             raise
 
-    def _assign(
-        self, service: Object, old: Object | None, addresses: list[str], ports: list[int]
-    ) -> list[FieldError]:
-        """Fill in what the service needs; what was taken is appended to the two lists."""
-
-        def take(family: str, ip: str) -> str | None:
-            problem = self._addresses[family].take(ip)
-            if problem is None:
-                addresses.append(ip)
-            return problem
-
-        def take_any(family: str) -> str:
-            try:
-                ip = self._addresses[family].take_any()
-            except Full:
-                raise errors.internal("failed to allocate a serviceIP: range is full") from None
-            addresses.append(ip)
-            return ip
-
-        def take_port(port: int) -> str | None:
-            problem = self._ports.take(port)
-            if problem is None:
-                ports.append(port)
-            return problem
-
-        def take_any_port() -> int:
-            try:
-                port = self._ports.take_any()
-            except Full:
-                raise errors.internal("failed to allocate a nodePort: range is full") from None
-            ports.append(port)
-            return port
-
+    def _assign(self, service: Object, old: Object | None, takings: _Takings) -> None:
+        """Fill in what the service needs. Raises StatusError."""
         if old is not None:
             rules.patch_allocated_values(service, old)
         rules.normalize_cluster_ips(service, old)
-        return (
-            rules.init_ip_families(service, old, self._families)
-            or rules.allocate_cluster_ips(service, old, take, take_any)
-            or rules.allocate_node_ports(service, old, take_port, take_any_port)
+        found = (
+            rules.init_ip_families(service, old, self._addresses.families)
+            or rules.allocate_cluster_ips(service, old, takings.address, takings.any_address)
+            or rules.allocate_node_ports(service, old, takings.port, takings.any_port)
         )
+        if found:
+            raise errors.invalid("", "Service", service["metadata"].get("name", ""), found)
 
     # -- giving back ---------------------------------------------------------------------------------------
 
@@ -140,8 +104,7 @@ class ServiceHook:
         for port in ports:
             self._ports.release(port)
         for ip in addresses:
-            for range_ in self._addresses.values():
-                range_.release(ip)
+            self._addresses.release(ip)
             task = asyncio.ensure_future(self._delete_address(ip))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -160,7 +123,7 @@ class ServiceHook:
         }
         with contextlib.suppress(errors.StatusError):
             await self._registry.create(
-                "networking.k8s.io",
+                GROUP,
                 "ipaddresses",
                 {
                     "apiVersion": "networking.k8s.io/v1",
@@ -171,5 +134,71 @@ class ServiceHook:
             )
 
     async def _delete_address(self, ip: str) -> None:
-        storage = self._registry.storage("networking.k8s.io", "ipaddresses")
+        storage = self._registry.storage(GROUP, "ipaddresses")
         await storage.store.delete(storage.key("", ip))
+
+
+class _Takings:
+    """What one write takes: of a number that was asked for a message where that cannot be."""
+
+    def __init__(self, ranges: ServiceRanges, node_ports: PortRange) -> None:
+        self._ranges, self._node_ports = ranges, node_ports
+        self.addresses: list[str] = []
+        self.ports: list[int] = []
+
+    def address(self, family: str, ip: str) -> str | None:
+        problem = self._ranges.take(family, ip)
+        if problem is None:
+            self.addresses.append(ip)
+        return problem
+
+    def any_address(self, family: str) -> str:
+        """Raises StatusError where none is left."""
+        try:
+            ip = self._ranges.take_any(family)
+        except Full:
+            raise errors.internal("failed to allocate a serviceIP: range is full") from None
+        self.addresses.append(ip)
+        return ip
+
+    def port(self, number: int) -> str | None:
+        problem = self._node_ports.take(number)
+        if problem is None:
+            self.ports.append(number)
+        return problem
+
+    def any_port(self, what: str) -> int:
+        """Raises StatusError where none is left."""
+        try:
+            number = self._node_ports.take_any()
+        except Full:
+            raise errors.internal(f"failed to allocate a {what}: range is full") from None
+        self.ports.append(number)
+        return number
+
+
+class _DryRun(_Takings):
+    """Takes nothing: addresses and ports of a dry run are none that a service could have."""
+
+    def __init__(self, ranges: ServiceRanges, node_ports: PortRange) -> None:
+        super().__init__(ranges, node_ports)
+        self._pretended: list[int] = []
+
+    def address(self, family: str, ip: str) -> str | None:
+        return self._ranges.pretend(family, ip)
+
+    def any_address(self, family: str) -> str:
+        try:
+            return self._ranges.pretend_any(family)
+        except Full:
+            raise errors.internal("failed to allocate a serviceIP: range is full") from None
+
+    def port(self, number: int) -> str | None:
+        if self._node_ports.is_taken(number) or number in self._pretended:
+            return PORT_ALLOCATED
+        self._pretended.append(number)
+        return None
+
+    def any_port(self, what: str) -> int:
+        self._pretended.append(max(self._pretended, default=DRY_RUN_PORT - 1) + 1)
+        return self._pretended[-1]

@@ -125,29 +125,30 @@ def warnings(service: Object) -> list[str]:
             f"annotation {servicevalidation.TOPOLOGY_HINTS} is deprecated,"
             f" please use {servicevalidation.TOPOLOGY_MODE} instead"
         )
-    headless = spec.get("clusterIP") == "None"
+    kind = spec.get("type")
+    headless = kind == "ClusterIP" and spec.get("clusterIP") == "None"
     outside = spec.get("externalIPs") or ()
-    if not headless:
+    if spec.get("clusterIP") != "None":
         for i, ip in enumerate(spec.get("clusterIPs") or ()):
             said += addresses.ip_warning(f"spec.clusterIPs[{i}]", ip)
-    elif spec.get("type") == "ClusterIP":
+    if headless:
         if spec.get("loadBalancerIP"):
             said.append("spec.loadBalancerIP is ignored for headless services")
         if outside:
             said.append("spec.externalIPs is ignored for headless services")
         if spec.get("sessionAffinity") != "None":
             said.append("spec.SessionAffinity is ignored for headless services")
-    if outside:
-        said.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
     for i, ip in enumerate(outside):
         said += addresses.ip_warning(f"spec.externalIPs[{i}]", ip)
+    if outside and not headless and kind != "ExternalName":
+        said.append("spec.externalIPs is deprecated and may no longer be implemented in some clusters")
     if spec.get("loadBalancerIP"):
         said += addresses.ip_warning("spec.loadBalancerIP", spec["loadBalancerIP"])
     for i, cidr in enumerate(spec.get("loadBalancerSourceRanges") or ()):
         said += addresses.cidr_warnings(f"spec.loadBalancerSourceRanges[{i}]", cidr)
-    if spec.get("type") == "ExternalName" and outside:
+    if kind == "ExternalName" and outside:
         said.append('spec.externalIPs is ignored when spec.type is "ExternalName"')
-    if spec.get("type") != "ExternalName" and spec.get("externalName"):
+    if kind != "ExternalName" and spec.get("externalName"):
         said.append('spec.externalName is ignored when spec.type is not "ExternalName"')
     if spec.get("trafficDistribution") == "PreferClose":
         said.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')

@@ -13,10 +13,16 @@ from typing import Any
 
 from knarr.api.core.servicevalidation import cluster_ip_errors
 from knarr.meta import addresses
+from knarr.meta.errors import StatusError, failure, internal
 from knarr.meta.fielderrors import FieldError, invalid
 
 Service = dict[str, Any]
 Spec = dict[str, Any]
+#: a message where the port cannot be had
+TakePort = Callable[[int], str | None]
+#: told what the port is for, in words for an error
+TakeAnyPort = Callable[[str], int]
+NODE_PORT = "nodePort"
 
 WITH_CLUSTER_IP = ("ClusterIP", "NodePort", "LoadBalancer")
 SINGLE, PREFER, REQUIRE = "SingleStack", "PreferDualStack", "RequireDualStack"
@@ -96,6 +102,8 @@ def normalize_cluster_ips(service: Service, old: Service | None) -> None:
             spec["clusterIPs"] = [single]
         return
     before = old["spec"]
+    if before.get("clusterIPs") and not spec.get("clusterIPs") and single == before.get("clusterIP", ""):
+        spec["clusterIPs"] = list(before["clusterIPs"])
     if single != before.get("clusterIP", "") and spec.get("clusterIPs", []) == before.get("clusterIPs", []):
         if single:
             spec["clusterIPs"] = [single]
@@ -266,12 +274,9 @@ def _families_to_allocate(spec: Spec, before: Spec | None) -> list[int]:
 
 
 def allocate_node_ports(
-    service: Service,
-    old: Service | None,
-    take: Callable[[int], str | None],
-    take_any: Callable[[], int],
+    service: Service, old: Service | None, take: TakePort, take_any: TakeAnyPort
 ) -> list[FieldError]:
-    """Fill in node ports and the health check's: `take(port)` and `take_any()`."""
+    """Fill in node ports and the health check's: `take(port)` and `take_any(what)`. Raises StatusError."""
     spec = service["spec"]
     before = old["spec"] if old else {}
     errors: list[FieldError] = []
@@ -281,13 +286,11 @@ def allocate_node_ports(
         else:
             errors = _allocate_first_ports(spec, take, take_any)
     if not errors and needs_health_check_node_port(spec) and not needs_health_check_node_port(before):
-        errors = _allocate_health_check_port(spec, take, take_any)
+        _allocate_health_check_port(spec, take, take_any)
     return errors
 
 
-def _allocate_first_ports(
-    spec: Spec, take: Callable[[int], str | None], take_any: Callable[[], int]
-) -> list[FieldError]:
+def _allocate_first_ports(spec: Spec, take: TakePort, take_any: TakeAnyPort) -> list[FieldError]:
     """A new service: ports of one number (TCP and UDP) share a node port, one that was asked for before any other."""
     ports = spec.get("ports", [])
     shared: dict[int, int] = {}
@@ -303,7 +306,7 @@ def _allocate_first_ports(
                 (p["nodePort"] for p in ports if p.get("port", 0) == number and p.get("nodePort")), None
             )
             message = take(wanted) if wanted else None
-            shared[number] = wanted = wanted or take_any()
+            shared[number] = wanted = wanted or take_any(NODE_PORT)
         if message:
             return [invalid(f"spec.ports[{i}].nodePort", wanted, message)]
         port["nodePort"] = wanted
@@ -311,32 +314,34 @@ def _allocate_first_ports(
 
 
 def _allocate_further_ports(
-    spec: Spec, before: Spec, take: Callable[[int], str | None], take_any: Callable[[], int]
+    spec: Spec, before: Spec, take: TakePort, take_any: TakeAnyPort
 ) -> list[FieldError]:
     held = set(node_ports(before))
+    seen: set[tuple[str, int]] = set()
     for i, port in enumerate(spec.get("ports", ())):
         wanted = port.get("nodePort")
         if not wanted:
-            if needs_node_port(spec):
-                port["nodePort"] = take_any()
+            if not needs_node_port(spec):
+                continue
+            wanted = port["nodePort"] = take_any(NODE_PORT)
         elif wanted not in held:
             if message := take(wanted):
                 return [invalid(f"spec.ports[{i}].nodePort", wanted, message)]
             held.add(wanted)
+        key = (port.get("protocol", ""), wanted)
+        if key in seen:
+            # Kubernetes finds this before it validates, and answers as to a fault of its own
+            raise StatusError(failure(500, "", f"duplicate nodePort: {{{key[0]} {key[1]}}}"))
+        seen.add(key)
     return []
 
 
-def _allocate_health_check_port(
-    spec: Spec, take: Callable[[int], str | None], take_any: Callable[[], int]
-) -> list[FieldError]:
+def _allocate_health_check_port(spec: Spec, take: TakePort, take_any: TakeAnyPort) -> None:
     wanted = spec.get("healthCheckNodePort")
     if not wanted:
-        spec["healthCheckNodePort"] = take_any()
+        spec["healthCheckNodePort"] = take_any("HealthCheck NodePort 0")
     elif message := take(wanted):
-        # Kubernetes answers with an internal error here; the reason is the same.
-        detail = f"failed to allocate requested HealthCheck NodePort {wanted}: {message}"
-        return [FieldError("InternalError", "spec.healthCheckNodePort", "", detail)]
-    return []
+        raise internal(f"failed to allocate requested HealthCheck NodePort {wanted}: {message}")
 
 
 # afterwards
@@ -377,7 +382,7 @@ def drop_type_dependent_fields(service: Service, old: Service) -> None:
     if (
         needs_node_port(before)
         and not needs_node_port(spec)
-        and set(node_ports(spec)) == set(node_ports(before))
+        and set(node_ports(spec)) <= set(node_ports(before))
     ):
         for port in spec.get("ports", ()):
             port.pop("nodePort", None)
@@ -388,6 +393,9 @@ def drop_type_dependent_fields(service: Service, old: Service) -> None:
         _drop_if_same(spec, before, "loadBalancerClass")
     if externally_accessible(before) and not externally_accessible(spec):
         _drop_if_same(spec, before, "externalTrafficPolicy")
+    if spec.get("type") != "LoadBalancer" and service.get("status", {}).get("loadBalancer"):
+        # whoever provided the load balancer may take its time, but it is not the service's any more
+        service["status"]["loadBalancer"] = {}
 
 
 def _drop_if_same(spec: Spec, before: Spec, key: str) -> None:

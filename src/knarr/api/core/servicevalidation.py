@@ -22,6 +22,7 @@ TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
 TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
 SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 AFFINITY_SECONDS_MAX = 86400
+KUBELET_PORT = 10250
 ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'"
 UNCHANGEABLE = "may not change once set"
 
@@ -64,7 +65,8 @@ def _of_type(spec: Spec, headless: bool) -> list[FieldError]:
     kind = spec.get("type")
     if kind in ("LoadBalancer", "NodePort"):
         message = f"may not be set to 'None' for {kind} services"
-        return [invalid("spec.clusterIPs[0]", "None", message)] if headless else []
+        errors = [invalid("spec.clusterIPs[0]", "None", message)] if headless else []
+        return _kubelet_ports(spec) + errors if kind == "LoadBalancer" else errors
     if kind != "ExternalName":
         return []
     errors = [
@@ -77,6 +79,15 @@ def _of_type(spec: Spec, headless: bool) -> list[FieldError]:
     return errors + (
         checks.dns_subdomain("spec.externalName", name) if name else [required("spec.externalName")]
     )
+
+
+def _kubelet_ports(spec: Spec) -> list[FieldError]:
+    message = f"may not expose port {KUBELET_PORT} externally since it is used by kubelet"
+    return [
+        invalid(f"spec.ports[{i}]", KUBELET_PORT, message)
+        for i, port in enumerate(spec.get("ports") or ())
+        if port.get("port") == KUBELET_PORT
+    ]
 
 
 def _ports(ports: Any) -> list[FieldError]:

@@ -13,6 +13,7 @@ SPEC: gostruct.Shape = (("cidrs", "CIDRs", None),)
 
 
 class ServiceCIDR(Kind):
+    status_keeps_metadata = True
     columns = (
         NAME,
         Column("CIDRs", doc="networking.v1.ServiceCIDRSpec.cidrs"),
@@ -22,6 +23,17 @@ class ServiceCIDR(Kind):
     def default(self, obj: Object) -> None:
         obj.setdefault("spec", {})
         obj.setdefault("status", {})
+
+    # Kubernetes lets everybody write this status through the resource itself.
+
+    def reset_status(self, obj: Object) -> None:
+        """Stays as it was sent."""
+
+    def prepare_for_update(self, obj: Object, old: Object) -> None:
+        """Stays as it was sent."""
+
+    def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
+        return ()
 
     def validate(self, obj: Object) -> list[FieldError]:
         return _cidrs_errors(obj["spec"])
