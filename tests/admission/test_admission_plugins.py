@@ -378,6 +378,7 @@ def test_the_default_class(reader, classes):
     words = "PriorityClass a is already marked as default. Only one default can exist"
     assert found == (403, f'priorityclasses.scheduling.k8s.io "b" is forbidden: {words}')
     same = {"metadata": {"name": "a"}, "globalDefault": True}
+    assert refused(classes, same, "priorityclasses", group="scheduling.k8s.io")[1].endswith(words)
     admit(classes, same, "priorityclasses", "UPDATE", same, group="scheduling.k8s.io")
     put("a", 7, default=False)
     assert "priorityClassName" not in admit(classes, pod())["spec"]
@@ -538,6 +539,27 @@ def test_runtime_classes(reader):
         ),
     ):
         assert refused(plugin, pod(**given)) == (403, start + words)
+
+
+ANY, LONG = {"operator": "Exists"}, {"key": "a", "operator": "Exists", "effect": "NoExecute"}
+SHORT = {**LONG, "tolerationSeconds": 5}
+
+
+@pytest.mark.parametrize(
+    ("own", "more", "merged"),
+    [
+        ([SHORT], [LONG], [LONG]),
+        ([LONG], [SHORT], [LONG]),
+        ([SHORT], [{**SHORT, "tolerationSeconds": 6}], [{**SHORT, "tolerationSeconds": 6}]),
+        ([LONG, {"key": "b", "value": "c"}], [ANY], [ANY]),
+        ([LONG], [LONG], [LONG]),
+    ],
+)
+def test_tolerations_of_runtime_classes_are_said_once(reader, own, more, merged):
+    obj = {"metadata": {"name": "rc"}, "scheduling": {"tolerations": more}}
+    reader.put("node.k8s.io", "runtimeclasses", obj)
+    made = admit(RuntimeClass(reader), pod(runtimeClassName="rc", tolerations=own))
+    assert made["spec"]["tolerations"] == merged
 
 
 # -- certificates ----------------------------------------------------------------------------------------------

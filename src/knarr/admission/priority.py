@@ -53,10 +53,11 @@ class Priority(Plugin):
     def validate(self, a: Attributes) -> None:
         if a.request.resource != CLASSES or not a.obj.get("globalDefault"):
             return
-        others = [name for name in sorted(self._defaults) if name != a.name]
-        if others:
+        default = self._default()
+        # to create the default once more is refused as a second one, before anybody sees that it is there
+        if default is not None and (a.operation == CREATE or default["metadata"]["name"] != a.name):
             raise a.forbidden(
-                f"PriorityClass {others[0]} is already marked as default. Only one default can exist"
+                f"PriorityClass {default['metadata']['name']} is already marked as default. Only one default can exist"
             )
 
     def _class_of(self, a: Attributes, spec: Object) -> Object:
@@ -66,12 +67,17 @@ class Priority(Plugin):
             if found is None:
                 raise a.forbidden(f"no PriorityClass with name {name} was found")
             return found
-        if not self._defaults:
+        default = self._default()
+        if default is None:
             return {"value": 0, "preemptionPolicy": "PreemptLowerPriority"}
-        # two defaults can only come from two API servers; the lower one does less harm
-        chosen = min(self._defaults.values(), key=lambda c: (c.get("value", 0), c["metadata"]["name"]))
-        spec["priorityClassName"] = chosen["metadata"]["name"]
-        return chosen
+        spec["priorityClassName"] = default["metadata"]["name"]
+        return default
+
+    def _default(self) -> Object | None:
+        """Two defaults can only come from two API servers; the lower one does less harm."""
+        return min(
+            self._defaults.values(), key=lambda c: (c.get("value", 0), c["metadata"]["name"]), default=None
+        )
 
     def _class_changed(self, event: str, obj: Object) -> None:
         name = obj["metadata"]["name"]

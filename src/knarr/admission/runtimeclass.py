@@ -40,10 +40,8 @@ class RuntimeClass(Plugin):
                 )
         if scheduling.get("nodeSelector"):
             spec["nodeSelector"] = selector | scheduling["nodeSelector"]
-        tolerations = spec.get("tolerations") or []
-        more = [t for t in scheduling.get("tolerations") or () if t not in tolerations]
-        if more:
-            spec["tolerations"] = [*tolerations, *more]
+        if scheduling.get("tolerations"):
+            spec["tolerations"] = _merged([*(spec.get("tolerations") or ()), *scheduling["tolerations"]])
 
     def validate(self, a: Attributes) -> None:
         found = self._class_of(a)
@@ -67,3 +65,33 @@ class RuntimeClass(Plugin):
 
 def _equal(one: dict[str, str], other: dict[str, str]) -> bool:
     return one.keys() == other.keys() and all(Quantity.parse(one[k]).compare(other[k]) == 0 for k in one)
+
+
+def _merged(tolerations: list[Object]) -> list[Object]:
+    """Without those that another one says already; of equal ones the first stays."""
+    merged: list[Object] = []
+    for i, one in enumerate(tolerations):
+        if any(_covers(other, one) for other in merged):
+            continue
+        if any(one != other and _covers(other, one) for other in tolerations[i + 1 :]):
+            continue
+        merged.append(one)
+    return merged
+
+
+def _covers(wide: Object, narrow: Object) -> bool:
+    """Whether `wide` tolerates all that `narrow` does, for as long."""
+    if wide == narrow:
+        return True
+    operator = wide.get("operator") or "Equal"
+    if wide.get("key", "") != narrow.get("key", "") and (wide.get("key") or operator != "Exists"):
+        return False
+    if wide.get("effect") and wide["effect"] != narrow.get("effect", ""):
+        return False
+    if wide.get("effect") == "NoExecute" and wide.get("tolerationSeconds") is not None:
+        seconds = narrow.get("tolerationSeconds")
+        if seconds is None or seconds > wide["tolerationSeconds"]:
+            return False
+    if operator == "Equal":
+        return narrow.get("operator") == "Equal" and narrow.get("value", "") == wide.get("value", "")
+    return operator == "Exists"
