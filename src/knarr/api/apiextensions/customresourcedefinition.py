@@ -69,7 +69,10 @@ class CustomResourceDefinition(Kind):
         return validation.names_errors(obj["status"].get("acceptedNames") or {}, "status.acceptedNames")
 
     def warnings_on_create(self, obj: Object) -> list[str]:
-        return validation.warnings(obj)
+        return validation.warnings(obj, None)
+
+    def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
+        return validation.warnings(obj, old)
 
     def mark_deletion(self, obj: Object, now: float) -> bool:
         """The objects of the definition go first: a finalizer waits for them."""

@@ -13,7 +13,6 @@ from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported
 
 Schema = dict[str, Any]
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
-NUMBER_FORMATS = frozenset({"int32", "int64", "float", "double", "uint32", "uint64", "int-or-string"})
 META_FIELDS = ("metadata", "kind", "apiVersion")
 REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
 #: what a root may hold when status is a subresource, by wire name
@@ -96,6 +95,12 @@ def expressions(spec: dict[str, Any]) -> frozenset[str]:
     return frozenset(found)
 
 
+def has_defaults(spec: dict[str, Any]) -> bool:
+    """Whether any schema of a definition has a default."""
+    roots = [(v.get("schema") or {}).get("openAPIV3Schema") or {} for v in spec.get("versions") or ()]
+    return any(s.get("default") is not None for root in roots for s in _everywhere(root))
+
+
 def _everywhere(schema: Schema) -> list[Schema]:
     found = [schema]
     for sub in _parts(schema):
@@ -104,26 +109,24 @@ def _everywhere(schema: Schema) -> list[Schema]:
 
 
 def _parts(schema: Schema) -> list[Schema]:
-    parts = [*(schema.get("properties") or {}).values()]
+    items = schema.get("items")
+    parts = items if isinstance(items, list) else [items]
     for key in ("allOf", "anyOf", "oneOf"):
-        parts += schema.get(key) or ()
-    parts += [schema.get(key) for key in ("not", "items", "additionalProperties")]
+        parts = [*parts, *(schema.get(key) or ())]
+    properties = [sub for _, sub in sorted((schema.get("properties") or {}).items())]
+    parts = [*parts, schema.get("not"), *properties, schema.get("additionalProperties")]
     return [part for part in parts if isinstance(part, dict)]
 
 
-def unknown_formats(schema: Schema, path: str) -> list[str]:
-    """Warnings about formats that have no meaning."""
-    found: list[str] = []
-    format_ = schema.get("format", "")
-    if format_ and format_ not in NUMBER_FORMATS and formats.check_of(format_) is None:
-        found.append(f'{path}.format: unrecognized format "{format_}"')
-    if isinstance(schema.get("items"), dict):
-        found += unknown_formats(schema["items"], f"{path}.items")
-    for key, sub in sorted((schema.get("properties") or {}).items()):
-        found += unknown_formats(sub, f"{path}.properties[{key}]")
-    if isinstance(schema.get("additionalProperties"), dict):
-        found += unknown_formats(schema["additionalProperties"], f"{path}.additionalProperties")
-    return found
+def unknown_formats(spec: dict[str, Any]) -> list[str]:
+    """The formats of texts in all schemas of a definition that have no meaning, each once."""
+    found: dict[str, None] = {}
+    for version in spec.get("versions") or ():
+        for schema in _everywhere((version.get("schema") or {}).get("openAPIV3Schema") or {}):
+            format_ = schema.get("format", "")
+            if format_ and schema.get("type") == "string" and not formats.is_known(format_):
+                found[format_] = None
+    return list(found)
 
 
 def errors(schema: Schema | None, status: bool, options: Options, path: str) -> list[FieldError]:
@@ -133,13 +136,16 @@ def errors(schema: Schema | None, status: bool, options: Options, path: str) -> 
     where = f"{path}.openAPIV3Schema"
     found = _root_errors(schema, status, where)
     costs: Costs | None = None
-    if structural.supported(schema):
+    unsupported = structural.unsupported(schema)
+    if not unsupported:
         wrong = structural.errors(schema, where) or defaultvalues.errors(schema, where)
         found += wrong
         if not wrong:
             costs = Costs(schema)
     inside = _walk(schema, where, _Where(), True, options, costs.root if costs else None)
     found += inside.schema + inside.rules
+    if unsupported and not found:
+        found.append(invalid(where, "", unsupported))
     if costs is not None:
         found += costs.errors(where)
     return found
@@ -198,11 +204,19 @@ def _walk(s: Schema, path: str, where: _Where, root: bool, options: Options, pla
     for key in ("allOf", "oneOf", "anyOf"):
         for i, sub in enumerate(s.get(key) or ()):
             found.add(_walk(sub, f"{path}.{key}[{i}]", where, False, options, None))
+    for key, sub in sorted((s.get("definitions") or {}).items()):
+        found.add(_walk(sub, f"{path}.definitions[{key}]", where, False, options, None))
     items = s.get("items")
+    below = where if s.get(LIST_TYPE) == "map" else where.cut(path)
     if isinstance(items, dict):
-        below = where if s.get(LIST_TYPE) == "map" else where.cut(path)
         child = place.elements(items) if place else None
         found.add(_walk(items, f"{path}.items", below, False, options, child))
+    elif items:
+        for i, sub in enumerate(items):
+            found.add(_walk(sub, f"{path}.items[{i}]", below, False, options, None))
+    for key, sub in sorted((s.get("dependencies") or {}).items()):
+        if isinstance(sub, dict):
+            found.add(_walk(sub, f"{path}.dependencies[{key}]", where, False, options, None))
     found.schema += _extensions(s, path)
     if s.get("x-kubernetes-validations"):
         for i, rule in enumerate(s["x-kubernetes-validations"]):
@@ -346,10 +360,10 @@ def _rule_errors(s: Schema, rule: dict[str, Any], path: str) -> list[FieldError]
     elif _NEWLINES.search(message.strip()):
         found.append(invalid(f"{path}.message", message, "must not contain line breaks"))
     elif _NEWLINES.search(text.strip()) and not message.strip():
-        detail = "must be specified if rule contains line breaks"
+        detail = "message must be specified if rule contains line breaks"
         found.append(required(f"{path}.message", detail))
     if expression and not expression.strip():
-        detail = "must be non-empty if specified"
+        detail = "messageExpression must be non-empty if specified"
         found.append(required(f"{path}.messageExpression", detail))
     if rule.get("reason") is not None and rule["reason"] not in REASONS:
         found.append(not_supported(f"{path}.reason", rule["reason"], REASONS))
@@ -357,7 +371,7 @@ def _rule_errors(s: Schema, rule: dict[str, Any], path: str) -> list[FieldError]
         found.append(invalid(f"{path}.fieldPath", field_path, "must be non-empty if specified"))
     if _NEWLINES.search(field_path):
         found.append(invalid(f"{path}.fieldPath", field_path, "must not contain line breaks"))
-    if field_path:
+    if field_path and not structural.unsupported(s):
         try:
             fieldpath.resolve(field_path, s)
         except ValueError:

@@ -28,7 +28,6 @@ FORBIDDEN_NESTED = (
     ("title", "must be empty to be structural"),
     ("description", "must be empty to be structural"),
     ("nullable", "must be false to be structural"),
-    ("externalDocs", "must be undefined to be structural"),
     (PRESERVE, "must be false to be structural"),
     (EMBEDDED, "must be false to be structural"),
     (INTSTR, "must be false to be structural"),
@@ -38,35 +37,42 @@ FORBIDDEN_NESTED = (
     ("x-kubernetes-validations", "must be empty to be structural"),
 )
 #: what structural schemas cannot express at all; told only when nothing else is wrong
-UNSUPPORTED = ("$ref", "definitions", "dependencies", "patternProperties", "additionalItems", "id")
+UNSUPPORTED = {
+    "id": "id",
+    "$schema": "schema",
+    "$ref": "$ref",
+    "patternProperties": "patternProperties",
+    "dependencies": "dependencies",
+    "additionalItems": "additionalItems",
+    "definitions": "definitions",
+}
 
 
-def supported(schema: Schema) -> bool:
-    """False for schemas that cannot be made structural, which other rules refuse as well."""
-    if any(schema.get(key) for key in UNSUPPORTED) or isinstance(schema.get("items"), list):
-        return False
+def unsupported(schema: Schema) -> str:
+    """Why a schema cannot be made structural at all; "" for one that can."""
+    for key, name in UNSUPPORTED.items():
+        if schema.get(key) or (key == "additionalItems" and schema.get(key) is not None):
+            return f"OpenAPIV3Schema '{name}' is not supported"
+    below = [*(schema.get(key) for key in ("not", "additionalProperties"))]
+    below += [sub for key in ("allOf", "anyOf", "oneOf") for sub in schema.get(key) or ()]
+    if why := _first_unsupported(below):
+        return why
     if schema.get(PRESERVE) is False:
-        return False
-    below = [
-        *(schema.get("properties") or {}).values(),
-        *(schema.get("allOf") or ()),
-        *(schema.get("anyOf") or ()),
-    ]
-    below += [
-        *(schema.get("oneOf") or ()),
-        schema.get("not"),
-        schema.get("items"),
-        schema.get("additionalProperties"),
-    ]
-    return all(supported(s) for s in below if isinstance(s, dict))
+        return f"internal error: '{PRESERVE}' must be true or undefined"
+    if isinstance(schema.get("items"), list):
+        return "OpenAPIV3Schema 'items' must be a schema, but is an array"
+    return _first_unsupported([schema.get("items"), *(schema.get("properties") or {}).values()])
+
+
+def _first_unsupported(schemas: list[Any]) -> str:
+    return next((why for s in schemas if isinstance(s, dict) and (why := unsupported(s))), "")
 
 
 def errors(schema: Schema, path: str) -> list[FieldError]:
     """Sorted by their messages, as Kubernetes sorts them."""
     found: list[FieldError] = []
     _invariants(schema, ROOT, path, found)
-    if not found:
-        _completeness(schema, path, found)
+    _validation_complete(schema, schema, path, path, found)
     return sorted(found, key=str)
 
 
@@ -131,9 +137,15 @@ def _metadata(s: Schema, level: str, path: str, found: list[FieldError]) -> None
 
 
 def _only_names(metadata: Schema) -> bool:
-    rest = {k: v for k, v in metadata.items() if k not in ("type", "default", "properties")}
+    ignored = ("type", "default", "properties", "example", "externalDocs")
+    rest = [v for k, v in metadata.items() if k not in ignored]
     properties = set(metadata.get("properties") or ())
-    return not any(rest.values()) and properties <= {"name", "generateName"}
+    return not any(_is_set(v) for v in rest) and properties <= {"name", "generateName"}
+
+
+def _is_set(value: Any) -> bool:
+    """Numbers are pointers, so that 0 is something that somebody said."""
+    return bool(value) or isinstance(value, int | float) and value is not False
 
 
 def _value_validation(
@@ -163,28 +175,17 @@ def _nested(s: Schema, skip_any_of: bool, level: str, path: str, found: list[Fie
     if s.get("additionalProperties") is not None:
         found.append(forbidden(f"{path}.additionalProperties", "must be undefined to be structural"))
     for field, detail in FORBIDDEN_NESTED:
-        if s.get(field) or (field in ("default", "externalDocs") and s.get(field) is not None):
+        if s.get(field) or (field == "default" and s.get(field) is not None):
             found.append(forbidden(f"{path}.{field}", detail))
     if "metadata" in properties:
         found.append(forbidden(f"{path}.properties[metadata]", "must not be specified in a nested context"))
 
 
 # -- completeness: what value validation names must be specified outside of it -----------------------------
+# (Kubernetes looks at the value validation of the root only, and at all that is below that.)
 
 
-def _completeness(s: Schema, path: str, found: list[FieldError]) -> None:
-    _validation_complete(s, s, path, path, found)
-    if isinstance(s.get("items"), dict):
-        _completeness(s["items"], f"{path}.items", found)
-    for key, sub in (s.get("properties") or {}).items():
-        _completeness(sub, f"{path}.properties[{key}]", found)
-    if isinstance(s.get("additionalProperties"), dict):
-        _completeness(s["additionalProperties"], f"{path}.additionalProperties", found)
-
-
-def _validation_complete(
-    v: Schema, s: Schema | None, vpath: str, spath: str, found: list[FieldError]
-) -> None:
+def _validation_complete(v: Schema, s: Schema, vpath: str, spath: str, found: list[FieldError]) -> None:
     for junctor in ("allOf", "anyOf", "oneOf"):
         for i, sub in enumerate(v.get(junctor) or ()):
             _nested_complete(sub, s, f"{vpath}.{junctor}[{i}]", spath, found)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks
+from knarr.api.admissionregistration import webhookclient
 from knarr.api.apiextensions import conversion, fieldpath, internal, schemavalidation
 from knarr.api.apiextensions.schemavalidation import Options
 from knarr.api.kind import Object
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, duplicate, invalid, required, too_many
+from knarr.meta.gofmt import quote
 
 SCOPES = ("Cluster", "Namespaced")
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
@@ -34,6 +36,8 @@ STORED_MISSING = (
     "missing from spec.versions; {0} was previously a storage version, and must remain in spec.versions until a"
     " storage migration ensures no data remains persisted in {0} and removes {0} from status.storedVersions"
 )
+DEFAULTS_WHILE_PRESERVING = "must be false in order to use defaults in the schema"
+CONVERSION_WHILE_PRESERVING = "must be None if spec.preserveUnknownFields is true"
 PRESERVE = (
     "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
 )
@@ -58,7 +62,7 @@ def validate_update(crd: Object, old: Object) -> list[FieldError]:
     options = Options(
         stored_rules=schemavalidation.expressions(before),
         unchanged_versions=frozenset(_unchanged(spec, before)),
-        allow_invalid_bundle=not established,
+        allow_invalid_bundle=not established or _has_invalid_bundle(before),
     )
     found = _spec_errors(spec, options)
     if established:
@@ -76,6 +80,11 @@ def validate_update(crd: Object, old: Object) -> list[FieldError]:
 def _is_established(crd: Object) -> bool:
     conditions = crd.get("status", {}).get("conditions") or ()
     return any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)
+
+
+def _has_invalid_bundle(spec: Object) -> bool:
+    client = ((spec.get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}
+    return bool(client.get("caBundle")) and bool(webhookclient.bundle_errors("caBundle", client["caBundle"]))
 
 
 def _unchanged(spec: Object, before: Object) -> list[str]:
@@ -110,15 +119,27 @@ def _approval_errors(crd: Object, old: Object | None) -> list[FieldError]:
     group = crd["spec"].get("group", "")
     if not is_protected(group):
         return []
-    approval = (crd["metadata"].get("annotations") or {}).get(APPROVED)
-    if old is not None and approval == (old["metadata"].get("annotations") or {}).get(APPROVED):
+    approval = approval_of(crd)
+    state = approval_state(approval)
+    if old is not None and state == approval_state(approval_of(old)):
         return []
     path = f"metadata.annotations[{APPROVED}]"
-    if not approval:
+    if state == "missing":
         return [required(path, APPROVAL_HELP)]
-    if approval.startswith("unapproved") or approved_by_url(approval):
-        return []
-    return [invalid(path, approval, APPROVAL_INVALID)]
+    return [invalid(path, approval, APPROVAL_INVALID)] if state == "invalid" else []
+
+
+def approval_of(crd: Object) -> str:
+    return (crd["metadata"].get("annotations") or {}).get(APPROVED) or ""
+
+
+def approval_state(approval: str) -> str:
+    """What somebody said about an API of a protected group: missing, bypassed, approved or invalid."""
+    if not approval:
+        return "missing"
+    if approval.startswith("unapproved"):
+        return "bypassed"
+    return "approved" if approved_by_url(approval) else "invalid"
 
 
 def is_protected(group: str) -> bool:
@@ -143,6 +164,8 @@ def _spec_errors(spec: Object, options: Options) -> list[FieldError]:
             for i, v in enumerate(versions)
             if _schema_of(v.get("schema")) is None
         ]
+    if spec.get("preserveUnknownFields") and schemavalidation.has_defaults(spec):
+        found.append(invalid("spec.preserveUnknownFields", True, DEFAULTS_WHILE_PRESERVING))
     for i, version in enumerate(versions):
         path = f"spec.versions[{i}]"
         found += _label_errors(f"{path}.name", version.get("name", ""))
@@ -152,6 +175,9 @@ def _spec_errors(spec: Object, options: Options) -> list[FieldError]:
     found += _required_names(inner["names"])
     found += names_errors(inner["names"], "spec.names")
     found += _top_level_errors(inner, options)
+    strategy = (inner.get("conversion") or {}).get("strategy", "None")
+    if spec.get("preserveUnknownFields") and strategy != "None":
+        found.append(invalid("spec.conversion.strategy", strategy, CONVERSION_WHILE_PRESERVING))
     found += conversion.errors(inner.get("conversion"), "spec.conversion", options.allow_invalid_bundle)
     return found
 
@@ -367,12 +393,8 @@ def _selectable_errors(fields: Any, schema: Object, path: str) -> list[FieldErro
     return found
 
 
-def warnings(crd: Object) -> list[str]:
-    """Formats that nobody knows are not looked at; whoever names one is told."""
-    found: list[str] = []
-    for i, version in enumerate(crd["spec"].get("versions") or ()):
-        schema = _schema_of(version.get("schema"))
-        if schema is not None:
-            path = f"spec.versions[{i}].schema.openAPIV3Schema"
-            found += schemavalidation.unknown_formats(schema, path)
-    return found
+def warnings(crd: Object, old: Object | None) -> list[str]:
+    """Formats that nobody knows are not looked at; whoever brings one in is told."""
+    known = schemavalidation.unknown_formats(old["spec"]) if old is not None else ()
+    new = schemavalidation.unknown_formats(crd["spec"])
+    return [f"unrecognized format {quote(name)}" for name in new if name not in known]

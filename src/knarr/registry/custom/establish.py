@@ -169,7 +169,7 @@ class CustomResources:
             if CLEANUP in (crd["metadata"].get("finalizers") or ()):
                 await self._empty(crd)
             return
-        decision = names.decide(crd, [c for n, c in self._crds.items() if n != crd["metadata"]["name"]])
+        decision = names.decide(crd, self._crds.values())
         conditions = [c for c in (names.approval(crd), decision.names_accepted, decision.established) if c]
         await self._write(crd, tuple(conditions), decision.accepted)
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from knarr.api.apiextensions.validation import (
     APPROVAL_HELP,
     APPROVAL_INVALID,
-    APPROVED,
-    approved_by_url,
+    approval_of,
+    approval_state,
     is_protected,
 )
 from knarr.meta.gofmt import quote
@@ -27,7 +27,7 @@ class Decision(NamedTuple):
 
 
 def decide(crd: Object, others: Iterable[Object]) -> Decision:
-    """`others` are the definitions that exist beside this one."""
+    """`others` are the definitions of the cluster; a name may not be what this one has under another title, either."""
     wanted, accepted = crd["spec"]["names"], crd.get("status", {}).get("acceptedNames") or {}
     resources, kinds = used_names(crd["spec"]["group"], others)
     new = dict(accepted)
@@ -107,13 +107,14 @@ def approval(crd: Object) -> Object | None:
     group = crd["spec"]["group"]
     if not is_protected(group):
         return None
-    value = (crd["metadata"].get("annotations") or {}).get(APPROVED, "")
-    if not value:
-        return condition(CONFORMANT, "False", "MissingAnnotation", APPROVAL_HELP)
-    if value.startswith("unapproved"):
-        return condition(CONFORMANT, "False", "UnapprovedAnnotation", f"not approved: {quote(value)}")
-    if approved_by_url(value):
-        return condition(CONFORMANT, "True", "ApprovedAnnotation", f"approved in {value}")
+    value = approval_of(crd)
+    match approval_state(value):
+        case "missing":
+            return condition(CONFORMANT, "False", "MissingAnnotation", APPROVAL_HELP)
+        case "bypassed":
+            return condition(CONFORMANT, "False", "UnapprovedAnnotation", f"not approved: {quote(value)}")
+        case "approved":
+            return condition(CONFORMANT, "True", "ApprovedAnnotation", f"approved in {value}")
     return condition(CONFORMANT, "False", "InvalidAnnotation", APPROVAL_INVALID)
 
 

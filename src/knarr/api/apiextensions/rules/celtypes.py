@@ -107,10 +107,21 @@ def declare(schema: Schema, root: bool) -> DeclType | None:
 def with_meta(schema: Schema) -> Schema:
     """A resource's schema with what every resource has; of metadata rules see the names."""
     properties = schema.get("properties") or {}
-    known = (properties.get("metadata") or {}).get("properties") or {}
-    own = {k: v for k, v in known.items() if k in ("name", "generateName")}
-    metadata = {**METADATA, "properties": {**METADATA["properties"], **own}}
-    return {**schema, "type": "object", "properties": {**properties, **META_FIELDS, "metadata": metadata}}
+    if _says_all_of_meta(properties):
+        return schema
+    return {**schema, "properties": {**properties, **META_FIELDS, "metadata": METADATA}}
+
+
+def _says_all_of_meta(properties: dict[str, Schema]) -> bool:
+    def has_type(of: dict[str, Schema], name: str, kind: str) -> bool:
+        return (of.get(name) or {}).get("type") == kind
+
+    below = (properties.get("metadata") or {}).get("properties") or {}
+    return (
+        all(has_type(properties, name, "string") for name in META_FIELDS)
+        and has_type(properties, "metadata", "object")
+        and all(has_type(below, name, "string") for name in METADATA["properties"])
+    )
 
 
 def _below(schema: Schema) -> DeclType | None:

@@ -32,6 +32,7 @@ _PATTERNS = {
     "k8s-short-name": r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?",
     "k8s-long-name": r"(?=.{1,253}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*",
 }
+NUMBERS = frozenset({"int32", "int64", "float", "double"})
 _DURATION = re.compile(
     r"\s*([+-]?[0-9]*\.?[0-9]+)\s*"
     r"(nanoseconds?|nanos?|microseconds?|micros?|milliseconds?|millis|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?"
@@ -62,6 +63,11 @@ def check_of(name: str) -> Check | None:
             return lambda text: len(text) <= 255 and matches(text) is not None
         return lambda text: matches(text) is not None
     return None
+
+
+def is_known(name: str) -> bool:
+    """Whether the format means anything; what is not known is as if it were not there."""
+    return name in NUMBERS or check_of(name) is not None
 
 
 def _date_time(text: str) -> bool:

@@ -9,6 +9,8 @@ from knarr.meta import fielderrors
 from knarr.meta.fielderrors import FieldError
 from knarr.meta.gofmt import go_json
 
+NO_OBJECT = "must be an object for an array of list-type map"
+
 
 def has_list_types(node: Node) -> bool:
     return node.list_type in ("set", "map") or any(has_list_types(child) for child in node.children())
@@ -33,18 +35,20 @@ def _walk(value: Any, node: Node, path: str, found: list[FieldError]) -> None:
         if node.list_type == "set":
             _duplicates(value, path, found)
         elif node.list_type == "map":
-            keyed = [_key_of(item, node) for item in value]
-            if all(key is not None for key in keyed):
-                _duplicates(keyed, path, found)
+            _map_errors(value, node, path, found)
         if node.items is not None:
             for index, item in enumerate(value):
                 _walk(item, node.items, f"{path}[{index}]", found)
 
 
-def _key_of(item: Any, node: Node) -> dict[str, Any] | None:
-    if not isinstance(item, dict):
-        return None
-    return {key: item[key] for key in node.list_keys if key in item}
+def _map_errors(value: list[Any], node: Node, path: str, found: list[FieldError]) -> None:
+    """An item that is null has no keys."""
+    for index, item in enumerate(value):
+        if item is not None and not isinstance(item, dict):
+            found.append(fielderrors.invalid(f"{path}[{index}]", item, NO_OBJECT))
+            return
+    keyed = [{key: item[key] for key in node.list_keys if key in item} if item else {} for item in value]
+    _duplicates(keyed, path, found)
 
 
 def _duplicates(values: list[Any], path: str, found: list[FieldError]) -> None:

@@ -48,9 +48,9 @@ class Node:
         items = schema.get("items")
         self.items = Node(items) if isinstance(items, dict) else None
         additional = schema.get("additionalProperties")
-        #: (there are additional properties, the node of each or None)
+        #: (something is said of additional properties, the node of each or None)
         self.additional: tuple[bool, Node | None] = (
-            additional is not None and additional is not False,
+            additional is not None,
             Node(additional) if isinstance(additional, dict) else None,
         )
         #: keys that are not named are dropped

@@ -15,25 +15,32 @@ def prune(value: Any, node: Node | None, root: bool = True) -> list[str]:
     return dropped
 
 
-def _prune(value: Any, node: Node | None, resource: bool, path: str, dropped: list[str]) -> None:
+def _prune(
+    value: Any, node: Node | None, resource: bool, path: str, dropped: list[str], preserve: bool = False
+) -> None:
+    """`preserve`: a list around this keeps unknown fields, and so do its items."""
     kind = value.__class__
     if kind is dict:
-        _prune_object(value, node, resource, path, dropped)
+        _prune_object(value, node, resource, path, dropped, preserve)
     elif kind is list:
-        if node is not None and node.preserve and node.items is None:
-            return
-        item = node.items if node is not None else None
-        embedded = item is not None and item.embedded
-        for index, element in enumerate(value):
-            if element.__class__ is dict or element.__class__ is list:
-                _prune(element, item, embedded, f"{path}[{index}]", dropped)
+        _prune_list(value, node, preserve or (node is not None and node.preserve), path, dropped)
+
+
+def _prune_list(value: list[Any], node: Node | None, preserve: bool, path: str, dropped: list[str]) -> None:
+    item = node.items if node is not None else None
+    if preserve and item is None:
+        return
+    embedded = item is not None and item.embedded
+    for index, element in enumerate(value):
+        if element.__class__ is dict or element.__class__ is list:
+            _prune(element, item, embedded, f"{path}[{index}]", dropped, preserve)
 
 
 def _prune_object(
-    value: dict[str, Any], node: Node | None, resource: bool, path: str, dropped: list[str]
+    value: dict[str, Any], node: Node | None, resource: bool, path: str, dropped: list[str], preserve: bool
 ) -> None:
     properties = node.properties if node is not None else {}
-    preserve = node is not None and node.preserve
+    preserve = preserve or (node is not None and node.preserve)
     additional, element = node.additional if node is not None else (False, None)
     unknown: list[str] = []
     for key, item in value.items():

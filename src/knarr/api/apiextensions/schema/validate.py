@@ -23,7 +23,11 @@ INTEGER_FORMATS = {
     "uint64": (0, (1 << 64) - 1),
 }
 INT64 = (-(1 << 63), (1 << 63) - 1)
-NUMBERS = (int, float)
+EPSILON = 1e-9
+FLOAT32_MAX = 3.4028235677973366e38
+#: the format that the validator sees in a number that Go decoded
+GO_FORMATS = {"integer": "int64", "number": "float64"}
+NOT_POSITIVE = "factor MultipleOf declared for {} must be positive: {}"
 
 
 def types_of(schema: Schema) -> tuple[str, ...]:
@@ -56,9 +60,9 @@ def has_type(value: Any, types: tuple[str, ...]) -> bool:
     return name == "number" and "integer" in types and value.is_integer()
 
 
-def whole(value: float) -> str:
-    """A constraint as Go's %v prints a float64."""
-    return go_float(float(value))
+def shown(value: float) -> str:
+    """A constraint as Go's %v prints it: an int64 beside whole numbers, else a float64."""
+    return str(value) if isinstance(value, int) else go_float(value)
 
 
 class Validator:
@@ -68,7 +72,8 @@ class Validator:
         self.schema = schema
         self.types = types_of(schema)
         self.nullable = bool(schema.get("nullable"))
-        self.format = schema.get("format", "")
+        format_ = schema.get("format", "")
+        self.format = format_ if format_ and formats.is_known(format_) else ""
         self.format_check = formats.check_of(self.format) if self.format else None
         self.pattern = goregexp.compile(schema["pattern"]) if schema.get("pattern") else None
         self.properties = {k: Validator(v) for k, v in (schema.get("properties") or {}).items()}
@@ -124,11 +129,16 @@ class Validator:
             if types and not self.nullable:
                 result.add(_wrong_type(path, ",".join(types), "null"))
             return result
-        name = type_name(value)
-        numeric = "number" in types or "integer" in types
-        if not numeric and self.format_check is not None and name in ("string", "array"):
-            return result
-        if types and not has_type(value, types):
+        name, matches = type_name(value), has_type(value, types)
+        if self.format:
+            format_ = GO_FORMATS.get(name, "")
+            if name in ("string", "array"):
+                if "number" not in types and "integer" not in types:
+                    return result
+            elif not matches and format_ != self.format:
+                result.add(_wrong_type(path, self.format, format_))
+                return result
+        if not matches:
             result.add(_wrong_type(path, ",".join(types), name))
         return result
 
@@ -167,15 +177,17 @@ class Validator:
 
     def _one_of(self, value: Any, path: str, result: Result) -> None:
         best: Result | None = None
+        first: Result | None = None
         good = 0
         for sub in self.one_of:
             found = sub.validate(value, path)
             if found.valid:
-                good += 1
-                best = None
+                good, best, first = good + 1, None, first or found
             elif not good and (best is None or found.matches > best.matches):
                 best = found
         if good == 1:
+            assert first is not None
+            result.merge(first)
             return
         how = f"Found {good} valid alternatives" if good else "Found none valid"
         result.add(_general(f'"{path}" must validate one and only one schema (oneOf). {how}'))
@@ -202,30 +214,39 @@ class Validator:
 
     def _number(self, value: float, path: str) -> Result:
         result, schema = Result(), self.schema
-        self._range(result, value, "Checked", path)
+        self._fits(result, value, "Checked", path)
         multiple, highest, lowest = (schema.get(key) for key in ("multipleOf", "maximum", "minimum"))
         if multiple is not None:
-            self._range(result, multiple, "MultipleOf", path)
-            if not _is_multiple(value, multiple):
-                result.add(_wrong(path, value, f"should be a multiple of {whole(multiple)}"))
+            fits = self._fits(result, multiple, "MultipleOf", path)
+            self._multiple(result, value, _native(value, multiple, fits) or multiple, path)
         if lowest is not None:
-            self._range(result, lowest, "Minimum boundary", path)
+            lowest = _native(value, lowest, self._fits(result, lowest, "Minimum boundary", path))
             if value < lowest or (schema.get("exclusiveMinimum") and value == lowest):
                 equal = "" if schema.get("exclusiveMinimum") else "or equal to "
-                result.add(_wrong(path, value, f"should be greater than {equal}{whole(lowest)}"))
+                result.add(_wrong(path, value, f"should be greater than {equal}{shown(lowest)}"))
         if highest is not None:
-            self._range(result, highest, "Maximum boundary", path)
+            highest = _native(value, highest, self._fits(result, highest, "Maximum boundary", path))
             if value > highest or (schema.get("exclusiveMaximum") and value == highest):
                 equal = "" if schema.get("exclusiveMaximum") else "or equal to "
-                result.add(_wrong(path, value, f"should be less than {equal}{whole(highest)}"))
+                result.add(_wrong(path, value, f"should be less than {equal}{shown(highest)}"))
         result.matches += 1
         return result
 
-    def _range(self, result: Result, value: float, prefix: str, path: str) -> None:
-        if "integer" not in self.types[:1] or _fits_integer(value, self.format):
-            return
-        shown = f"with format {self.format}" if self.format else "(default format)"
-        result.add(_general(f"{prefix} value must be of type integer {shown} in {path}"))
+    @staticmethod
+    def _multiple(result: Result, value: float, of: float, path: str) -> None:
+        if of < 0:
+            result.add(Finding("invalid", path, of, None, NOT_POSITIVE.format(path, shown(of))))
+        elif not _is_multiple(value, of):
+            result.add(_wrong(path, value, f"should be a multiple of {shown(of)}"))
+
+    def _fits(self, result: Result, value: float, prefix: str, path: str) -> bool:
+        """Whether the schema's type and format can hold a number; if not, that is said of `prefix`."""
+        kind = self.types[0] if self.types else ""
+        fits = _fits_integer(value, self.format) if kind == "integer" else _fits_float(value, self.format)
+        if not fits:
+            how = f"with format {self.format}" if self.format else "(default format)"
+            result.add(_general(f"{prefix} value must be of type {kind} {how} in {path}"))
+        return fits
 
     def _list(self, value: list[Any], path: str) -> Result:
         result, schema = Result(), self.schema
@@ -258,7 +279,12 @@ class Validator:
             result.add(Finding("too_many", path, len(value), most))
             return result
         for key in sorted(value):
-            if key not in self.properties and self.additional is not None:
+            if key in self.properties:
+                continue
+            if self.forbids_additional:
+                text = f"{path}.{key} in body is a forbidden property"
+                result.add(Finding("invalid", path, key, None, text))
+            elif self.additional is not None:
                 result.merge(self.additional.validate(value[key], f"{path}.{key}"))
         for key, sub in self.properties.items():
             if key in value:
@@ -287,13 +313,27 @@ def _wrong_type(path: str, wanted: str, got: str) -> Finding:
     return Finding("type", path, got, None, f"{path} in body must be of type {wanted}: {quote(got)}")
 
 
+def _native(value: float, constraint: float, fits: bool) -> float:
+    """A constraint as the type that it is compared in: whole numbers are compared with whole numbers."""
+    return int(constraint) if fits and isinstance(value, int) else float(constraint)
+
+
+def _fits_float(value: float, format_: str) -> bool:
+    return format_ != "float" or abs(value) < FLOAT32_MAX
+
+
 def _is_multiple(value: float, of: float) -> bool:
+    if isinstance(value, int) and isinstance(of, int):
+        return value % of == 0
     if of == 0:
         return False
-    if isinstance(value, int) and float(of).is_integer():
-        return value % int(of) == 0
-    quotient = value / of
-    return math.isclose(quotient, round(quotient), rel_tol=0, abs_tol=1e-9)
+    return _is_whole(1 / of * value if of < 1 else value / of)
+
+
+def _is_whole(value: float) -> bool:
+    """Whether Kubernetes takes a quotient for a whole number; one that is slightly too small is none."""
+    below = float(int(value))
+    return value == below or bool(below) and (value - below) / (abs(value) + abs(below)) < EPSILON
 
 
 def _fits_integer(value: float, format_: str) -> bool:
@@ -437,7 +477,7 @@ def _accepts_object(validator: Validator) -> Accepts:
     required = [key for key in validator.required if not validator._defaulted(key)]
     other = accepts(validator.additional) if validator.additional is not None else None
     other_type = other if isinstance(other, type) else None
-    known = frozenset(validator.properties)
+    known, closed = frozenset(validator.properties), validator.forbids_additional
 
     def test(value: Any) -> bool:
         if value.__class__ is not dict:
@@ -454,6 +494,8 @@ def _accepts_object(validator: Validator) -> Accepts:
             if function is not None:
                 if not function(item):
                     return False
+            elif closed and key not in known:
+                return False
             elif other is not None and key not in known:
                 if other_type is not None:
                     if item.__class__ is not other_type:
