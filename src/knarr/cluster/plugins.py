@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from knarr.admission.chain import Chain
 from knarr.admission.defaults import default_plugins
 from knarr.admission.policies.access import ParameterAccess
-from knarr.admission.policies.plugins import MutatingAdmissionPolicy, ValidatingAdmissionPolicy
 from knarr.admission.webhooks.counts import Counts
 from knarr.auth.claimstatus import ClaimStatusGuard
 from knarr.auth.escalation import EscalationGuard
@@ -26,17 +25,16 @@ class Plugins:
         authorizers = identities.authorizers
         self._webhooks = Counts()
         plugins = default_plugins(registry, world, authorizers, egress.post, self._webhooks)
-        policies = (ValidatingAdmissionPolicy, MutatingAdmissionPolicy)
-        self._policies = [plugin.counts for plugin in plugins if isinstance(plugin, policies)]
         self.chain = Chain(
             [
                 *plugins,
                 EscalationGuard(identities.rbac, authorizers),
                 ClaimStatusGuard(authorizers),
                 ParameterAccess(registry, Equivalents(registry), authorizers),
-            ]
+            ],
+            world.clock,
         )
 
     def metrics(self) -> Iterator[Family]:
-        for counts in (self._webhooks, *self._policies):
-            yield from counts.families()
+        yield from self._webhooks.families()
+        yield from self.chain.metrics()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from knarr.admission.attributes import CREATE, UPDATE, Attributes, Object, Target
 from knarr.admission.chain import Plugin
 from knarr.admission.podsecurity.checks import Verdict, evaluate
 from knarr.admission.podsecurity.policy import PREFIX, Policy, Standard, policy_of
 from knarr.api import podrefs
 from knarr.meta import errors, fielderrors
+from knarr.meta.metrics import Counters, Family
 from knarr.registry.reader import Reader
 
 #: where the pod template stands in the kinds that have one
@@ -30,6 +33,26 @@ class PodSecurity(Plugin):
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._evaluations = Counters(
+            "pod_security_evaluations_total",
+            "Pods and templates that were judged.",
+            *("decision", "policy_level", "policy_version", "mode"),
+            *("request_operation", "resource", "subresource"),
+        )
+
+    def metrics(self) -> Iterator[Family]:
+        yield self._evaluations.family()
+
+    def _count(self, a: Attributes, allowed: bool, standard: Standard, mode: str) -> None:
+        self._evaluations.add(
+            "allow" if allowed else "deny",
+            standard.level,
+            standard.version,
+            mode,
+            a.operation.lower(),
+            "pod" if a.request.resource == "pods" else "controller",
+            a.request.subresource,
+        )
 
     def handles(self, target: Target) -> bool:
         if target.operation not in (CREATE, UPDATE):
@@ -46,6 +69,8 @@ class PodSecurity(Plugin):
         namespace = self._reader.get("", "namespaces", "", a.namespace)
         policy = policy_of(namespace["metadata"].get("labels")) if namespace else Policy()
         if policy.lenient:
+            if a.request.resource == "pods":
+                self._count(a, True, policy.enforce, "enforce")
             return
         if a.request.resource == "pods":
             if a.operation == CREATE or _matters(a.obj, a.old):
@@ -72,13 +97,17 @@ class PodSecurity(Plugin):
         if not verdict(policy.audit).allowed:
             words = f'would violate PodSecurity "{policy.audit}": {verdict(policy.audit).detail}'
             notes[f"{PREFIX}audit-violations"] = words
+            self._count(a, False, policy.audit, "audit")
         if enforce:
             notes[f"{PREFIX}enforce-policy"] = str(policy.enforce)
-            if not verdict(policy.enforce).allowed:
+            allowed = verdict(policy.enforce).allowed
+            self._count(a, allowed, policy.enforce, "enforce")
+            if not allowed:
                 raise a.forbidden(
                     f'violates PodSecurity "{policy.enforce}": {verdict(policy.enforce).detail}'
                 )
         if not verdict(policy.warn).allowed:
+            self._count(a, False, policy.warn, "warn")
             a.request.warn(f'would violate PodSecurity "{policy.warn}": {verdict(policy.warn).detail}')
 
     def _namespace(self, a: Attributes) -> None:

@@ -13,6 +13,8 @@ from knarr.meta.fielderrors import FieldError
 PREFIX = "pod-security.kubernetes.io/"
 LEVELS = ("privileged", "baseline", "restricted")
 LATEST = 1 << 30
+#: the minor version that this is
+NEWEST = 36
 VERSION = re.compile(r"v1\.([0-9]|[1-9][0-9]*)")
 
 
@@ -28,6 +30,13 @@ class Standard(NamedTuple):
     @property
     def strictness(self) -> int:
         return LEVELS.index(self.level)
+
+    @property
+    def version(self) -> str:
+        """As metrics tell it: everything is allowed in every version alike, and versions to come are one."""
+        if self.minor == LATEST or self.level == "privileged":
+            return "latest"
+        return "future" if self.minor > NEWEST else f"v1.{self.minor}"
 
 
 class Policy(NamedTuple):

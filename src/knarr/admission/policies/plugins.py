@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +10,7 @@ from knarr.admission.attributes import CONNECT, CREATE, UPDATE, Attributes, Targ
 from knarr.admission.chain import Plugin
 from knarr.admission.policies.counts import Counts
 from knarr.admission.policies.source import Source
+from knarr.meta.metrics import Family
 from knarr.registry.equivalents import Equivalents
 from knarr.registry.reader import Reader
 from knarr.world import Clock
@@ -39,6 +41,9 @@ class ValidatingAdmissionPolicy(Plugin):
     async def validate(self, a: Attributes) -> None:
         await self._dispatcher.validate(self.source, a)
 
+    def metrics(self) -> Iterator[Family]:
+        yield from self.counts.families()
+
     def _changed(self) -> None:
         self.forget()
 
@@ -66,6 +71,9 @@ class MutatingAdmissionPolicy(Plugin):
 
     async def admit(self, a: Attributes) -> None:
         await self._dispatcher.admit(self.source, a)
+
+    def metrics(self) -> Iterator[Family]:
+        yield from self.counts.families()
 
     def _changed(self) -> None:
         self.forget()
