@@ -179,9 +179,23 @@ def test_what_runs_first_is_resized_too():
     assert through("resize", with_init("1"), with_init("2"))[1] == []
     restarting = {"resizePolicy": [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]}
     assert through("resize", with_init("1", **restarting), with_init("2", **restarting))[1] == [
+        'spec.initContainers[0].resizePolicy[0].restartPolicy: Invalid value: "RestartContainer": must not be set to'
+        " 'RestartContainer' for non-sidecar initContainers",
         "spec.initContainers[0]: Forbidden: non-sidecar init containers with a resize policy of RestartContainer"
-        " cannot be resized"
+        " cannot be resized",
     ]
+
+
+def test_a_resize_adds_renames_and_moves_no_containers():
+    added = changed((("spec", "containers"), [BODY["spec"]["containers"][0], {"name": "new", "image": "i"}]))
+    assert (
+        "spec.containers: Forbidden: containers may not be added or removed on resize"
+        in through("resize", BODY, added)[1]
+    )
+    message = (
+        "spec.initContainers[0].name: Forbidden: initContainers may not be renamed or reordered on resize"
+    )
+    assert through("resize", with_init("1"), with_init("2", name="j"))[1] == [message]
 
 
 def of_pod(**resources):

@@ -12,6 +12,13 @@ LABEL = (
 )
 
 
+SUBDOMAIN = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and"
+    " end with an alphanumeric character (e.g. 'example.com', regex used for validation is"
+    " '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+
+
 def pod(container=None, **spec):
     return {"spec": {"containers": [{"name": "c", "image": "i:1", **(container or {})}], **spec}}
 
@@ -152,6 +159,52 @@ CONTAINERS = [
         [f"{C}.restartPolicy: Required value: must specify restartPolicy when restart rules are used"],
     ),
     (
+        {
+            "restartPolicyRules": [
+                {"action": "Stop", "exitCodes": {"operator": "In", "values": [1, 1, 300]}}
+            ],
+            "restartPolicy": "Never",
+        },
+        [
+            f'{C}.restartPolicyRules[0].action: Unsupported value: "Stop": supported values: "Restart",'
+            ' "RestartAllContainers"'
+        ],
+    ),
+    (
+        {"restartPolicyRules": [{"action": "Restart"}]},
+        [
+            f"{C}.restartPolicy: Required value: must specify restartPolicy when restart rules are used",
+            f"{C}.restartPolicyRules[0].exitCodes: Required value: must be specified",
+        ],
+    ),
+    (
+        {
+            "env": [
+                {
+                    "name": "A",
+                    "valueFrom": {"fileKeyRef": {"volumeName": "A", "path": "/../x", "key": "a=b"}},
+                }
+            ]
+        },
+        [
+            f'{C}.env[0].valueFrom.fileKeyRef.key: Invalid value: "a=b": a valid environment variable name must'
+            " consist only of printable ASCII characters other than '='",
+            f'{C}.env[0].valueFrom.fileKeyRef.volumeName: Invalid value: "A": {LABEL}',
+            f"{C}.env[0].valueFrom.fileKeyRef.path: Invalid value: \"/../x\": must not contain '..'",
+            f'{C}.env[0].valueFrom.fileKeyRef.volumeName: Not found: "A"',
+        ],
+    ),
+    (
+        {"securityContext": {"windowsOptions": {"runAsUserName": "a?b\\..."}}},
+        [
+            f'{C}.securityContext.windowsOptions.runAsUserName: Invalid value: "a?b\\\\...": runAsUserName\'s {what}'
+            for what in (
+                "Domain doesn't match the NetBios nor the DNS format",
+                "User cannot contain only periods or spaces",
+            )
+        ],
+    ),
+    (
         {"resizePolicy": [{"resourceName": "disk", "restartPolicy": "NotRequired"}]},
         [f'{C}.resizePolicy: Unsupported value: "disk": supported values: "cpu", "memory"'],
     ),
@@ -194,6 +247,39 @@ VOLUMES = [
     (
         {"csi": {"driver": ""}},
         [f"{V}.csi.driver: Required value"],
+    ),
+    (
+        {"csi": {"driver": "d", "nodePublishSecretRef": {"name": "A"}}},
+        [f'{V}.csi.name: Invalid value: "A": {SUBDOMAIN}'],
+    ),
+    (
+        {"secret": {"secretName": "s", "items": [{"key": "k", "path": ".."}]}},
+        [
+            f"{V}.secret.items[0].path: Invalid value: \"..\": must not contain '..'",
+            f"{V}.secret.items[0].path: Invalid value: \"..\": must not start with '..'",
+        ],
+    ),
+    (
+        {"iscsi": {"targetPortal": "p", "iqn": "iqn.2001-04.com.example", "lun": 0}},
+        [f'{V}.iscsi.iqn: Invalid value: "iqn.2001-04.com.example": must be valid format'],
+    ),
+    ({"iscsi": {"targetPortal": "p", "iqn": "eui.ZZZZZZZZZZZZZZZZ", "lun": 0}}, []),
+    (
+        {
+            "ephemeral": {
+                "volumeClaimTemplate": {
+                    "metadata": {"name": "n", "uid": "u", "labels": {"a": "b"}},
+                    "spec": {
+                        "accessModes": ["ReadWriteOnce"],
+                        "resources": {"requests": {"storage": "1"}},
+                    },
+                }
+            }
+        },
+        [
+            f"{V}.ephemeral.volumeClaimTemplate.metadata.{name}: Forbidden: cannot be set"
+            for name in ("name", "uID")
+        ],
     ),
     (
         {"projected": {"sources": [{"serviceAccountToken": {"path": "t", "expirationSeconds": 5}}]}},
@@ -265,7 +351,42 @@ SPECS = [
     ),
     (
         {"hostUsers": False, "hostPID": True},
-        ["spec.HostPID: Forbidden: when `pod.Spec.HostUsers` is false"],
+        ["spec.HostPID: Forbidden: when `hostUsers` is false"],
+    ),
+    (
+        {"securityContext": {"seLinuxChangePolicy": "MountOption"}},
+        ['spec.securityContext.seLinuxChangePolicy: Unsupported value: "MountOption": supported values: "Recursive"'],
+    ),
+    (
+        {"hostnameOverride": "A" * 65, "hostNetwork": True, "setHostnameAsFQDN": True},
+        [
+            "spec.hostnameOverride: Forbidden: may not be specified when setHostnameAsFQDN is true",
+            "spec.hostnameOverride: Forbidden: may not be specified when hostNetwork is true",
+            "spec.hostnameOverride: Too long: may not be more than 64 bytes",
+            f'spec.hostnameOverride: Invalid value: "{"A" * 65}": {SUBDOMAIN}',
+        ],
+    ),
+    ({"preemptionPolicy": ""}, ["spec.preemptionPolicy: Required value"]),
+    ({"os": {}}, ["spec.os.name: Required value"]),
+    (
+        {"overhead": {"hugepages-2Mi": "3Mi"}},
+        [
+            'spec.overhead.limits[hugepages-2Mi]: Invalid value: "3Mi": 3Mi is not positive integer multiple of'
+            " hugepages-2Mi",
+            "spec.overhead: Forbidden: HugePages require cpu or memory",
+        ],
+    ),
+    (
+        {"resources": {"claims": [{"name": "a"}]}, "resourceClaims": [{"name": "a", "resourceClaimName": "a"}]},
+        ["spec.resources.claims: Forbidden: claims may not be set for Resources at pod-level"],
+    ),
+    (
+        {"initContainers": [{"name": "i", "image": "i", "resizePolicy": [{"resourceName": "cpu",
+            "restartPolicy": "RestartContainer"}]}]},
+        [
+            'spec.initContainers[0].resizePolicy[0].restartPolicy: Invalid value: "RestartContainer": must not be set to'
+            " 'RestartContainer' for non-sidecar initContainers"
+        ],
     ),
     (
         {"schedulingGates": [{"name": "a"}], "nodeName": "n"},
@@ -274,6 +395,10 @@ SPECS = [
     (
         {"tolerations": [{"key": "a", "operator": "Near"}]},
         ['spec.tolerations[0].operator: Unsupported value: "Near": supported values: "Equal", "Exists"'],
+    ),
+    (
+        {"tolerations": [{"key": "a", "operator": "Gt", "value": "1"}]},
+        ['spec.tolerations[0].operator: Unsupported value: "Gt": supported values: "Equal", "Exists", "Lt", "Gt"'],
     ),
     (
         {"tolerations": [{"key": "a", "effect": "X"}]},
@@ -321,7 +446,7 @@ SPECS = [
             "minDomains": 2, "labelSelector": {}}]},
         [
             "spec.topologySpreadConstraints[0].minDomains: Invalid value: 2: can only use minDomains if"
-            ' whenUnsatisfiable=DoNotSchedule, not "ScheduleAnyway"'
+            " whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway"
         ],
     ),
     # a key that its author also selects by: in the pod's own selector it is found twice
@@ -436,6 +561,51 @@ WARNINGS = [
         {"ports": [{"containerPort": 80, "hostPort": 80}, {"containerPort": 80}]},
         ["spec.containers[0].ports[1]: overlapping port definition with spec.containers[0].ports[0]"],
     ),
+    (
+        {"initContainers": [{"name": "i", "image": "i", "ports": [{"name": "p", "containerPort": 1}]}]},
+        {"ports": [{"name": "p", "containerPort": 80}]},
+        [
+            'spec.containers[0].ports[0]: duplicate port name "p" with spec.initContainers[0].ports[0], services and'
+            " probes that select ports by name will use spec.initContainers[0].ports[0]"
+        ],
+    ),
+    (
+        {},
+        {"resources": {"limits": {"memory": "1m", "ephemeral-storage": "1m"}, "requests": {"memory": "1m"}}},
+        [
+            f'spec.containers[0].resources.{what}: fractional byte value "1m" is invalid, must be an integer'
+            for what in (
+                "limits[memory]",
+                "requests[memory]",
+                "limits[ephemeral-storage]",
+                "requests[ephemeral-storage]",
+            )
+        ],
+    ),
+    (
+        {
+            "affinity": {
+                "nodeAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": [
+                        {
+                            "weight": 1,
+                            "preference": {
+                                "matchExpressions": [{"key": "a", "operator": "In", "values": ["-1"]}]
+                            },
+                        }
+                    ]
+                }
+            }
+        },
+        None,
+        [
+            "spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference"
+            ".matchExpressions[0].values[0]: -1 is invalid, a valid label must be an empty string or consist of"
+            " alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g."
+            " 'MyValue',  or 'my_value',  or '12345', regex used for validation is"
+            " '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+        ],
+    ),
     ({}, {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "$(A)2"}]}, []),
     (
         {"volumes": [{"name": "v", "glusterfs": {"endpoints": "e", "path": "p"}}]},
@@ -448,6 +618,7 @@ WARNINGS = [
         [
             'volume "v" (ConfigMap "m"): overlapping paths: "a/b" with "a"',
             'volume "v" (ConfigMap "m"): overlapping paths: "a" with "a"',
+            'volume "v" (ConfigMap "m"): overlapping paths: "a" with "a/b"',
         ],
     ),
     (
@@ -469,7 +640,7 @@ WARNINGS = [
         None,
         [
             'volume "v" (Projected) has no sources provided',
-            'volume "v" (Projected ServiceAccountToken): overlapping paths: "x/token" with "x"',
+            'volume "v" (Projected): overlapping paths: "x" (ServiceAccountToken) with "x/token" (Secret "s")',
         ],
     ),
     (

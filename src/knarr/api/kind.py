@@ -147,6 +147,9 @@ class Kind:
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         return []
 
+    def warnings_on_status_update(self, obj: Object, old: Object) -> list[str]:
+        return []
+
     # -- reading ---------------------------------------------------------------------------------------
 
     def fields(self, obj: Object) -> dict[str, str]:

@@ -46,7 +46,9 @@ def rules_of(view: View, subresource: str) -> Rules:
         # Preparing works on what is stored; what may change is a matter of the version it is changed through.
         return Rules(kind.prepare_for_update, view.kind.validate_update, kind.warnings_on_update)
     if subresource == "status":
-        return Rules(kind.prepare_for_status_update, kind.validate_status_update, lambda obj, old: [])
+        return Rules(
+            kind.prepare_for_status_update, kind.validate_status_update, kind.warnings_on_status_update
+        )
     own: dict[str, Any] = getattr(kind, "subresource_rules", {})
     prepare, validate = own[subresource]
     return Rules(getattr(kind, prepare), getattr(kind, validate), lambda obj, old: [])

@@ -9,7 +9,7 @@ from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.core.podspec.defaults import default_template
 from knarr.api.core.podspec.paths import Errors
-from knarr.api.core.podspec.template import matches, mismatch, validate_shared_disks, validate_template
+from knarr.api.core.podspec.template import matches, mismatch, validate_template
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import age, format_labels
 from knarr.meta import intstr
@@ -149,7 +149,6 @@ def _validate_spec(spec: Object) -> list[FieldError]:
     if selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions"):
         errors.append(invalid("spec.selector", {}, "empty selector is invalid for daemonset"))
     validate_template(template, "spec.template", errors)
-    validate_shared_disks(template, "spec.template", errors)
     pod = template.get("spec", {})
     if pod.get("restartPolicy", "") != "Always":
         path = "spec.template.spec.restartPolicy"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from knarr.meta import names
+
 #: old name: (since when, new name)
 DEPRECATED = {
     "beta.kubernetes.io/arch": ("v1.14", "kubernetes.io/arch"),
@@ -29,14 +31,16 @@ def deprecated_selector_warnings(selector: Iterable[str], path: str) -> list[str
     ]
 
 
-def deprecated_term_warnings(term: dict[str, Any], path: str) -> list[str]:
-    """For one term of a node selector."""
+def term_warnings(term: dict[str, Any], path: str, check_values: bool = False) -> list[str]:
+    """For one term of a node selector; values that no label can have are refused where they are no preference."""
     said: list[str] = []
     for i, expression in enumerate(term.get("matchExpressions") or ()):
+        here = f"{path}.matchExpressions[{i}]"
         label = expression.get("key", "")
         if label in DEPRECATED:
             since, new = DEPRECATED[label]
-            said.append(
-                f'{path}.matchExpressions[{i}].key: {label} is deprecated since {since}; use "{new}" instead'
-            )
+            said.append(f'{here}.key: {label} is deprecated since {since}; use "{new}" instead')
+        if check_values:
+            for j, value in enumerate(expression.get("values") or ()):
+                said += [f"{here}.values[{j}]: {value} is invalid, {m}" for m in names.is_label_value(value)]
     return said

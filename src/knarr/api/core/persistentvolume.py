@@ -8,7 +8,7 @@ from typing import Any
 from knarr.api import checks, gostruct, printing
 from knarr.api.core import persistentvolumesource as sources
 from knarr.api.core import resourcenames
-from knarr.api.core.nodelabels import deprecated_term_warnings
+from knarr.api.core.nodelabels import term_warnings
 from knarr.api.core.podspec import nodeselector, volumedefaults
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import UNSET
@@ -123,7 +123,7 @@ class PersistentVolume(Kind):
             )
         terms = ((spec.get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms") or ()
         for i, term in enumerate(terms):
-            said += deprecated_term_warnings(term, f"spec.nodeAffinity.required.nodeSelectorTerms[{i}]")
+            said += term_warnings(term, f"spec.nodeAffinity.required.nodeSelectorTerms[{i}]")
         said += [f"spec.{text}" for name, text in GONE if name in spec][:1]
         return said
 

@@ -8,6 +8,7 @@ from knarr.api.core import podephemeral, podresize, podtable, podupdate
 from knarr.api.core.podspec import defaults, qos, warnings
 from knarr.api.core.podspec.annotations import validate_fields_match
 from knarr.api.core.podspec.apparmor import take_over_annotations
+from knarr.api.core.podspec.gates import drop_disabled_status
 from knarr.api.core.podspec.matchkeys import merge_match_label_keys
 from knarr.api.core.podspec.validate import validate_pod
 from knarr.api.core.podstatus import default_status, validate_status_update
@@ -61,11 +62,11 @@ class Pod(Kind):
             errors.append(forbidden("spec.nodeName", message))
         annotations = obj["metadata"].get("annotations")
         if annotations:
-            validate_fields_match(annotations, spec, errors)
+            validate_fields_match(annotations, spec, "spec", errors)
         return errors
 
     def warnings_on_create(self, obj: Object) -> list[str]:
-        return warnings.for_pod(obj, None)
+        return warnings.for_pod(obj)
 
     # -- update
 
@@ -77,7 +78,8 @@ class Pod(Kind):
         return podupdate.validate_update(obj, old)
 
     def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
-        return warnings.for_pod(obj, old) if obj["spec"] != old["spec"] else []
+        # nobody looks at them: what changes pods is mostly controllers and kubelets
+        return []
 
     def prepare_for_ephemeral_update(self, obj: Object, old: Object) -> None:
         podephemeral.take_over_ephemeral_containers(obj, old)
@@ -114,9 +116,13 @@ class Pod(Kind):
         if "qosClass" in previous:
             status.setdefault("qosClass", previous["qosClass"])
         _keep_observed_generation(status, previous)
+        drop_disabled_status(status, previous)
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         return validate_status_update(obj, old)
+
+    def warnings_on_status_update(self, obj: Object, old: Object) -> list[str]:
+        return warnings.for_pod_status(obj.get("status", {}))
 
     # -- deletion
 
@@ -170,7 +176,12 @@ def _keep_observed_generation(status: Object, previous: Object) -> None:
     """Writers that do not know observedGeneration must not erase it."""
     if "observedGeneration" in previous:
         status.setdefault("observedGeneration", previous["observedGeneration"])
-    known = {c.get("type"): c.get("observedGeneration") for c in previous.get("conditions", ())}
+    # by type and in order: nothing forbids two conditions of one type
+    known: dict[str, list[int]] = {}
+    for condition in previous.get("conditions", ()):
+        known.setdefault(condition.get("type", ""), []).append(condition.get("observedGeneration", 0))
     for condition in status.get("conditions", ()):
-        if not condition.get("observedGeneration") and known.get(condition.get("type")):
-            condition["observedGeneration"] = known[condition["type"]]
+        before = known.get(condition.get("type", ""))
+        generation = before.pop(0) if before else 0
+        if not condition.get("observedGeneration") and generation:
+            condition["observedGeneration"] = generation

@@ -6,7 +6,7 @@ from typing import Any
 
 from knarr.api.core.podspec.paths import Errors, add
 from knarr.meta import names
-from knarr.meta.fielderrors import duplicate, forbidden, invalid, not_supported, required
+from knarr.meta.fielderrors import duplicate, forbidden, invalid, not_supported, required, too_long
 
 Object = dict[str, Any]
 #: a list of statuses, where in a pod's spec are their containers
@@ -16,6 +16,7 @@ KINDS = (
     ("ephemeralContainerStatuses", "ephemeralContainers"),
 )
 HEALTH = ("Healthy", "Unhealthy", "Unknown")
+HEALTH_MESSAGE_MAX = 1024
 _CLAIM = "claim:"
 _NO_CLAIM = (
     "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or"
@@ -130,9 +131,18 @@ def _validate_resource(resource: Object, container: Object | None, path: str, er
         )
         if health not in HEALTH:
             errors.append(not_supported(f"{where}.health", health, HEALTH))
+        if "message" in device:
+            _validate_message(device["message"], f"{where}.message", errors)
         if identity in seen:
             errors.append(duplicate(f"{where}.resourceID", identity))
         seen.add(identity)
+
+
+def _validate_message(message: str, path: str, errors: Errors) -> None:
+    if not message:
+        errors.append(required(path, "must be non-empty if specified"))
+    elif names.byte_length(message) > HEALTH_MESSAGE_MAX:
+        errors.append(too_long(path, HEALTH_MESSAGE_MAX))
 
 
 def validate_extended_claim(status: Object, spec: Object, errors: Errors) -> None:

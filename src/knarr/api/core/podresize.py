@@ -14,30 +14,33 @@ from knarr.meta.fielderrors import FieldError, forbidden, invalid
 
 Object = dict[str, Any]
 _COMPUTE = ("cpu", "memory")
+_LISTS = ("containers", "initContainers")
 
 
 def take_over_resources(obj: Object, old: Object) -> None:
-    """Of what was sent only the containers' resources and resize policies count."""
-    sent = {
-        field: {c.get("name"): c for c in obj["spec"].get(field, ())}
-        for field in ("containers", "initContainers")
-    }
-    spec = dict(old["spec"])
-    for field, by_name in sent.items():
+    """Of what was sent only the containers' resources and resize policies count.
+
+    Containers that were added, removed, renamed or reordered stay as they were sent, for validation to refuse them.
+    """
+    sent, spec = obj["spec"], dict(old["spec"])
+    if any(len(sent.get(field, ())) != len(spec.get(field, ())) for field in _LISTS):
+        return
+    for field in _LISTS:
         if field in spec:
-            spec[field] = [
-                _resized(container, by_name.get(container.get("name"))) for container in spec[field]
-            ]
-    if "resources" in obj["spec"]:
-        spec["resources"] = obj["spec"]["resources"]
+            same = _names(sent, field) == _names(spec, field)
+            spec[field] = [*map(_resized, spec[field], sent[field])] if same else sent[field]
+    if "resources" in sent:
+        spec["resources"] = sent["resources"]
     else:
         spec.pop("resources", None)
     obj["spec"] = spec
 
 
-def _resized(container: Object, sent: Object | None) -> Object:
-    if sent is None:
-        return container
+def _names(spec: Object, field: str) -> list[str]:
+    return [container.get("name", "") for container in spec.get(field, ())]
+
+
+def _resized(container: Object, sent: Object) -> Object:
     resized = dict(container)
     for field in ("resources", "resizePolicy"):
         if field in sent:
@@ -64,12 +67,25 @@ def validate_resize(pod: Object, old: Object) -> list[FieldError]:
     if old.get("status", {}).get("nodeAllocatableResourceClaimStatuses"):
         message = "pods with node allocatable resource claims cannot be resized"
         errors.append(forbidden("spec", message))
+    if moved := [error for field in _LISTS for error in _ordering_errors(spec, before, field)]:
+        return errors + moved
     for field in ("initContainers", "containers"):
         for index, (container, was) in enumerate(_pairs(spec, before, field)):
             path = f"spec.{field}[{index}].resources"
             _validate_kept(container, was, path, "resource", errors)
     _validate_rest(spec, before, errors)
     return errors
+
+
+def _ordering_errors(spec: Object, before: Object, field: str) -> Iterator[FieldError]:
+    new, old = _names(spec, field), _names(before, field)
+    if len(new) != len(old):
+        yield forbidden(f"spec.{field}", f"{field} may not be added or removed on resize")
+        return
+    for index, (name, was) in enumerate(zip(new, old, strict=True)):
+        if name != was:
+            message = f"{field} may not be renamed or reordered on resize"
+            yield forbidden(f"spec.{field}[{index}].name", message)
 
 
 def _pairs(spec: Object, before: Object, field: str) -> Iterator[tuple[Object, Object]]:

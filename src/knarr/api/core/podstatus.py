@@ -57,13 +57,13 @@ def validate_status_update(pod: Object, old: Object) -> list[FieldError]:
     if annotations[0] or annotations[1]:
         validate_annotation_update(annotations[0], annotations[1], pod["spec"], errors)
     _validate_conditions(status, errors)
-    _validate_generations(status, errors)
     nominated = status.get("nominatedNodeName")
     if nominated and nominated != previous.get("nominatedNodeName"):
         add(errors, "status.nominatedNodeName", nominated, names.is_dns1123_subdomain(nominated))
         if old["spec"].get("nodeName"):
             message = "may not be set on pods that are already bound to a node"
             errors.append(forbidden("status.nominatedNodeName", message))
+    _validate_generation(status, "status", errors)
     if status.get("qosClass", "") != previous.get("qosClass", ""):
         errors.append(invalid("status.qosClass", status.get("qosClass", ""), "field is immutable"))
     podcontainerstatus.validate_transitions(status, previous, old["spec"], errors)
@@ -78,36 +78,33 @@ def validate_status_update(pod: Object, old: Object) -> list[FieldError]:
 
 def _validate_conditions(status: Object, errors: Errors) -> None:
     for index, condition in enumerate(status.get("conditions", ())):
-        kind = condition.get("type", "")
+        kind, path = condition.get("type", ""), f"status.conditions[{index}]"
+        _validate_generation(condition, path, errors)
         if kind not in _SYSTEM_CONDITIONS:
-            # the path is Kubernetes' own
-            add(errors, f"metadata.conditions[{index}].Type", kind, names.is_qualified_name(kind))
+            # the capital letter is Kubernetes' own
+            add(errors, f"{path}.Type", kind, names.is_qualified_name(kind))
 
 
-def _validate_generations(status: Object, errors: Errors) -> None:
-    message = "must be a non-negative integer"
-    if status.get("observedGeneration", 0) < 0:
-        errors.append(invalid("status.observedGeneration", status["observedGeneration"], message))
-    for index, condition in enumerate(status.get("conditions", ())):
-        if condition.get("observedGeneration", 0) < 0:
-            path = f"status.conditions[{index}].observedGeneration"
-            errors.append(invalid(path, condition["observedGeneration"], message))
+def _validate_generation(holder: Object, path: str, errors: Errors) -> None:
+    if holder.get("observedGeneration", 0) < 0:
+        message = "must be a non-negative integer"
+        errors.append(invalid(f"{path}.observedGeneration", holder["observedGeneration"], message))
 
 
 def _validate_claim_statuses(status: Object, spec: Object, errors: Errors) -> None:
     known = {claim.get("name") for claim in spec.get("resourceClaims", ())}
     seen: set[str] = set()
     for index, claim in enumerate(status.get("resourceClaimStatuses", ())):
-        name, path = claim.get("name", ""), f"status.resourceClaimStatuses[{index}].name"
+        name, path = claim.get("name", ""), f"status.resourceClaimStatuses[{index}]"
         if name not in known:
             message = "must match the name of an entry in `spec.resourceClaims`"
-            errors.append(invalid(path, name, message))
+            errors.append(invalid(f"{path}.name", name, message))
         if name in seen:
-            errors.append(duplicate(path, name))
+            errors.append(duplicate(f"{path}.name", name))
         seen.add(name)
         made = claim.get("resourceClaimName")
         if made is not None:
-            add(errors, path, made, names.is_dns1123_subdomain(made))
+            add(errors, f"{path}.resourceClaimName", made, names.is_dns1123_subdomain(made))
 
 
 def _validate_ips(status: Object, previous: Object, field: str, errors: Errors) -> None:
@@ -124,9 +121,6 @@ def _validate_ips(status: Object, previous: Object, field: str, errors: Errors) 
     families = {ip.version for ip in parsed if ip is not None}
     if len(families) < 2 or len(ips) > 2:
         errors.append(invalid(path, shown, _TWO_OF_A_FAMILY))
-    for index, ip in enumerate(ips):
-        if ip in ips[:index]:
-            errors.append(duplicate(f"{path}[{index}]", shown[index]))
 
 
 def _validate_host_ips(status: Object, previous: Object, errors: Errors) -> None:

@@ -148,9 +148,9 @@ def _validate_node_affinity(new: Object | None, old: Object | None, path: str, e
     now = ((new or {}).get(_REQUIRED) or {}).get("nodeSelectorTerms", [])
     path = f"{path}.{_TERMS}"
     if len(was) != len(now):
-        errors.append(
-            invalid(path, now, "no additions/deletions to non-empty NodeSelectorTerms list are allowed")
-        )
+        shown = [internal.node_selector_term(term) for term in now] or None
+        message = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+        errors.append(invalid(path, shown, message))
         return
     for index, (term, before) in enumerate(zip(now, was, strict=True)):
         # an empty term matched nothing; giving it content would widen the choice

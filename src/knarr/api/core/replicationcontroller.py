@@ -10,7 +10,6 @@ from knarr.api.core.podspec.defaults import default_template
 from knarr.api.core.podspec.template import (
     mismatch,
     validate_always_running,
-    validate_shared_disks,
     validate_template,
 )
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
@@ -64,9 +63,7 @@ class ReplicationController(Kind):
         if selector and any(labels.get(key) != value for key, value in selector.items()):
             errors.append(mismatch(template, "spec.template"))
         validate_template(template, "spec.template", errors)
-        if spec.get("replicas", 0) > 1:
-            validate_shared_disks(template, "spec.template", errors)
-        validate_always_running(template["spec"], "spec.template.spec", errors)
+        validate_always_running(template["spec"], "spec.template.spec", errors, "ReplicationController")
         return errors
 
     def warnings_on_create(self, obj: Object) -> list[str]:

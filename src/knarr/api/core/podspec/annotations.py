@@ -92,13 +92,13 @@ def validate_annotation_update(new: dict[str, str], old: dict[str, str], spec: S
     validate_annotations(new, spec, errors, old)
 
 
-def validate_fields_match(annotations: dict[str, str], spec: Spec, errors: Errors) -> None:
-    """On creation: a profile given in both places must be the same one."""
+def validate_fields_match(annotations: dict[str, str], spec: Spec, base: str, errors: Errors) -> None:
+    """A profile given in both places of a new pod, or of a template, must be the same one."""
     for_pod = spec.get("securityContext") or {}
     if SECCOMP_POD in annotations and "seccompProfile" in for_pod:
-        path = "spec.securityContext.seccompProfile"
+        path = f"{base}.securityContext.seccompProfile"
         _match("seccomp", annotations[SECCOMP_POD], for_pod["seccompProfile"], path, errors)
-    containers = containers_with_paths(spec, "spec")
+    containers = containers_with_paths(spec, base)
     for container, path in containers:
         profile = container.get("securityContext", {}).get("seccompProfile")
         value = annotations.get(SECCOMP_CONTAINER + container.get("name", ""))

@@ -7,6 +7,8 @@ from typing import Any
 
 Spec = dict[str, Any]
 PREFIX = "container.apparmor.security.beta.kubernetes.io/"
+#: the longest path that Linux takes
+PROFILE_MAX = 4095
 _LOCALHOST = "localhost/"
 _BY_ANNOTATION = {"runtime/default": "RuntimeDefault", "unconfined": "Unconfined"}
 
@@ -48,6 +50,7 @@ def profile_of(annotation: str) -> Spec | None:
     """None for what says nothing that the field could say."""
     if annotation in _BY_ANNOTATION:
         return {"type": _BY_ANNOTATION[annotation]}
-    if annotation.startswith(_LOCALHOST) and annotation[len(_LOCALHOST) :].strip():
-        return {"type": "Localhost", "localhostProfile": annotation[len(_LOCALHOST) :]}
+    profile = annotation.removeprefix(_LOCALHOST)
+    if profile != annotation and profile and profile.strip() == profile and len(profile) <= PROFILE_MAX:
+        return {"type": "Localhost", "localhostProfile": profile}
     return None

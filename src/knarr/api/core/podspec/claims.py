@@ -6,7 +6,7 @@ from typing import Any
 
 from knarr.api.core.podspec.paths import Errors, add
 from knarr.meta import names
-from knarr.meta.fielderrors import duplicate, invalid, required
+from knarr.meta.fielderrors import duplicate, forbidden, invalid, required
 
 Spec = dict[str, Any]
 
@@ -15,9 +15,12 @@ def claim_names(spec: Spec) -> set[str]:
     return {claim["name"] for claim in spec.get("resourceClaims", ()) if claim.get("name")}
 
 
-def validate_resource_claims(spec: Spec, base: str, errors: Errors) -> None:
+def validate_resource_claims(spec: Spec, base: str, is_mirror: bool, errors: Errors) -> None:
     seen: set[str] = set()
     for index, claim in enumerate(spec.get("resourceClaims", ())):
+        if is_mirror:
+            errors.append(forbidden("", "static pods do not support resource claims"))
+            continue
         path = f"{base}[{index}]"
         name, of, template = (
             claim.get("name", ""),

@@ -70,7 +70,7 @@ def validate_init_containers(spec: Spec, context: Context, path: str, errors: Er
     for index, container in enumerate(spec.get("initContainers", ())):
         here = f"{path}[{index}]"
         _validate_common(container, context, here, errors)
-        _validate_restart_policy(container, here, errors)
+        _validate_restart_policy(container, here, errors, is_init=True)
         name = container.get("name", "")
         if name in taken:
             errors.append(duplicate(f"{here}.name", name))
@@ -85,6 +85,8 @@ def validate_init_containers(spec: Spec, context: Context, path: str, errors: Er
             if field in container:
                 message = "may not be set for init containers without restartPolicy=Always"
                 errors.append(forbidden(f"{here}.{field}", message))
+        if "resizePolicy" in container:
+            _validate_resizing_without_restart(container, here, errors)
 
 
 def validate_ephemeral_containers(spec: Spec, context: Context, path: str, errors: Errors) -> None:
@@ -102,7 +104,8 @@ def validate_ephemeral_containers(spec: Spec, context: Context, path: str, error
         if target and target not in others:
             errors.append(not_found(f"{here}.targetContainerName", target))
         for field in _NOT_EPHEMERAL:
-            if container.get(field):
+            # Go has resources as a struct, which is not set when it is empty
+            if field in container and (container[field] or field != "resources"):
                 errors.append(forbidden(f"{here}.{field}", "cannot be set for an Ephemeral Container"))
         for number, mount in enumerate(container.get("volumeMounts", ())):
             for field in ("subPath", "subPathExpr"):
@@ -163,24 +166,31 @@ def _validate_resize_policy(container: Spec, restart_policy: str, path: str, err
         ):
             if value not in supported:
                 errors.append(not_supported(path, value, supported) if value else required(path))
-        if restart_policy == "Never" and restart != "NotRequired" and not _restarts_itself(container):
-            message = "must be 'NotRequired' when `restartPolicy` is 'Never'"
+        if restart_policy == "Never" and restart != "NotRequired":
+            message = "must be 'NotRequired' when pod `restartPolicy` is 'Never'"
             errors.append(invalid(path, restart, message))
 
 
-def _restarts_itself(container: Spec) -> bool:
-    return container.get("restartPolicy", "Never") != "Never" or bool(container.get("restartPolicyRules"))
+def _validate_resizing_without_restart(container: Spec, path: str, errors: Errors) -> None:
+    """An init container that is no sidecar cannot be restarted for a resize."""
+    for index, policy in enumerate(container["resizePolicy"]):
+        if policy.get("restartPolicy") == "RestartContainer":
+            where = f"{path}.resizePolicy[{index}].restartPolicy"
+            message = "must not be set to 'RestartContainer' for non-sidecar initContainers"
+            errors.append(invalid(where, "RestartContainer", message))
 
 
-def _validate_restart_policy(container: Spec, path: str, errors: Errors) -> None:
+def _validate_restart_policy(container: Spec, path: str, errors: Errors, is_init: bool = False) -> None:
     """A container's own restart policy and its rules by exit code (KEP-5307)."""
     policy, rules = container.get("restartPolicy"), container.get("restartPolicyRules", ())
     if policy is None:
         if rules:
             message = "must specify restartPolicy when restart rules are used"
             errors.append(required(f"{path}.restartPolicy", message))
-        return
-    if policy not in _RESTART_POLICIES:
+        if is_init:
+            # the rules themselves are looked at only together with a policy
+            return
+    elif policy not in _RESTART_POLICIES:
         errors.append(not_supported(f"{path}.restartPolicy", policy, _RESTART_POLICIES))
     if len(rules) > RULES_MAX:
         errors.append(too_many(f"{path}.restartPolicyRules", len(rules), RULES_MAX))
@@ -200,9 +210,3 @@ def _validate_rule(rule: Spec, path: str, errors: Errors) -> None:
         errors.append(not_supported(f"{path}.exitCodes.operator", operator, ("In", "NotIn")))
     if len(values) > EXIT_CODES_MAX:
         errors.append(too_many(f"{path}.exitCodes.values", len(values), EXIT_CODES_MAX))
-    for index, value in enumerate(values):
-        if not 0 <= value <= 255:
-            message = names.inclusive_range_error(0, 255)
-            errors.append(invalid(f"{path}.exitCodes.values[{index}]", value, message))
-        if value in values[:index]:
-            errors.append(duplicate(f"{path}.exitCodes.values[{index}]", value))

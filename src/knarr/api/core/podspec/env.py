@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.core.podspec.paths import Errors, add, local_non_reserved
+from knarr.api.core.podspec.paths import Errors, add, containers_with_paths, no_backsteps
 from knarr.meta import names
 from knarr.meta.fielderrors import invalid, not_found, not_supported, required
 
@@ -169,21 +169,22 @@ def _validate_file_key_ref(ref: Spec, path: str, errors: Errors) -> None:
         add(errors, f"{path}.key", key, names.is_env_var_name(key))
     if not volume:
         errors.append(required(f"{path}.volumeName"))
+    else:
+        add(errors, f"{path}.volumeName", volume, names.is_dns1123_label(volume))
     if not file:
         errors.append(required(f"{path}.path"))
     else:
-        local_non_reserved(f"{path}.path", file, errors)
+        no_backsteps(f"{path}.path", file, errors)
 
 
 def validate_env_files(spec: Spec, base: str, errors: Errors) -> None:
     """Files with variables lie in emptyDir volumes of the pod, where an init container has left them."""
-    for field in ("initContainers", "containers", "ephemeralContainers"):
-        for number, container in enumerate(spec.get(field, ())):
-            for index, variable in enumerate(container.get("env", ())):
-                source = variable.get("valueFrom")
-                if source and "fileKeyRef" in source:
-                    path = f"{base}.{field}[{number}].env[{index}].valueFrom.fileKeyRef.volumeName"
-                    _validate_env_file(source["fileKeyRef"].get("volumeName", ""), spec, path, errors)
+    for container, path in containers_with_paths(spec, base):
+        for index, variable in enumerate(container.get("env", ())):
+            source = variable.get("valueFrom")
+            if source and "fileKeyRef" in source:
+                here = f"{path}.env[{index}].valueFrom.fileKeyRef.volumeName"
+                _validate_env_file(source["fileKeyRef"].get("volumeName", ""), spec, here, errors)
 
 
 def _validate_env_file(volume: str, spec: Spec, path: str, errors: Errors) -> None:

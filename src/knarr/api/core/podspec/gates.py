@@ -18,9 +18,11 @@ def drop_disabled(spec: Spec, old: Spec | None) -> None:
         for kind in _CLOSED_SOURCES:
             if kind in source and not any(kind in before for before in _projected(old or {})):
                 del source[kind]
-    for lifecycle in _lifecycles(spec):
-        if "stopSignal" in lifecycle and not any("stopSignal" in before for before in _lifecycles(old or {})):
-            del lifecycle["stopSignal"]
+    for container in _containers(spec):
+        if "stopSignal" in container.get("lifecycle", ()) and not _sends_signals(old or {}):
+            del container["lifecycle"]["stopSignal"]
+            if not container["lifecycle"]:
+                del container["lifecycle"]
 
 
 def _projected(spec: Spec) -> Iterator[Spec]:
@@ -29,8 +31,25 @@ def _projected(spec: Spec) -> Iterator[Spec]:
             yield from volume["projected"].get("sources") or ()
 
 
-def _lifecycles(spec: Spec) -> Iterator[Spec]:
+def drop_disabled_status(status: Spec, old: Spec) -> None:
+    """The same for what a pod's status says."""
+    if "nodeAllocatableResourceClaimStatuses" not in old:
+        status.pop("nodeAllocatableResourceClaimStatuses", None)
+    for mount in _mounts(status):
+        if "volumeStatus" in mount and not any("volumeStatus" in before for before in _mounts(old)):
+            del mount["volumeStatus"]
+
+
+def _containers(spec: Spec) -> Iterator[Spec]:
     for field in ("containers", "initContainers", "ephemeralContainers"):
-        for container in spec.get(field, ()):
-            if "lifecycle" in container:
-                yield container["lifecycle"]
+        yield from spec.get(field, ())
+
+
+def _sends_signals(spec: Spec) -> bool:
+    return any("stopSignal" in container.get("lifecycle", ()) for container in _containers(spec))
+
+
+def _mounts(status: Spec) -> Iterator[Spec]:
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for container in status.get(field, ()):
+            yield from container.get("volumeMounts", ())

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from knarr.meta.gofmt import quote
 
 Spec = dict[str, Any]
+_CERTIFICATE_PATHS = (
+    ("certificateChainPath", "PodCertificate chain"),
+    ("keyPath", "PodCertificate key"),
+    ("credentialBundlePath", "PodCertificate credential bundle"),
+)
+
+
+class _File(NamedTuple):
+    path: str
+    #: which of a projected volume's sources writes it
+    source: str = ""
+
+    def __str__(self) -> str:
+        return f"{quote(self.path)} ({self.source})" if self.source else quote(self.path)
+
+    def hides(self, other: _File) -> bool:
+        """One is the other, or lies where the other would have to be a directory."""
+        one, two = f"{self.path}/", f"{other.path}/"
+        return one.startswith(two) or two.startswith(one)
 
 
 def overlap_warnings(volumes: Iterable[Spec]) -> Iterator[str]:
@@ -16,57 +35,49 @@ def overlap_warnings(volumes: Iterable[Spec]) -> Iterator[str]:
         for kind, shown, key in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")):
             source = volume.get(kind)
             if source and source.get("items"):
-                what = f"volume {name} ({shown} {quote(source.get(key, ''))}): overlapping paths"
-                yield from _overlaps(_paths(source), what)
+                yield from _overlaps(_items(source), f"volume {name} ({shown} {quote(source.get(key, ''))})")
         if (source := volume.get("downwardAPI")) and source.get("items"):
-            yield from _overlaps(_paths(source), f"volume {name} (DownwardAPI): overlapping paths")
+            yield from _overlaps(_items(source), f"volume {name} (DownwardAPI)")
         if "projected" in volume:
-            yield from _projected(volume["projected"], name)
+            yield from _projected(volume["projected"], f"volume {name} (Projected)")
 
 
-def _projected(projection: Spec, name: str) -> Iterator[str]:
-    known: set[str] = set()
+def _projected(projection: Spec, what: str) -> Iterator[str]:
+    files: list[_File] = []
     for source in projection.get("sources") or ():
-        if not source:
-            yield f"volume {name} (Projected) has no sources provided"
-            continue
-        shown, paths = _of_source(source)
-        if not paths:
-            continue
-        what = f"volume {name} (Projected {shown}): overlapping paths"
-        yield from _overlaps(paths, what)
-        yield from _overlaps(sorted([*set(paths), *known]), what)
-        known.update(paths)
+        if source:
+            yield from _overlaps(_of_source(source), what, files)
+        else:
+            yield f"{what} has no sources provided"
 
 
-def _of_source(source: Spec) -> tuple[str, list[str]]:
-    """(how messages call it, the paths it writes)."""
+def _of_source(source: Spec) -> list[_File]:
     for kind, shown in (("configMap", "ConfigMap"), ("secret", "Secret"), ("downwardAPI", "DownwardAPI")):
         part = source.get(kind)
         if part and part.get("items"):
             named = f" {quote(part.get('name', ''))}" if kind != "downwardAPI" else ""
-            return shown + named, _paths(part)
+            return _items(part, shown + named)
     if "serviceAccountToken" in source:
-        return "ServiceAccountToken", [source["serviceAccountToken"].get("path", "")]
+        return [_File(source["serviceAccountToken"].get("path", ""), "ServiceAccountToken")]
     if (bundle := source.get("clusterTrustBundle")) is not None:
         called = bundle.get("name", bundle.get("signerName", ""))
-        return f"ClusterTrustBundle {quote(called)}", [bundle.get("path", "")]
-    return "", []
+        return [_File(bundle.get("path", ""), f"ClusterTrustBundle {quote(called)}")]
+    if (certificate := source.get("podCertificate")) is not None:
+        return [_File(certificate.get(field, ""), shown) for field, shown in _CERTIFICATE_PATHS]
+    return []
 
 
-def _paths(source: Spec) -> list[str]:
-    return [item.get("path", "") for item in source["items"]]
+def _items(source: Spec, shown: str = "") -> list[_File]:
+    return [_File(item.get("path", ""), shown) for item in source["items"]]
 
 
-def _overlaps(paths: Iterable[str], what: str) -> Iterator[str]:
-    seen: list[str] = []
-    for path in (path.rstrip("/") for path in paths):
-        other = next((other for other in seen if _hide(path, other)), None) if path else None
-        if other is not None:
-            yield f"{what}: {quote(path)} with {quote(other)}"
-        if path not in seen:
-            seen.append(path)
-
-
-def _hide(one: str, other: str) -> bool:
-    return bool(other) and (one == other or one.startswith(other + "/") or other.startswith(one + "/"))
+def _overlaps(files: Iterable[_File], what: str, before: list[_File] | None = None) -> Iterator[str]:
+    """Each file against all before it, which it joins."""
+    known = [] if before is None else before
+    for file in files:
+        file = file._replace(path=file.path.rstrip("/"))
+        if file.path:
+            for other in known:
+                if file.hides(other):
+                    yield f"{what}: overlapping paths: {file} with {other}"
+            known.append(file)

@@ -32,7 +32,7 @@ def local_descending(path: str, value: str, errors: Errors) -> None:
 def local_non_reserved(path: str, value: str, errors: Errors) -> None:
     """Names beginning with two dots belong to the writer of the volume."""
     local_descending(path, value, errors)
-    if value.startswith("..") and value != ".." and not value.startswith("../"):
+    if value.startswith("..") and not value.startswith("../"):
         errors.append(invalid(path, value, "must not start with '..'"))
 
 

@@ -94,23 +94,28 @@ def _validate_against_limit(name: str, request: str, limit: str | None, path: st
 
 
 def _validate_claim_names(claims: list[Spec], known: set[str], path: str, errors: Errors) -> None:
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     for index, claim in enumerate(claims):
         name, request, here = claim.get("name", ""), claim.get("request", ""), f"{path}[{index}]"
         if not name:
             errors.append(required(here))
             continue
-        whole, part = (name, ""), (name, request)
-        # a claim as a whole and one of its requests exclude each other
-        if part in seen or whole in seen or (not request and any(n == name for n, _ in seen)):
-            errors.append(duplicate(here, f"{name}/{request}" if request else name))
-        seen.add(part)
+        if name in seen:
+            errors.append(duplicate(here, name))
+        else:
+            key = f"{name}/{request}" if request else name
+            if request:
+                add(errors, f"{here}.request", request, names.is_dns1123_label(request))
+            if key in seen:
+                errors.append(duplicate(here, key))
+            elif not request:
+                # a claim as a whole and one of its requests exclude each other
+                errors += [duplicate(here, name) for other in seen if other.startswith(f"{name}/")]
+            seen.add(key)
         if name not in known:
             names_there = f": {', '.join(sorted(known))}" if known else " which is empty"
             detail = "must be one of the names in pod.spec.resourceClaims" + names_there
             errors.append(FieldError("FieldValueNotFound", here, name, detail))
-        if request:
-            add(errors, f"{here}.request", request, names.is_dns1123_label(request))
 
 
 def validate_pod_resources(spec: Spec, claims: set[str], path: str, errors: Errors) -> None:
@@ -120,7 +125,7 @@ def validate_pod_resources(spec: Spec, claims: set[str], path: str, errors: Erro
         errors.append(forbidden(path, "may not be set for a windows pod"))
         return
     if resources.get("claims"):
-        errors.append(forbidden(f"{path}.claims", "claims cannot be set for Resources at pod-level"))
+        errors.append(forbidden(f"{path}.claims", "claims may not be set for Resources at pod-level"))
     validate_resources(resources, claims, path, errors, pod_name_errors)
     _validate_consistency(spec, resources, path, errors)
 

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from knarr.api.core.podspec import internal
-from knarr.api.core.podspec.paths import Errors, add, local_descending
+from knarr.api.core.podspec.apparmor import PROFILE_MAX
+from knarr.api.core.podspec.paths import Errors, add, containers_with_paths, local_descending
 from knarr.api.core.podspec.windows import validate_windows_options
 from knarr.meta import names
 from knarr.meta.fielderrors import duplicate, forbidden, invalid, not_supported, required, too_long
@@ -15,7 +16,6 @@ Spec = dict[str, Any]
 _IDS = range(2**31)
 _ID_ERROR = names.inclusive_range_error(0, 2**31 - 1)
 _SECCOMP_TYPES = ("Localhost", "RuntimeDefault", "Unconfined")
-_LOCALHOST_PROFILE_MAX = 4095
 #: what the kernel keeps per network and per IPC namespace, by prefix
 _SYSCTL_NAMESPACES = {
     "kernel.shm": "ipc",
@@ -23,6 +23,7 @@ _SYSCTL_NAMESPACES = {
     "fs.mqueue.": "ipc",
     "net.": "net",
 }
+_OWN_USERS = "when `hostUsers` is false"
 _WITHOUT_ESCALATION = "cannot set `allowPrivilegeEscalation` to false and "
 
 
@@ -56,7 +57,8 @@ def validate_pod_security_context(spec: Spec, path: str, errors: Errors) -> None
     if "appArmorProfile" in context:
         validate_apparmor(context["appArmorProfile"], f"{path}.appArmorProfile", errors)
     _one_of(context, "supplementalGroupsPolicy", ("Merge", "Strict"), path, errors)
-    _one_of(context, "seLinuxChangePolicy", ("MountOption", "Recursive"), path, errors)
+    # MountOption waits for the gate SELinuxMount
+    _one_of(context, "seLinuxChangePolicy", ("Recursive",), path, errors)
 
 
 def _one_of(context: Spec, field: str, values: tuple[str, ...], path: str, errors: Errors) -> None:
@@ -162,15 +164,18 @@ def _validate_localhost_profile(profile: str | None, path: str, errors: Errors) 
         return
     if profile.strip() != profile:
         errors.append(invalid(path, profile, "must not be padded with whitespace"))
-    if names.byte_length(profile) > _LOCALHOST_PROFILE_MAX:
-        errors.append(too_long(path, _LOCALHOST_PROFILE_MAX))
+    if names.byte_length(profile) > PROFILE_MAX:
+        errors.append(too_long(path, PROFILE_MAX))
 
 
 def validate_host_users(spec: Spec, path: str, errors: Errors) -> None:
-    """A user namespace of its own goes with no other namespace of the host."""
+    """A user namespace of its own goes with no other namespace of the host, nor with block devices."""
     if spec.get("hostUsers") is not False:
         return
     # the capital letters are Kubernetes' own
     for field, shown in (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")):
         if spec.get(field):
-            errors.append(forbidden(f"{path}.{shown}", "when `pod.Spec.HostUsers` is false"))
+            errors.append(forbidden(f"{path}.{shown}", _OWN_USERS))
+    for container, here in containers_with_paths(spec, path):
+        if container.get("volumeDevices"):
+            errors.append(forbidden(f"{here}.volumeDevices", _OWN_USERS))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api.core.podspec.affinity import validate_label_keys
-from knarr.api.core.podspec.paths import Errors, add
-from knarr.meta import names
+from knarr.api.core.podspec.paths import Errors
 from knarr.meta.fielderrors import duplicate, invalid, not_supported, required
 from knarr.meta.labels import validate_label_selector
 
@@ -24,8 +23,6 @@ def validate_spread(constraints: list[Spec], base: str, errors: Errors) -> None:
             errors.append(invalid(f"{path}.maxSkew", constraint.get("maxSkew", 0), _POSITIVE))
         if not key:
             errors.append(required(f"{path}.topologyKey", "can not be empty"))
-        else:
-            add(errors, f"{path}.topologyKey", key, names.is_qualified_name(key))
         if action not in _ACTIONS:
             errors.append(not_supported(f"{path}.whenUnsatisfiable", action, _ACTIONS))
         if any(_same_kind(constraint, later) for later in constraints[index + 1 :]):
@@ -52,5 +49,5 @@ def _validate_min_domains(constraint: Spec, path: str, errors: Errors) -> None:
         errors.append(invalid(path, domains, _POSITIVE))
     action = constraint.get("whenUnsatisfiable", "")
     if action != "DoNotSchedule":
-        message = f'can only use minDomains if whenUnsatisfiable=DoNotSchedule, not "{action}"'
+        message = f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}"
         errors.append(invalid(path, domains, message))

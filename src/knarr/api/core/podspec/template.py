@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.core.podspec.annotations import validate_annotations
+from knarr.api.core.podspec.annotations import validate_annotations, validate_fields_match
 from knarr.api.core.podspec.paths import Errors
 from knarr.api.core.podspec.validate import validate_pod_spec
 from knarr.meta import labels, objectmeta
@@ -28,6 +28,8 @@ def validate_template(template: Spec, path: str, errors: Errors) -> None:
             e._replace(field=e.field.replace("metadata.annotations", f"{path}.annotations", 1)) for e in found
         ]
     validate_pod_spec(spec, f"{path}.spec", errors)
+    if annotations:
+        validate_fields_match(annotations, spec, f"{path}.spec", errors)
     if spec.get("ephemeralContainers"):
         message = "ephemeral containers not allowed in pod template"
         errors.append(forbidden(f"{path}.spec.ephemeralContainers", message))
@@ -55,13 +57,13 @@ def mismatch(template: Spec, path: str) -> FieldError:
     return invalid(f"{path}.metadata.labels", shown, _MISMATCH)
 
 
-def validate_always_running(spec: Spec, path: str, errors: Errors) -> None:
-    """Kinds that keep pods running want them restarted, without a deadline."""
+def validate_always_running(spec: Spec, path: str, errors: Errors, kind: str = "ReplicaSet") -> None:
+    """Kinds that keep pods running want them restarted, without a deadline; `kind` is who says so."""
     policy = spec.get("restartPolicy", "")
     if policy != "Always":
         errors.append(not_supported(f"{path}.restartPolicy", policy, ("Always",)))
     if "activeDeadlineSeconds" in spec:
-        message = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        message = f"activeDeadlineSeconds in {kind} is not Supported"
         errors.append(forbidden(f"{path}.activeDeadlineSeconds", message))
 
 
@@ -75,15 +77,4 @@ def validate_for_replicas(spec: Spec, errors: Errors) -> None:
     if not selects:
         errors.append(mismatch(template, path))
     validate_template(template, path, errors)
-    if spec.get("replicas", 0) > 1:
-        validate_shared_disks(template, path, errors)
     validate_always_running(template.get("spec", {}), f"{path}.spec", errors)
-
-
-def validate_shared_disks(template: Spec, path: str, errors: Errors) -> None:
-    """A disk that one machine may write cannot be shared by several pods."""
-    for index, volume in enumerate(template.get("spec", {}).get("volumes", ())):
-        disk = volume.get("gcePersistentDisk")
-        if disk is not None and not disk.get("readOnly"):
-            message = "must be true for replicated pods > 1; GCE PD can only be mounted on multiple machines if it is read-only"
-            errors.append(invalid(f"{path}.spec.volumes[{index}].gcePersistentDisk.readOnly", False, message))

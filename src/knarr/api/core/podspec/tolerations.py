@@ -38,9 +38,14 @@ def _validate(toleration: Spec, path: str, errors: Errors) -> None:
         if wrong := names.is_label_value(value):
             errors.append(invalid(f"{path}.operator", value, ";".join(wrong)))
     else:
-        errors.append(not_supported(f"{path}.operator", operator, ("Equal", "Exists")))
+        errors.append(not_supported(f"{path}.operator", operator, _supported(operator)))
     if effect and effect not in EFFECTS:
         errors.append(not_supported(f"{path}.effect", effect, EFFECTS))
+
+
+def _supported(refused: str) -> tuple[str, ...]:
+    """What the answer offers: comparisons wait for the gate TaintTolerationComparisonOperators, and name themselves."""
+    return ("Equal", "Exists", "Lt", "Gt") if refused in ("Lt", "Gt") else ("Equal", "Exists")
 
 
 def validate_only_added(new: list[Spec], old: list[Spec], path: str, errors: Errors) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api.core.podspec.affinity import validate_affinity
-from knarr.api.core.podspec.annotations import validate_annotations
+from knarr.api.core.podspec.annotations import MIRROR, validate_annotations
 from knarr.api.core.podspec.claims import claim_names, validate_resource_claims
 from knarr.api.core.podspec.containers import (
     Context,
@@ -18,20 +18,26 @@ from knarr.api.core.podspec.env import validate_env_files
 from knarr.api.core.podspec.network import validate_dns_config, validate_dns_policy, validate_host_aliases
 from knarr.api.core.podspec.paths import Errors, add
 from knarr.api.core.podspec.ports import validate_host_network_ports
-from knarr.api.core.podspec.resources import (
-    validate_pod_resources,
-)
+from knarr.api.core.podspec.resources import validate_pod_resources, validate_resources
 from knarr.api.core.podspec.security import validate_host_users, validate_pod_security_context
 from knarr.api.core.podspec.spread import validate_spread
 from knarr.api.core.podspec.tolerations import validate_tolerations
 from knarr.api.core.podspec.volumes import validate_volumes
 from knarr.api.core.podspec.windows import validate_host_process, validate_os
-from knarr.api.core.resourcenames import amount_errors, container_name_errors
 from knarr.meta import labels, names
-from knarr.meta.fielderrors import FieldError, duplicate, forbidden, invalid, not_supported, required
+from knarr.meta.fielderrors import (
+    FieldError,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 
 Spec = dict[str, Any]
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
+PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 HOSTNAME_MAX = 64
 
 
@@ -42,7 +48,8 @@ def validate_pod(pod: Spec, old_annotations: dict[str, str] | None = None) -> li
     annotations = metadata.get("annotations")
     if annotations:
         validate_annotations(annotations, spec, errors, old_annotations)
-    validate_pod_spec(spec, "spec", errors, pod_name=metadata.get("name", ""), is_pod=True)
+    is_mirror = MIRROR in annotations if annotations else False
+    validate_pod_spec(spec, "spec", errors, metadata.get("name", ""), is_pod=True, is_mirror=is_mirror)
     if not spec.get("serviceAccountName"):
         _validate_no_tokens(spec, errors)
     for field in ("containers", "initContainers"):
@@ -62,15 +69,20 @@ def _validate_no_tokens(spec: Spec, errors: Errors) -> None:
 
 
 def validate_pod_spec(
-    spec: Spec, path: str, errors: Errors, pod_name: str = "", is_pod: bool = False
+    spec: Spec,
+    path: str,
+    errors: Errors,
+    pod_name: str = "",
+    is_pod: bool = False,
+    is_mirror: bool = False,
 ) -> None:
-    """Append what is wrong with a spec; `pod_name` and `is_pod` for pods themselves, not templates."""
+    """Append what is wrong with a spec; `pod_name`, `is_pod` and `is_mirror` for pods themselves, not templates."""
     grace = spec.get("terminationGracePeriodSeconds")
     if grace is None:
         errors.append(required(f"{path}.terminationGracePeriodSeconds"))
     volumes = validate_volumes(spec, pod_name, is_pod, f"{path}.volumes", errors)
     if "resourceClaims" in spec:
-        validate_resource_claims(spec, f"{path}.resourceClaims", errors)
+        validate_resource_claims(spec, f"{path}.resourceClaims", is_mirror, errors)
     restart = spec.get("restartPolicy", "")
     context = Context(volumes, claim_names(spec), grace, restart, spec.get("hostUsers") is not False)
     validate_containers(spec, context, f"{path}.containers", errors)
@@ -78,7 +90,6 @@ def validate_pod_spec(
         validate_init_containers(spec, context, f"{path}.initContainers", errors)
     if "ephemeralContainers" in spec:
         validate_ephemeral_containers(spec, context, f"{path}.ephemeralContainers", errors)
-    validate_env_files(spec, path, errors)
     if "resources" in spec:
         validate_pod_resources(spec, context.claims, f"{path}.resources", errors)
     validate_host_network_ports(spec, path, is_pod, errors)
@@ -97,6 +108,8 @@ def validate_pod_spec(
         validate_spread(constraints, f"{path}.topologySpreadConstraints", errors)
     validate_host_process(spec, path, errors)
     validate_host_users(spec, path, errors)
+    if "hostnameOverride" in spec:
+        _validate_hostname_override(spec, path, errors)
     _validate_names(spec, path, errors)
     if "tolerations" in spec:
         validate_tolerations(spec["tolerations"], f"{path}.tolerations", errors)
@@ -104,9 +117,11 @@ def validate_pod_spec(
         validate_host_aliases(spec["hostAliases"], f"{path}.hostAliases", errors)
     _validate_classes(spec, path, errors)
     if "overhead" in spec:
-        _validate_overhead(spec["overhead"], f"{path}.overhead", errors)
+        # checked as the limits of a container would be
+        validate_resources({"limits": spec["overhead"]}, set(), f"{path}.overhead", errors)
     if "os" in spec:
         validate_os(spec, path, errors)
+    validate_env_files(spec, path, errors)
 
 
 def _validate_gates(spec: Spec, path: str, errors: Errors) -> None:
@@ -135,19 +150,17 @@ def _validate_names(spec: Spec, path: str, errors: Errors) -> None:
         value = spec.get(field)
         if value:
             add(errors, f"{path}.{field}", value, names.is_dns1123_label(value))
-    if "hostnameOverride" in spec:
-        _validate_hostname_override(spec, path, errors)
 
 
 def _validate_hostname_override(spec: Spec, path: str, errors: Errors) -> None:
     name, path = spec["hostnameOverride"], f"{path}.hostnameOverride"
-    add(errors, path, name, names.is_dns1123_subdomain(name))
-    if names.byte_length(name) > HOSTNAME_MAX:
-        errors.append(invalid(path, name, f"must be no more than {HOSTNAME_MAX} characters"))
-    if spec.get("hostNetwork"):
-        errors.append(forbidden(path, "may not be set when `hostNetwork` is true"))
     if spec.get("setHostnameAsFQDN"):
-        errors.append(forbidden(path, "may not be set when `setHostnameAsFQDN` is true"))
+        errors.append(forbidden(path, "may not be specified when setHostnameAsFQDN is true"))
+    if spec.get("hostNetwork"):
+        errors.append(forbidden(path, "may not be specified when hostNetwork is true"))
+    if names.byte_length(name) > HOSTNAME_MAX:
+        errors.append(too_long(path, HOSTNAME_MAX))
+    add(errors, path, name, names.is_dns1123_subdomain(name))
 
 
 def _validate_classes(spec: Spec, path: str, errors: Errors) -> None:
@@ -156,14 +169,7 @@ def _validate_classes(spec: Spec, path: str, errors: Errors) -> None:
         if value or (value is not None and field == "runtimeClassName"):
             add(errors, f"{path}.{field}", value, names.is_dns1123_subdomain(value))
     policy = spec.get("preemptionPolicy")
-    if policy is not None and policy not in ("PreemptLowerPriority", "Never"):
-        supported = ("PreemptLowerPriority", "Never")
-        errors.append(not_supported(f"{path}.preemptionPolicy", policy, supported))
-
-
-def _validate_overhead(overhead: dict[str, str], path: str, errors: Errors) -> None:
-    """The overhead is checked as the limits of a container would be."""
-    for name, amount in overhead.items():
-        here = f"{path}.limits[{name}]"
-        errors += container_name_errors(here, name)
-        errors += amount_errors(here, name, amount)
+    if policy == "":
+        errors.append(required(f"{path}.preemptionPolicy"))
+    elif policy is not None and policy not in PREEMPTION_POLICIES:
+        errors.append(not_supported(f"{path}.preemptionPolicy", policy, PREEMPTION_POLICIES))

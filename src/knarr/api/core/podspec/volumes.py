@@ -35,12 +35,28 @@ _HOST_PATH_TYPES = (
     "Socket",
 )
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+#: metadata that a claim's template cannot have, in the order of Go's struct, and how the path shows it
+_NOT_OF_TEMPLATES = (
+    ("name", "name"),
+    ("generateName", "generateName"),
+    ("namespace", "namespace"),
+    ("selfLink", "selfLink"),
+    ("uid", "uID"),
+    ("resourceVersion", "resourceVersion"),
+    ("generation", "generation"),
+    ("creationTimestamp", "creationTimestamp"),
+    ("deletionTimestamp", "deletionTimestamp"),
+    ("deletionGracePeriodSeconds", "deletionGracePeriodSeconds"),
+    ("ownerReferences", "ownerReferences"),
+    ("finalizers", "finalizers"),
+    ("managedFields", "managedFields"),
+)
 _SECOND = "may not specify more than 1 volume type"
 _PARTITION = "must be between 1 and 255, inclusive"
 _PORTAL_MAX = 64
-_iqn = re.compile(r"iqn\.\d{4}-\d{2}\.([a-z0-9-]+\.)?[a-z0-9-.]+(:[^\s,]+)?", re.ASCII).fullmatch
-_eui = re.compile(r"eui.[0-9A-Fa-f]{16}").fullmatch
-_naa = re.compile(r"naa.[0-9A-Fa-f]{32}").fullmatch
+_iqn = re.compile(r"iqn\.\d{4}-\d{2}\.[A-Za-z0-9.-]+:[^,;*&$|\s]+\Z", re.ASCII).search
+_eui = re.compile(r"eui.[A-Za-z0-9]{16}").fullmatch
+_naa = re.compile(r"naa.[A-Za-z0-9]{32}").fullmatch
 _INITIATORS = {"iqn": _iqn, "eui": _eui, "naa": _naa}
 
 
@@ -271,7 +287,7 @@ def _azure_disk(source: Spec, path: str, errors: Errors) -> None:
             "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}"
         )
         errors.append(not_supported(f"{path}.diskURI", uri, (wanted,)))
-    if kind and kind != "Managed" and not uri.startswith("https://"):
+    if "kind" in source and kind != "Managed" and not uri.startswith("https://"):
         wanted = "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"
         errors.append(not_supported(f"{path}.diskURI", uri, (wanted,)))
 
@@ -295,11 +311,12 @@ def _projected(source: Spec, path: str, errors: Errors) -> None:
 def _csi(source: Spec, path: str, errors: Errors) -> None:
     validate_csi_driver(source.get("driver", ""), f"{path}.driver", errors)
     if "nodePublishSecretRef" in source:
-        name, here = source["nodePublishSecretRef"].get("name", ""), f"{path}.nodePublishSecretRef.name"
+        name = source["nodePublishSecretRef"].get("name", "")
         if not name:
-            errors.append(required(here))
+            errors.append(required(f"{path}.nodePublishSecretRef.name"))
         else:
-            add(errors, here, name, names.is_dns1123_subdomain(name))
+            # the path is Kubernetes' own
+            add(errors, f"{path}.name", name, names.is_dns1123_subdomain(name))
 
 
 def validate_csi_driver(name: str, path: str, errors: Errors) -> None:
@@ -322,9 +339,9 @@ def _ephemeral(source: Spec, path: str, errors: Errors) -> None:
     metadata = template.get("metadata", {})
     errors += validate_annotations(metadata.get("annotations"), f"{path}.metadata.annotations")
     errors += validate_labels(metadata.get("labels"), f"{path}.metadata.labels")
-    for field in metadata:
-        if field not in ("labels", "annotations"):
-            errors.append(forbidden(f"{path}.metadata.{field}", "cannot be set for an ephemeral volume"))
+    for field, shown in _NOT_OF_TEMPLATES:
+        if metadata.get(field):
+            errors.append(forbidden(f"{path}.metadata.{shown}", "cannot be set"))
     errors += spec_errors(template.get("spec", {}), f"{path}.spec")
 
 

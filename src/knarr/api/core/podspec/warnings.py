@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from knarr.api.core.nodelabels import DEPRECATED, deprecated_selector_warnings, deprecated_term_warnings
+from knarr.api.core.nodelabels import DEPRECATED, deprecated_selector_warnings, term_warnings
 from knarr.api.core.podspec import apparmor, internal
 from knarr.api.core.podspec.annotations import SECCOMP_CONTAINER, SECCOMP_POD
 from knarr.api.core.podspec.overlaps import overlap_warnings
@@ -41,11 +41,20 @@ _BYTES = ("memory", "ephemeral-storage")
 _HOSTNAME = "which can result in surprising behavior; a DNS label is recommended"
 
 
-def for_pod(pod: Spec, old: Spec | None) -> list[str]:
-    found = list(_walk(pod["spec"], pod["metadata"], "", is_template=False))
-    if old is None:
-        found = _name_warnings(pod["metadata"].get("name", ""), "this is used in the Pod's hostname") + found
-    return found
+def for_pod(pod: Spec) -> list[str]:
+    """For a new pod."""
+    found = _name_warnings(pod["metadata"].get("name", ""), "this is used in the Pod's hostname")
+    return found + list(_walk(pod["spec"], pod["metadata"], "", is_template=False))
+
+
+def for_pod_status(status: Spec) -> list[str]:
+    """Addresses that are not written as they should be."""
+    return [
+        said
+        for field in ("podIPs", "hostIPs")
+        for index, entry in enumerate(status.get(field, ()))
+        for said in addresses.ip_warning(f"status.{field}[{index}].ip", entry.get("ip", ""))
+    ]
 
 
 def for_template(template: Spec, path: str) -> list[str]:
@@ -82,13 +91,16 @@ def _walk(spec: Spec, metadata: Spec, base: str, is_template: bool) -> Iterator[
     for index, secret in enumerate(spec.get("imagePullSecrets", ())):
         if not secret.get("name"):
             yield f'{path}.imagePullSecrets[{index}].name: invalid empty name ""'
-    yield from _fractional(spec.get("overhead", {}), f"{path}.overhead")
+    if "overhead" in spec:
+        for name in _BYTES:
+            yield from _fractional(spec["overhead"], name, f"{path}.overhead")
     if SECCOMP_POD in annotations and "seccompProfile" not in (spec.get("securityContext") or ()):
         yield f"{base}metadata.annotations[{SECCOMP_POD}]: {_SECCOMP}"
     containers = containers_with_paths(spec, path)
     for container, here in containers:
         yield from _container(container, here, annotations, spec, base, is_template)
     yield from _ports(containers)
+    yield from _port_names(containers)
     grace = spec.get("terminationGracePeriodSeconds")
     if grace is not None and grace < 0:
         yield (
@@ -111,11 +123,10 @@ def _old_labels(spec: Spec, path: str) -> Iterator[str]:
     affinity = spec.get("affinity", {}).get("nodeAffinity", {})
     here = f"{path}.affinity.nodeAffinity"
     for index, term in enumerate(affinity.get(_REQUIRED, {}).get("nodeSelectorTerms") or ()):
-        yield from deprecated_term_warnings(term, f"{here}.{_REQUIRED}.nodeSelectorTerms[{index}]")
+        yield from term_warnings(term, f"{here}.{_REQUIRED}.nodeSelectorTerms[{index}]")
     for index, weighted in enumerate(affinity.get(_PREFERRED, ())):
-        yield from deprecated_term_warnings(
-            weighted.get("preference", {}), f"{here}.{_PREFERRED}[{index}].preference"
-        )
+        where = f"{here}.{_PREFERRED}[{index}].preference"
+        yield from term_warnings(weighted.get("preference", {}), where, check_values=True)
 
 
 def _null_selectors(spec: Spec, path: str) -> Iterator[str]:
@@ -148,12 +159,11 @@ def _repeated(spec: Spec, field: str, name: str, path: str) -> Iterator[str]:
         seen.add(value)
 
 
-def _fractional(amounts: dict[str, str], path: str) -> Iterator[str]:
-    for name in _BYTES:
-        text = amounts.get(name)
-        # only an amount with this ending can have a fraction left
-        if text is not None and (text[-1] == "m" or "e-" in text) and Quantity.parse(text).milli % 1000:
-            yield f'{path}[{name}]: fractional byte value "{text}" is invalid, must be an integer'
+def _fractional(amounts: dict[str, str], name: str, path: str) -> Iterator[str]:
+    text = amounts.get(name)
+    # only an amount with this ending can have a fraction left
+    if text is not None and (text[-1] == "m" or "e-" in text) and Quantity.parse(text).milli % 1000:
+        yield f'{path}[{name}]: fractional byte value "{text}" is invalid, must be an integer'
 
 
 def _container(
@@ -168,8 +178,9 @@ def _container(
             yield base + apparmor.deprecated(name)
     resources = container.get("resources")
     if resources:
-        for which in ("limits", "requests"):
-            yield from _fractional(resources.get(which, {}), f"{path}.resources.{which}")
+        for amount in _BYTES:
+            for which in ("limits", "requests"):
+                yield from _fractional(resources.get(which, {}), amount, f"{path}.resources.{which}")
     variables = container.get("env", ())
     if len(variables) > 1:
         yield from _hidden_variables(variables, path)
@@ -206,6 +217,18 @@ def _ports(containers: list[tuple[Spec, str]]) -> Iterator[str]:
                 elif on_host == other_port and (not host_ip or not other_ip):
                     yield f"{here}: dangerously ambiguous port definition with {there}"
             same.append((port, here))
+
+
+def _port_names(containers: list[tuple[Spec, str]]) -> Iterator[str]:
+    taken: dict[str, str] = {}
+    for container, path in containers:
+        for index, port in enumerate(container.get("ports", ())):
+            name, here = port.get("name"), f"{path}.ports[{index}]"
+            if name and (other := taken.setdefault(name, here)) != here:
+                yield (
+                    f"{here}: duplicate port name {quote(name)} with {other}, services and probes that select ports"
+                    f" by name will use {other}"
+                )
 
 
 def _printed(port: Spec) -> str:

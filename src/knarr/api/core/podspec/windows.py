@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from knarr.api.core.podspec.paths import Errors, add, containers_with_paths
@@ -30,39 +31,46 @@ def validate_windows_options(options: Spec, path: str, errors: Errors) -> None:
         _validate_user_name(user, f"{path}.runAsUserName", errors)
 
 
-_DOMAIN_NETBIOS_MAX, _DOMAIN_DNS_MAX, _USER_MAX = 15, 255, 104
-_BAD_IN_USER = re.compile(r"""["/\\:;|=,+*?<>@\[\]]""")
+_DOMAIN_LIMIT, _USER_MAX = 256, 104
+_control = re.compile(r"[\x00-\x1f\x7f]").search
+_netbios = re.compile(r"""[^\\/:*?"<>|.][^\\/:*?"<>|]{0,14}""").fullmatch
+_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_dns_name = re.compile(rf"{_LABEL}(?:\.{_LABEL})*").fullmatch
+_bad_in_user = re.compile(r"""["/\\:;|=,+*?<>@\[\]]""").search
 
 
 def _validate_user_name(name: str, path: str, errors: Errors) -> None:
+    parts = name.split("\\")
     if not name:
         errors.append(invalid(path, name, "runAsUserName cannot be an empty string"))
-        return
-    if any(ord(c) < 32 or ord(c) == 127 for c in name):
+    elif _control(name):
         errors.append(invalid(path, name, "runAsUserName cannot contain control characters"))
-        return
-    domain, backslash, user = name.rpartition("\\")
-    if "\\" in domain:
+    elif len(parts) > 2:
         errors.append(invalid(path, name, "runAsUserName cannot contain more than one backslash"))
+    else:
+        domain = parts[0] if len(parts) == 2 else None
+        problems = (*_problems_of_domain(domain), *_problems_of_user(parts[-1]))
+        add(errors, path, name, (f"runAsUserName's {problem}" for problem in problems))
+
+
+def _problems_of_domain(domain: str | None) -> Iterator[str]:
+    if domain is None:
         return
-    if backslash:
-        if len(domain) > _DOMAIN_DNS_MAX:
-            message = f"runAsUserName's Domain length must be under {_DOMAIN_DNS_MAX} characters"
-            errors.append(invalid(path, name, message))
-        elif not domain or domain.startswith(".") or re.search(r"[^\w.\- ]", domain):
-            message = "runAsUserName's Domain doesn't match the NetBios nor the DNS format"
-            errors.append(invalid(path, name, message))
+    if names.byte_length(domain) >= _DOMAIN_LIMIT:
+        yield f"Domain length must be under {_DOMAIN_LIMIT} characters"
+    if not _netbios(domain) and not _dns_name(domain):
+        yield "Domain doesn't match the NetBios nor the DNS format"
+
+
+def _problems_of_user(user: str) -> Iterator[str]:
     if not user:
-        errors.append(invalid(path, name, "runAsUserName's User cannot be empty"))
-    elif len(user) > _USER_MAX:
-        message = f"runAsUserName's User length must not be longer than {_USER_MAX} characters"
-        errors.append(invalid(path, name, message))
-    elif re.fullmatch(r"[. ]+", user):
-        message = "runAsUserName's User cannot contain only periods or spaces"
-        errors.append(invalid(path, name, message))
-    elif _BAD_IN_USER.search(user):
-        message = "runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]"
-        errors.append(invalid(path, name, message))
+        yield "User cannot be empty"
+    elif names.byte_length(user) > _USER_MAX:
+        yield f"User length must not be longer than {_USER_MAX} characters"
+    if user and not user.strip(". "):
+        yield "User cannot contain only periods or spaces"
+    if _bad_in_user(user):
+        yield 'User cannot contain the following characters: "/\\:;|=,+*?<>@[]'
 
 
 _FOR_LINUX_PODS = (
@@ -101,7 +109,7 @@ def validate_os(spec: Spec, path: str, errors: Errors) -> None:
     """What a pod may not say once it says for which operating system it is."""
     name = spec["os"].get("name", "")
     if not name:
-        errors.append(required(f"{path}.os.name", "cannot be empty"))
+        errors.append(required(f"{path}.os.name"))
     elif name not in ("linux", "windows"):
         errors.append(not_supported(f"{path}.os", name, ("linux", "windows")))
     elif name == "linux":
