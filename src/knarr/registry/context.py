@@ -66,6 +66,8 @@ class Request:
     sent: bytes = b""
     #: where the body has empty lists that are stored as null (registry/decode.py)
     empty: list[tuple[str | int, ...]] = field(default_factory=list)
+    #: of a client of this process: nobody reads warnings
+    quiet: bool = False
     #: texts for Warning headers, in order
     warnings: list[str] = field(default_factory=list)
     #: audit annotations

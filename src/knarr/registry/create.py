@@ -22,7 +22,7 @@ async def create(
 ) -> Result:
     """Store a new object, given in the view's version, already decoded and defaulted.
 
-    `applied`: its managedFields were already written by server-side apply.
+    `applied`: its managedFields are already written, as by server-side apply.
 
     `hook` is the resource's own step around storing (allocations); see registry/special.py.
     """
@@ -70,8 +70,9 @@ async def create(
             found += errors_of_kind
             if found:
                 raise errors.invalid(storage.row.group, view.row.kind, metadata.get("name", ""), found)
-            for text in kind.warnings_on_create(obj):
-                request.warn(text)
+            if not request.quiet:
+                for text in kind.warnings_on_create(obj):
+                    request.warn(text)
             if request.may_create is not None and attempt == 0:
                 await request.may_create(request)
             if review is not None and attempt == 0:

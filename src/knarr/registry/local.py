@@ -102,8 +102,9 @@ class LocalAPI:
             call.name,
             _identity(call.user, call.groups),
             call.user_agent,
-            # Bodies are encoded from objects here in this process, and nobody reads warnings.
+            # Bodies are encoded from objects here in this process.
             field_validation="Ignore",
+            quiet=True,
             query=dict(call.query),
         )
         if call.verb == "create" and not call.subresource:

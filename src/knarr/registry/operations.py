@@ -28,6 +28,7 @@ from knarr.registry.lists import (
     select,
     too_large,
 )
+from knarr.registry.molds import Molds
 from knarr.registry.options import (
     check_write,
     delete_options,
@@ -56,6 +57,7 @@ class Operations:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.decoder = Decoder()
+        self._molds = Molds(self.decoder)
         self._verbs: dict[str, Callable[[Request, View, bytes, str], Awaitable[Result]]] = {
             "get": self.get,
             "list": self.list,
@@ -146,8 +148,12 @@ class Operations:
 
     async def create(self, request: Request, view: View, body: bytes, content_type: str) -> Result:
         read_write_options(request, view)
-        obj = self.decoder.body(view, request, body, content_type)
-        return await create(view, request, obj, self.registry.admission, self._hook(view))
+        molded = self._molds.fits(request, view, body, content_type)
+        if molded:
+            obj = await self._molds.cast(request, view, body)
+        else:
+            obj = self.decoder.body(view, request, body, content_type)
+        return await create(view, request, obj, self.registry.admission, self._hook(view), molded)
 
     async def update(self, request: Request, view: View, body: bytes, content_type: str) -> Result:
         read_write_options(request, view)

@@ -188,8 +188,9 @@ class _Attempt:
         found += self._errors_of_kind(new, stored)
         if found:
             raise errors.invalid(storage.row.group, view.row.kind, request.name, found)
-        for text in self.rules.warnings(new, stored):
-            request.warn(text)
+        if not request.quiet:
+            for text in self.rules.warnings(new, stored):
+                request.warn(text)
         if review is not None:
             await review.validate()
         metadata = new["metadata"]

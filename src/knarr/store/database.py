@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from knarr.store.base import KV, Event
@@ -35,6 +36,10 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS lease(id INTEGER PRIMARY KEY, ttl REAL NOT NULL)",
 )
+
+
+#: (rows, statement): each statement gives the interpreter's lock away once, and must wait to have it again
+_INSERTS = tuple((n, f"INSERT INTO kv VALUES{','.join(['(?,?,?,?,?,?)'] * n)}") for n in (64, 16, 4, 1))
 
 
 class Database:
@@ -154,7 +159,12 @@ class Database:
         """One transaction; durable when this returns."""
         self._begin()
         try:
-            self._db.executemany("INSERT INTO kv VALUES(?,?,?,?,?,?)", _rows(events))
+            rows = list(_rows(events))
+            at = 0
+            for count, statement in _INSERTS:
+                while len(rows) - at >= count:
+                    self._db.execute(statement, list(chain.from_iterable(rows[at : at + count])))
+                    at += count
             for id, ttl in leases:
                 if ttl is None:
                     self._db.execute("DELETE FROM lease WHERE id=?", (id,))
