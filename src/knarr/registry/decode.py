@@ -88,14 +88,26 @@ class Decoder:
         return self._finish(view, obj)
 
     def patched(self, view: View, request: Request, new: Any) -> tuple[Object, list[str]]:
-        """(an object that a patch made of a live one, what strict decoding finds). Raises ValueError with Go's words
-        for a wrong type."""
+        """(an object that a patch made, what strict decoding finds). Raises ValueError with Go's words for a wrong
+        type."""
         if view.normalize is not None:
             obj, findings = view.normalize(new)
         else:
             obj, findings = scheme().normalize(view.definition, new)
             put_empty(view.kind.told_empty, new, obj)
         return self._finish(view, obj), findings
+
+    def patched_status(
+        self, view: View, request: Request, new: Any, live: Object
+    ) -> tuple[Object, list[str]]:
+        """The same through the status endpoint: a spec that the patch left as it is in `live`, and that would be
+        put back anyway, is taken over unread. It is most of the object."""
+        spec = live.get("spec")
+        if spec is None or not isinstance(new, dict) or new.get("spec") is not spec:
+            return self.patched(view, request, new)
+        obj, findings = self.patched(view, request, {name: new[name] for name in new if name != "spec"})
+        obj["spec"] = spec
+        return {name: obj[name] for name in dict.fromkeys([*new, *obj]) if name in obj}, findings
 
     def check_patched_type(self, view: View, new: Any) -> None:
         """A patch may not make another kind of an object. Raises ValueError with the decoder's words."""

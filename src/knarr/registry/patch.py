@@ -140,7 +140,10 @@ def _decode_patched(
     """
     try:
         decoder.check_patched_type(view, new)
-        obj, findings = decoder.patched(view, request, new)
+        if request.subresource == "status":
+            obj, findings = decoder.patched_status(view, request, new, live)
+        else:
+            obj, findings = decoder.patched(view, request, new)
         found = found + findings
         if found and request.field_validation == "Strict":
             raise ValueError(f"strict decoding error: {', '.join(found)}")
