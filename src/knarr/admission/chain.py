@@ -74,7 +74,8 @@ class Chain:
         yield self._parts.family()
         yield self._wholes.family()
         for plugin in self.plugins:
-            yield from plugin.metrics()
+            if isinstance(plugin, Plugin):  # or a guard of another package, which counts nothing
+                yield from plugin.metrics()
 
     async def admit(self, attributes: Attributes) -> None:
         target = attributes.target

@@ -33,6 +33,9 @@ class Exchange:
     trail: Any = None
     #: clock.now() when it arrived
     received: float = 0.0
+    #: clock.monotonic() when its sender was known or refused, and how many seconds it took to say what he may
+    known: float = 0.0
+    authorizing: float = 0.0
     #: how long it may take, where its sender said so; below zero where what he said is no time
     seconds: float = 0.0
     #: answered 504 in place of whoever is still at it

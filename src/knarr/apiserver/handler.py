@@ -228,10 +228,13 @@ class APIHandler:
             in_flight.finish(kind)
 
     async def _authorize_and_dispatch(self, x: Exchange) -> None:
-        began = self.world.clock.monotonic() if x.trail is not None else 0.0
-        await self._authorize(x.request)
+        began = self.world.clock.monotonic()
+        try:
+            await self._authorize(x.request)
+        finally:
+            x.authorizing = self.world.clock.monotonic() - began
         if x.trail is not None:
-            x.trail.record.took("authorization", self.world.clock.monotonic() - began)
+            x.trail.record.took("authorization", x.authorizing)
         if self.delegate is not None and (elsewhere := self.delegate(x)) is not None:
             await elsewhere
         elif x.request.is_resource:
@@ -275,6 +278,8 @@ class APIHandler:
             if self.auditor is not None:
                 self._record_refused(x)
             raise
+        finally:
+            x.known = self.world.clock.monotonic()
 
     async def _record(self, x: Exchange) -> bool:
         """From here on the audit log follows the request; False where it must but cannot, and that is the answer."""
@@ -283,7 +288,7 @@ class APIHandler:
         x.trail = self.auditor.open(x)
         if x.trail is None:
             return True
-        x.trail.record.took("authentication", self.world.clock.monotonic() - x.started)
+        x.trail.record.took("authentication", x.known - x.started)
         if await x.trail.received():
             return True
         x.trail = x.http.on_answer = None

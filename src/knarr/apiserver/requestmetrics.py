@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
-from knarr.meta.metrics import Family, Labels, Sample, buckets
+from knarr.meta.metrics import DOUBLING, Family, Histograms, Labels, Sample, buckets
 from knarr.registry.registry import Registry
 
 #: upper bounds of apiserver_request_duration_seconds
@@ -83,7 +83,24 @@ class RequestMetrics:
         self._clock = handler.world.clock
         self._series: dict[Key, _Series] = {}
         self._users: dict[str, int] = {}
-        self._others = self._allowed = self._forbidden = self._refused = 0
+        self._others = 0
+        self._authentications = Histograms(
+            "authentication_duration_seconds",
+            "How long it took to know the sender, in seconds.",
+            DOUBLING,
+            "result",
+        )
+        self._authorizations = Histograms(
+            "authorization_duration_seconds",
+            "How long it took to know what the sender may, in seconds.",
+            DOUBLING,
+            "result",
+        )
+        # no credentials at all are a failure, wrong ones an error
+        self._known, self._nameless, self._wrong = map(
+            self._authentications.row, ("success", "failure", "error")
+        )
+        self._allowed, self._denied = map(self._authorizations.row, ("allowed", "denied"))
         self._deprecated: dict[tuple[str, ...], int] = {}
         handler.observe = self.observe
 
@@ -121,12 +138,14 @@ class RequestMetrics:
         notes = request.annotations
         decision = notes.get("authorization.k8s.io/decision", "")
         if decision == "allow":
-            self._allowed += 1
+            self._allowed.observe(x.authorizing)
         elif decision:
-            self._forbidden += 1
+            self._denied.observe(x.authorizing)
         elif x.code == 401:
-            self._refused += 1
+            refused = self._wrong if "authorization" in x.http.headers else self._nameless
+            refused.observe(x.known - x.started)
             return
+        self._known.observe(x.known - x.started)
         name = request.user.name
         if name in KNOWN_USERS or "@" in name:
             self._count_user(name)
@@ -261,20 +280,14 @@ class RequestMetrics:
             "Requests of users that are known by name, and of all others.",
             [("", {"username": name}, count) for name, count in users.items() if count],
         )
-        attempts = {"success": sum(users.values()), "failure": self._refused}
-        yield Family(
-            "authentication_attempts",
-            "counter",
-            "Requests whose sender was to be found out.",
-            [("", {"result": result}, count) for result, count in attempts.items() if count],
-        )
-        results = {"allowed": self._allowed, "denied": self._forbidden}
-        yield Family(
-            "authorization_attempts_total",
-            "counter",
-            "Requests that had to be allowed.",
-            [("", {"result": result}, count) for result, count in results.items() if count],
-        )
+        for name, words, durations in (
+            ("authentication_attempts", "Requests whose sender was to be found out.", self._authentications),
+            ("authorization_attempts_total", "Requests that had to be allowed.", self._authorizations),
+        ):
+            attempts = [("", {"result": result}, row.count) for (result,), row in durations.rows.items()]
+            yield Family(name, "counter", words, [sample for sample in attempts if sample[2]])
+        yield self._authentications.family()
+        yield self._authorizations.family()
 
     def _present(self) -> Iterator[Family]:
         mutating = reading = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import inspect
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from knarr.auth import jwt
@@ -12,6 +12,7 @@ from knarr.auth.identity import AuthenticationError, Identity, TokenMethod, auth
 from knarr.auth.requestheader import RequestHeaders
 from knarr.auth.x509 import ClientCertificates
 from knarr.meta import errors
+from knarr.meta.metrics import Family, Sample
 from knarr.registry.context import ANONYMOUS, UserInfo
 from knarr.world.clock import Clock
 
@@ -54,6 +55,7 @@ class Authenticator:
         self.front_proxy: RequestHeaders | None = None
         self._steps = [(m.authenticate, inspect.iscoroutinefunction(m.authenticate)) for m in methods]
         self._cache: dict[tuple[str, tuple[str, ...]], _Cached] = {}
+        self._hits = self._misses = self._rejected = 0
 
     async def authenticate(
         self,
@@ -109,7 +111,9 @@ class Authenticator:
         cached = self._cache.get(key)
         now = self._clock.now()
         if cached is not None and cached.until > now:
+            self._hits += 1
             return cached.identity
+        self._misses += 1
         identity = await self._ask(token, wanted)
         # a method that knows no audiences stands for the API server's own
         granted = identity.audiences or tuple(a for a in wanted if a in self.audiences)
@@ -129,8 +133,24 @@ class Authenticator:
                 continue
             if identity is not None:
                 return identity
+        self._rejected += 1
         unique = list(dict.fromkeys(objections))
         raise AuthenticationError(unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]")
+
+    def metrics(self) -> Iterator[Family]:
+        """Of certificates, and of the cache of tokens."""
+        yield self._certificates.lifetimes.family()
+        rows = (
+            ("request", "Tokens that were looked up.", {"hit": self._hits, "miss": self._misses}),
+            (
+                "fetch",
+                "Tokens that were looked at anew.",
+                {"ok": self._misses - self._rejected, "error": self._rejected},
+            ),
+        )
+        for name, words, counts in rows:
+            samples: list[Sample] = [("", {"status": status}, n) for status, n in counts.items() if n]
+            yield Family(f"authentication_token_cache_{name}_total", "counter", words, samples)
 
     def _remember(self, key: tuple[str, tuple[str, ...]], entry: _Cached) -> None:
         self._cache.pop(key, None)

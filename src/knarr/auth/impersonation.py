@@ -7,7 +7,7 @@ the old one: the verb `impersonate` alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -18,7 +18,9 @@ from knarr.auth.node import NODES_GROUP, PREFIX
 from knarr.auth.satokens import EXTRA, group_names, split_username
 from knarr.meta import errors, fielderrors, names
 from knarr.meta.gofmt import quote
+from knarr.meta.metrics import DOUBLING, Counters, Family, Histograms
 from knarr.registry.context import Request, UserInfo
+from knarr.world.clock import Clock, RealClock
 
 USER, UID, GROUP = "impersonate-user", "impersonate-uid", "impersonate-group"
 EXTRA_PREFIX = "impersonate-extra-"
@@ -107,14 +109,36 @@ MODES = (
 class Impersonation:
     """Remembers by which mode each requester got through last, and tries that one first: few ever need two."""
 
-    def __init__(self, authorizers: Authorizers) -> None:
+    def __init__(self, authorizers: Authorizers, clock: Clock = RealClock()) -> None:
         self._authorizers = authorizers
+        self._clock = clock
         self._last: dict[str, int] = {}
+        prefix, labels = "apiserver_impersonation_attempts", ("mode", "decision")
+        self._attempts = Counters(
+            f"{prefix}_total", "Requests that were to be made as somebody else.", *labels
+        )
+        self._durations = Histograms(
+            f"{prefix}_duration_seconds", "How long it took to say whether they may.", DOUBLING, *labels
+        )
+
+    def metrics(self) -> Iterator[Family]:
+        yield self._attempts.family()
+        yield self._durations.family()
 
     async def by_headers(self, request: Request, headers: Iterable[tuple[str, str]]) -> Impersonated:
         """As `__call__`, for whom the headers name; the requester itself where they name nobody."""
         wanted = wanted_user(headers)
-        return Impersonated(request.user) if wanted is None else await self(request, wanted)
+        if wanted is None:
+            return Impersonated(request.user)
+        began = self._clock.monotonic()
+        labels = "", "denied"
+        try:
+            found = await self(request, wanted)
+            labels = found.constraint.removeprefix("impersonate:") or "legacy", "allowed"
+        finally:
+            self._attempts.add(*labels)
+            self._durations.observe(self._clock.monotonic() - began, *labels)
+        return found
 
     async def __call__(self, request: Request, wanted: UserInfo) -> Impersonated:
         """Who the request is to be made as; StatusError 403, in the words of the first mode that was tried, if nobody

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from knarr.auth import jwt
@@ -12,6 +12,7 @@ from knarr.auth.identity import CREDENTIAL_ID, AuthenticationError, Identity
 from knarr.auth.tokenkeys import TokenKeys
 from knarr.meta import errors, names, times
 from knarr.meta.gofmt import quote
+from knarr.meta.metrics import Counters, Family
 from knarr.registry.context import UserInfo
 from knarr.registry.reader import Reader
 from knarr.world.clock import Clock
@@ -23,6 +24,15 @@ EXTRA = "authentication.kubernetes.io/"
 INVALIDATED = "service account token has been invalidated"
 INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
 LAST_USED = "kubernetes.io/legacy-token-last-used"
+#: what is counted of tokens that were looked at
+USES = {
+    "valid_tokens": "Bound tokens that were good.",
+    "stale_tokens": "Bound tokens whose holders should have asked for new ones.",
+    "legacy_tokens": "Tokens of secrets that were good.",
+    "legacy_auto_token_uses": "Those of secrets that were made for their accounts.",
+    "legacy_manual_token_uses": "Those of secrets that somebody created.",
+    "invalid_legacy_auto_token_uses": "Tokens of secrets that were marked invalid.",
+}
 #: clocks may differ, and a deletion may still be under way
 LEEWAY_SECONDS = 60.0
 
@@ -66,6 +76,11 @@ class ServiceAccountTokens:
         self._clock = clock
         self._issuers = frozenset(issuers)
         self._audiences = tuple(audiences)
+        self._uses = {name: Counters(f"serviceaccount_{name}_total", words) for name, words in USES.items()}
+
+    def metrics(self) -> Iterator[Family]:
+        for uses in self._uses.values():
+            yield uses.family()
 
     async def authenticate(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
         parsed = jwt.parse(token)
@@ -121,7 +136,9 @@ class ServiceAccountTokens:
             if reference.get("uid"):
                 extra[f"{EXTRA}node-uid"] = (str(reference["uid"]),)
         user = UserInfo(username(namespace, name), str(account.get("uid", "")), group_names(namespace), extra)
-        return Identity(user, granted, _stale(claims, private, now))
+        stale = _stale(claims, private, now)
+        self._uses["stale_tokens" if stale else "valid_tokens"].add()
+        return Identity(user, granted, stale)
 
     def _check_times(self, claims: Object, now: float) -> None:
         expires, starts = claims.get("exp"), claims.get("nbf")
@@ -178,14 +195,23 @@ class ServiceAccountTokens:
         self._check_account(namespace, name, uid, now, "ServiceAccount")
         labels = secret["metadata"].get("labels") or {}
         if labels.get(INVALID_SINCE):
+            self._uses["invalid_legacy_auto_token_uses"].add()
             raise AuthenticationError(
                 f"the token in secret {namespace}/{secret_name} for service account {namespace}/{name} has been "
                 f"marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or "
                 f"remove the '{INVALID_SINCE}' label from the secret to temporarily allow use of this token"
             )
+        self._uses["legacy_tokens"].add()
+        made = self._made_for(namespace, name, secret_name)
+        self._uses["legacy_auto_token_uses" if made else "legacy_manual_token_uses"].add()
         await self._note_use(secret, now)
         user = UserInfo(username(namespace, name), uid, group_names(namespace))
         return Identity(user, (), {"authentication.k8s.io/legacy-token": subject})
+
+    def _made_for(self, namespace: str, account: str, secret: str) -> bool:
+        """Whether the account lists the secret, as it does those that were once made for every account."""
+        found = self._reader.get("", "serviceaccounts", namespace, account) or {}
+        return any(entry.get("name") == secret for entry in found.get("secrets") or ())
 
     async def _note_use(self, secret: Object, now: float) -> None:
         """Mark the secret with today's date, so that unused ones can be found; once a day at most."""

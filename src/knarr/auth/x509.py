@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from knarr.auth import der
 from knarr.auth.certificates import COMMON_NAME, ORGANIZATION
 from knarr.auth.identity import CREDENTIAL_ID, authenticated
+from knarr.meta.metrics import Histograms
 from knarr.registry.context import UserInfo
 from knarr.world.clock import Clock
 
@@ -15,6 +16,12 @@ from knarr.world.clock import Clock
 USER_UID = "1.3.6.1.4.1.57683.2"
 #: the oldest entry goes first
 CACHE_ENTRIES = 1024
+HOUR, DAY = 3600.0, 86400.0
+#: of apiserver_client_certificate_expiration_seconds
+LIFETIME_BOUNDS = (
+    *(0.0, 0.5 * HOUR, 1 * HOUR, 2 * HOUR, 6 * HOUR, 12 * HOUR),
+    *(1 * DAY, 2 * DAY, 4 * DAY, 7 * DAY, 30 * DAY, 90 * DAY, 180 * DAY, 360 * DAY),
+)
 
 
 class _Known(NamedTuple):
@@ -31,6 +38,12 @@ class ClientCertificates:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._known: dict[bytes, _Known] = {}
+        self.lifetimes = Histograms(
+            "apiserver_client_certificate_expiration_seconds",
+            "How long the certificates that requests came with would last yet, in seconds.",
+            LIFETIME_BOUNDS,
+        )
+        self._lifetime = self.lifetimes.row()
 
     def identify(self, peer: bytes | dict[str, Any]) -> UserInfo | None:
         """The user, or None when the certificate names none or is out of date.
@@ -40,6 +53,7 @@ class ClientCertificates:
         if isinstance(peer, dict):
             return _from_dict(peer)
         known = self._read(peer)
+        self._lifetime.observe(known.not_after - self._clock.now())
         return known.user if self._valid(known) else None
 
     def names_nobody(self, peer: bytes | dict[str, Any]) -> bool:

@@ -9,7 +9,6 @@ from knarr.api.nodeapi import NodeConnections
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.inflight import InFlight
 from knarr.apiserver.server import Server
-from knarr.auth.impersonation import Impersonation
 from knarr.auth.pki import PKI
 from knarr.auth.reviews import Reviews
 from knarr.client.client import Client
@@ -73,7 +72,7 @@ class ControlPlane:
             self.identities.authenticator,
             self.identities.authorizers,
             world,
-            impersonate=Impersonation(self.identities.authorizers).by_headers,
+            impersonate=self.identities.impersonation.by_headers,
             flow=self.flow,
             in_flight=self._in_flight(),
             auditor=auditor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from knarr.auth.bootstraptokens import BootstrapTokens
 from knarr.auth.configuration import ConfigurationError, settings
 from knarr.auth.configuration.chain import Mode, Webhook
 from knarr.auth.identity import TokenMethod
+from knarr.auth.impersonation import Impersonation
 from knarr.auth.jwt import Signer, Verifier
 from knarr.auth.node import NodeAuthorizer
 from knarr.auth.pki import PKI
@@ -25,6 +26,7 @@ from knarr.auth.statictokens import StaticTokens, admin, parse_token_file
 from knarr.auth.tokenkeys import TokenKeys
 from knarr.auth.tokens import TokenIssuer
 from knarr.cluster.config import Config
+from knarr.meta.metrics import Family
 from knarr.registry.registry import Registry
 from knarr.world import World
 
@@ -68,6 +70,7 @@ class Identities:
         if pki.has_front_proxy:
             proxy = pki.front_proxy_ca.read.subject
             self.authenticator.front_proxy = RequestHeaders(proxy, world.clock)
+        self.impersonation = Impersonation(self.authorizers, world.clock)
         #: of client certificates, besides the cluster's own; PEM
         self.client_authorities = self._client_authorities(pki)
 
@@ -77,11 +80,10 @@ class Identities:
         """The methods in Kubernetes' order."""
         own, world = self._authentication, self._world
         methods: list[TokenMethod] = [StaticTokens(self._static(admin_token))]
-        methods.append(
-            ServiceAccountTokens(
-                self.token_keys, self._registry, world.clock, own.service_account_issuer, own.audiences
-            )
+        self._account_tokens = ServiceAccountTokens(
+            self.token_keys, self._registry, world.clock, own.service_account_issuer, own.audiences
         )
+        methods.append(self._account_tokens)
         if own.enable_bootstrap_token_auth:
             methods.append(BootstrapTokens(self._registry, world.clock))
         configured = self._configured()
@@ -284,6 +286,10 @@ class Identities:
             if hasattr(part, "close"):
                 await part.close()
         await asyncio.gather(*self._closing)
+
+    def metrics(self) -> Iterator[Family]:
+        for part in (self.authenticator, self._account_tokens, self.impersonation):
+            yield from part.metrics()
 
     def flags(self) -> dict[str, str]:
         """The settings by kube-apiserver's names, as /flagz shows them."""

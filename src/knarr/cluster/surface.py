@@ -41,7 +41,11 @@ class Surface:
         self.custom_resources = CustomResources(plane.operations, self._publish, plane.egress.post)
         health = Health(handler, self._store_check, lambda: None if plane.ready else "not finished")
         self.metrics = Metrics(registry, handler, health, lambda: getattr(plane.store, "bytes_in_use", 0))
-        self.metrics.sources += [plane.plugins.metrics, self.aggregation.metrics]
+        self.metrics.sources += [
+            plane.plugins.metrics,
+            plane.identities.metrics,
+            self.aggregation.metrics,
+        ]
         Pages(registry, handler, health, lambda: flags.shown(plane), self.aggregation.remote)
 
     def _publish(self) -> None:
