@@ -114,7 +114,7 @@ async def _store(view: View, request: Request, obj: Object, generated: bool) -> 
     value = storage.encode(obj) if view.conversion is None else await view.encode(obj)
     lease = await storage.lease() if storage.lease is not None else 0
     try:
-        kv = await storage.timed(request, storage.store.put(key, value, expect=0, lease=lease))
+        kv = await storage.timed(request, "create", storage.store.put(key, value, expect=0, lease=lease))
     except CompareFailed as lost:
         raise _exists(view, name, metadata, lost.current) from None
     if view.conversion is not None:

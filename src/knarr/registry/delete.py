@@ -87,13 +87,14 @@ async def delete(
             return _answer(view, options, obj, shown, removed=step is not Step.MARK)
         try:
             if step is not Step.REMOVE:
-                current = await storage.store.put(
-                    key, storage.encode(obj), expect=current.mod_revision, lease=current.lease
-                )
+                value = storage.encode(obj)
+                write = storage.store.put(key, value, expect=current.mod_revision, lease=current.lease)
+                current = await storage.timed(request, "update", write)
                 obj["metadata"]["resourceVersion"] = str(current.mod_revision)
                 marked = obj, shown
             if step is not Step.MARK:
-                await storage.store.delete(key, expect=current.mod_revision)
+                gone = storage.store.delete(key, expect=current.mod_revision)
+                await storage.timed(request, "delete", gone)
                 if hook is not None:
                     hook.after_delete(obj)
         except CompareFailed as lost:

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from knarr.api.kind import Kind
 from knarr.api.resources import Resource
+from knarr.meta.histogram import Histogram
 from knarr.meta.managed import FieldManager
 from knarr.registry import encoding
-from knarr.registry.context import Audit, Request
+from knarr.registry.context import Request
 from knarr.store.base import Store
 from knarr.watchcache import Cacher
 from knarr.world import World
@@ -28,6 +29,12 @@ FOLDERS = {
     ("apiextensions.k8s.io", "customresourcedefinitions"): "apiextensions.k8s.io/customresourcedefinitions",
     ("apiregistration.k8s.io", "apiservices"): "apiregistration.k8s.io/apiservices",
 }
+
+#: upper bounds of etcd_request_duration_seconds
+DURATION_BOUNDS = (
+    *(0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0),
+    *(4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0),
+)
 
 
 def prefix_of(group: str, resource: str, custom: bool = False) -> bytes:
@@ -49,6 +56,8 @@ class Storage:
     #: seconds an object lives (events); 0 is for ever
     ttl_seconds: int = 0
     lease: Callable[[], Awaitable[int]] | None = None
+    #: how long the store's writes took, in seconds, by operation
+    durations: dict[str, Histogram] = field(default_factory=dict)
 
     @property
     def group(self) -> str:
@@ -62,16 +71,21 @@ class Storage:
     def encode(self, obj: Object) -> bytes:
         return encoding.encode_stored(obj, self.row.kind, self.row.api_version)
 
-    def timed(self, request: Request, write: Awaitable[T]) -> Awaitable[T]:
-        """The write, with its time told to the audit log where that follows the request."""
-        return write if request.audit is None else self._timed(request.audit, write)
-
-    async def _timed(self, audit: Audit, write: Awaitable[T]) -> T:
-        began = self.world.clock.monotonic()
+    async def timed(self, request: Request, operation: str, write: Awaitable[T]) -> T:
+        """The write: a create, update or delete. Its time is counted, and told to the audit log where that follows the
+        request."""
+        monotonic = self.world.clock.monotonic
+        began = monotonic()
         try:
             return await write
         finally:
-            audit.took("etcd", self.world.clock.monotonic() - began)
+            seconds = monotonic() - began
+            row = self.durations.get(operation)
+            if row is None:
+                row = self.durations[operation] = Histogram(DURATION_BOUNDS)
+            row.observe(seconds)
+            if request.audit is not None:
+                request.audit.took("etcd", seconds)
 
 
 @dataclass(slots=True)

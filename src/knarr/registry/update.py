@@ -148,7 +148,7 @@ class _Attempt:
             return Result(encoding.orjson.dumps(self.served(new)), 200, view)
         key = storage.key(self.request.namespace, self.request.name)
         write = storage.store.put(key, value, expect=current.mod_revision, lease=current.lease)
-        kv = await storage.timed(self.request, write)
+        kv = await storage.timed(self.request, "update", write)
         self.done(new)
         if view.conversion is not None:
             return Result(await view.answer(value, kv.mod_revision), 200, view)
@@ -291,7 +291,8 @@ class _Attempt:
         if self.request.dry_run:
             return Result(encoding.orjson.dumps(self.served(self.new)), 200, view)
         key = storage.key(self.request.namespace, self.request.name)
-        await storage.store.delete(key, expect=self.current.mod_revision)
+        write = storage.store.delete(key, expect=self.current.mod_revision)
+        await storage.timed(self.request, "delete", write)
         if self.hook is not None:
             self.hook.after_delete(self.new)
         return Result(encoding.orjson.dumps(self.served(self.new)), 200, view)
