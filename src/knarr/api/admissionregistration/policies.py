@@ -81,6 +81,7 @@ def variable_errors(variables: Any, path: str, params: bool) -> tuple[list[Field
     """(errors, the types of the variables); each may use those before it."""
     from knarr.api.admissionregistration.expressions import environment, is_identifier, variable_type
     from knarr.meta.cel.environment import CompileError
+    from knarr.meta.cel.types import DYN
 
     found: list[FieldError] = []
     known: dict[str, Type] = {}
@@ -98,6 +99,7 @@ def variable_errors(variables: Any, path: str, params: bool) -> tuple[list[Field
             found_type = environment(params, variables=known).compile(text).type
             known[name] = variable_type(found_type)
         except CompileError as error:
+            known[name] = DYN  # one mistake, one error: those that use it are not wrong for it
             found.append(invalid(f"{where}.expression", text, f"compilation failed: {error}"))
     return found, known
 
@@ -119,13 +121,15 @@ def binding_errors(spec: Object, path: str) -> list[FieldError]:
 def _param_ref_errors(ref: Object, path: str) -> list[FieldError]:
     name, selector, action = ref.get("name", ""), ref.get("selector"), ref.get("parameterNotFoundAction")
     found: list[FieldError] = []
+    exclusive = "name and selector are mutually exclusive"
     if name:
         found += checks.invalids(f"{path}.name", name, names.path_segment_name(name))
         if selector is not None:
-            detail = "name and selector are mutually exclusive"
-            found += [forbidden(f"{path}.name", detail), forbidden(f"{path}.selector", detail)]
+            found.append(forbidden(f"{path}.name", exclusive))
     if selector is not None:
         found += labels.validate_label_selector(selector, f"{path}.selector")
+        if name:
+            found.append(forbidden(f"{path}.selector", exclusive))
     elif not name:
         found.append(required(path, "one of name or selector must be specified"))
     if not action:
