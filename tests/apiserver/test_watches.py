@@ -135,14 +135,18 @@ def test_the_old_way_to_ask(serve: Server, path):
             assert Watch(wire).take(1) == [("ADDED", "a")]
 
 
-def test_initial_events_end_with_a_bookmark(serve: Server, path):
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"},
+        {},  # from no version: this is what the server makes of it
+        {"resourceVersion": "0"},
+    ],
+)
+def test_initial_events_end_with_a_bookmark(serve: Server, path, query):
     for name in "ab":
         serve("POST", path, configmap(name))
-    query = {
-        "sendInitialEvents": "true",
-        "allowWatchBookmarks": "true",
-        "resourceVersionMatch": "NotOlderThan",
-    }
+    query = {**query, "allowWatchBookmarks": "true"}
     with watching(serve, path, **query) as watch:
         assert watch.take(2) == [("ADDED", "a"), ("ADDED", "b")]
         bookmark = watch.next()

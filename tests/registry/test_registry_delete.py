@@ -193,6 +193,10 @@ BAD_OPTIONS = [
     ({"propagationPolicy": "Orphan", "orphanDependents": True}, 422, "cannot be both set"),
     ({"dryRun": ["Some"]}, 422, 'Unsupported value: ["Some"]'),
     ({"kind": "Pod", "apiVersion": "v1"}, 400, 'no kind "Pod" is registered for version "v1"'),
+    ({"propagationPolicy": ""}, 422, 'Unsupported value: ""'),
+    ({"preconditions": {"uid": ""}}, 409, "the UID in the precondition () does not match"),
+    ({"gracePeriodSeconds": "x"}, 400, "Go struct field DeleteOptions.gracePeriodSeconds of type int64"),
+    (b"  ", 400, "unexpected end of JSON input"),
     (b"{", 400, "unexpected end of JSON input"),
     (b"[1]", 400, "cannot unmarshal array"),
 ]
@@ -205,6 +209,16 @@ def test_options_that_make_no_sense(api, run, options, code, message):
         error = await api.refused("DELETE", f"{CONFIGMAPS}/a", options)
         assert error.code == code and message in error.status["message"], error.status
         assert not await api.absent(f"{CONFIGMAPS}/a")
+
+    run(main())
+
+
+def test_a_body_wins_over_the_query_however_little_it_says(api, run):
+    async def main():
+        await api("POST", CONFIGMAPS, configmap("a"))
+        await api("DELETE", f"{CONFIGMAPS}/a?dryRun=All")
+        await api("DELETE", f"{CONFIGMAPS}/a?dryRun=All", b"{}")
+        assert await api.absent(f"{CONFIGMAPS}/a")
 
     run(main())
 

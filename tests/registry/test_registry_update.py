@@ -365,6 +365,127 @@ def test_what_strict_decoding_finds_in_a_patch_is_warned_of(api, run):
     run(main())
 
 
+UNREADABLE = [
+    # type, patch, fieldValidation, code, message
+    (
+        JSON_PATCH,
+        [5],
+        "",
+        400,
+        "error decoding patch: json: cannot unmarshal number into Go value of type handlers.",
+    ),
+    (
+        JSON_PATCH,
+        [5],
+        "Ignore",
+        400,
+        "json: cannot unmarshal number into Go value of type jsonpatch.Operation",
+    ),
+    (JSON_PATCH, {}, "Ignore", 400, "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
+    (JSON_PATCH, [{"op": "add", "path": 5}], "Ignore", 422, "the server rejected our request"),
+    (MERGE, b"{", "Ignore", 400, "Invalid JSON Patch"),
+    (MERGE, 5, "Ignore", 400, "Invalid JSON Patch"),
+    (MERGE, [1], "Ignore", 422, "json: cannot unmarshal array into Go value of type v1.ConfigMap"),
+    (MERGE, {"kind": 5}, "", 422, "cannot unmarshal number into Go struct field .kind of type string"),
+    (MERGE, {"apiVersion": "a/b/c"}, "", 422, "unexpected GroupVersion string: a/b/c"),
+    (MERGE, {"apiVersion": None}, "", 400, "name must be provided"),
+    (MERGE, {"apiVersion": None}, "Strict", 422, 'strict decoding error: unknown field "data"'),
+]
+
+
+@pytest.mark.parametrize(("content_type", "patch", "validation", "code", "message"), UNREADABLE)
+def test_a_patch_that_cannot_be_read(api, run, content_type, patch, validation, code, message):
+    async def main():
+        query = {"fieldValidation": validation} if validation else {}
+        error = await api.refused("PATCH", f"{CONFIGMAPS}/a", patch, content_type, **query)
+        assert error.code == 404, "what is not there is told first"
+        await api("POST", CONFIGMAPS, configmap("a"))
+        error = await api.refused("PATCH", f"{CONFIGMAPS}/a", patch, content_type, **query)
+        assert error.code == code and message in error.status["message"], error.status["message"]
+
+    run(main())
+
+
+def test_a_patch_need_not_name_the_kind(api, run):
+    """A strategic one is never asked what it is."""
+
+    async def main():
+        made = await api("POST", CONFIGMAPS, configmap("a"))
+        for content_type, patch in (
+            (MERGE, {"kind": None}),
+            (JSON_PATCH, [{"op": "remove", "path": "/kind"}]),
+            (STRATEGIC, {"kind": "Secret", "apiVersion": "v9"}),
+        ):
+            assert await api("PATCH", f"{CONFIGMAPS}/a", patch, content_type) == made
+
+    run(main())
+
+
+@pytest.mark.parametrize("sent", [[], [{}]])
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_owners_are_forgotten_on_request(api, run, sent, method):
+    async def main():
+        made = await api("POST", CONFIGMAPS, configmap("a"))
+        assert made["metadata"].pop("managedFields")
+        body = {**made, "metadata": {**made["metadata"], "managedFields": sent}}
+        kind = ("application/json",) if method == "PUT" else (MERGE,)
+        assert "managedFields" not in (await api(method, f"{CONFIGMAPS}/a", body, *kind))["metadata"]
+
+    run(main())
+
+
+OTHER_VERSIONS = [
+    (DEPLOYMENTS, "apps/v1beta1", "Deployment", "apps/v1"),
+    (DEPLOYMENTS, "extensions/v1beta1", "Deployment", "apps/v1"),
+    (
+        "/apis/autoscaling/v2/namespaces/n/horizontalpodautoscalers",
+        "autoscaling/v1",
+        "HorizontalPodAutoscaler",
+        "autoscaling/v2",
+    ),
+    ("/api/v1/namespaces/n/events", "events.k8s.io/v1", "Event", "v1"),
+]
+
+
+@pytest.mark.parametrize(("path", "sent", "kind", "expected"), OTHER_VERSIONS)
+def test_an_object_of_another_version_than_the_paths(api, run, path, sent, kind, expected):
+    async def main():
+        error = await api.refused("POST", path, {"apiVersion": sent, "kind": kind, "metadata": {"name": "a"}})
+        assert (error.code, error.status["message"]) == (
+            400,
+            f"the API version in the data ({sent}) does not match the expected API version ({expected})",
+        )
+
+    run(main())
+
+
+def test_an_apply_that_the_schema_lets_pass_and_the_type_does_not(api, run):
+    async def main():
+        config = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"priority": 1.5}}
+        error = await api.refused("PATCH", f"{PODS}/a", config, APPLY, fieldManager="m")
+        assert (error.code, error.status["message"]) == (
+            500,
+            "failed to convert new object (/a; /v1, Kind=Pod) to proper version: unable to convert unstructured"
+            " object to /v1, Kind=Pod: cannot convert float64 to int32",
+        )
+
+    run(main())
+
+
+def test_several_options_are_told_in_order(api, run):
+    async def main():
+        query = {"dryRun": "x", "fieldManager": "\x01", "fieldValidation": "y"}
+        error = await api.refused("POST", CONFIGMAPS, configmap("a"), **query)
+        assert [cause["field"] for cause in error.status["details"]["causes"]] == [
+            "fieldManager",
+            "dryRun",
+            "fieldValidation",
+        ]
+        await api("POST", CONFIGMAPS, configmap("a"), force="true")
+
+    run(main())
+
+
 TYPES = [
     ("application/json", 415, "415: Unsupported Media Type"),
     ("text/plain", 415, "415: Unsupported Media Type"),

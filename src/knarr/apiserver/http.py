@@ -77,6 +77,10 @@ def broken_escape(text: str) -> bool:
     return "%" in text and BROKEN_ESCAPE(text) is not None
 
 
+#: what a client is told of a fault of the server's own
+PANIC = b"This request caused apiserver to panic. Look in the logs for details.\n"
+
+
 class HTTPRequest:
     """One request and the way to answer it: exactly one of `respond`, `stream` or `upgrade`."""
 
@@ -498,7 +502,7 @@ class Connection(asyncio.Protocol):
     def _send_error(self, request: HTTPRequest, code: int, status: dict[str, Any] | None) -> None:
         import orjson
 
-        body = orjson.dumps(status) if status else b"Internal Server Error\n"
+        body = orjson.dumps(status) if status else PANIC
         kind = "application/json" if status else "text/plain; charset=utf-8"
         request.respond(code, [("content-type", kind)], body)
         if not request.keep_alive and self.transport is not None:

@@ -71,7 +71,7 @@ class Watches:
         """After which revision events are sent; None begins with the present state. Raises 400, 504."""
         revision = parse_bare_revision(options.resource_version)
         cacher = view.storage.cacher
-        if options.send_initial_events or (revision == 0 and options.send_initial_events is None):
+        if options.send_initial_events:
             if revision > cacher.revision and not await cacher.wait_until(revision, REVISION_WAIT_SECONDS):
                 raise too_large(revision, cacher.revision)
             return None
@@ -140,7 +140,8 @@ class _Session:
                 since=self.since,
                 representation=representation,
                 bookmarks=self.options.allow_watch_bookmarks,
-                initial_events_end=bool(self.options.send_initial_events),
+                initial_events_end=bool(self.options.send_initial_events)
+                and self.options.allow_watch_bookmarks,
                 timeout=self._timeout(),
                 unsent=self._unsent,
                 unsent_bytes_max=UNSENT_BYTES_MAX,

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from knarr.meta.gofmt import quote
+
 #: how much of a body a message shows: 30 bytes, as text or as hexadecimal
 EXCERPT_BYTES = 30
 TYPE_META = (
@@ -218,5 +220,4 @@ def quote_char(byte: int) -> str:
         return "'\\''"
     if byte == 0x22:
         return "'\"'"
-    text = json.dumps(chr(byte))[1:-1]
-    return f"'{text}'"
+    return f"'{quote(chr(byte))[1:-1]}'"

@@ -11,6 +11,7 @@ from knarr.api.catalog import BY_GVK
 from knarr.api.decoding import DecodeError
 from knarr.api.scheme import Strictness, has_duplicates, scheme
 from knarr.meta import errors, gojson
+from knarr.registry import oldversions
 from knarr.registry.context import Request
 from knarr.registry.storage import Object, View
 
@@ -21,8 +22,8 @@ STILL_READ = {"Eviction": (("policy/v1beta1", "Eviction"),)}
 #: where the API server's own scheme lives, as its messages name it
 SCHEME = 'scheme "pkg/api/legacyscheme/scheme.go:30"'
 
-#: versions that are not served any more, but that the API server can still read
-STILL_KNOWN = frozenset({("apiextensions.k8s.io", "v1beta1", "CustomResourceDefinition")})
+#: an empty list there tells the server to forget who owns what
+OWNERS = ("metadata", "managedFields")
 
 
 def unsupported(custom: bool = False) -> errors.StatusError:
@@ -69,8 +70,8 @@ class Decoder:
         ):
             check_type(view, (obj.get("apiVersion", ""), obj.get("kind", "")), body)
         self._report(view, request, found + findings, obj)
-        if view.kind.told_empty and b"[]" in body:
-            put_empty(view.kind.told_empty, orjson.loads(body), obj)
+        if b"[]" in body and (view.kind.told_empty or b'"managedFields"' in body):
+            put_empty((*view.kind.told_empty, OWNERS), orjson.loads(body), obj)
         self._finish(view, obj)
         request.sent, request.empty = body, empty_lists(body, obj)
         return obj
@@ -94,7 +95,7 @@ class Decoder:
             obj, findings = view.normalize(new)
         else:
             obj, findings = scheme().normalize(view.definition, new)
-            put_empty(view.kind.told_empty, new, obj)
+            put_empty((*view.kind.told_empty, OWNERS), new, obj)
         return self._finish(view, obj), findings
 
     def patched_status(
@@ -109,47 +110,65 @@ class Decoder:
         obj["spec"] = spec
         return {name: obj[name] for name in dict.fromkeys([*new, *obj]) if name in obj}, findings
 
-    def check_patched_type(self, view: View, new: Any) -> None:
-        """A patch may not make another kind of an object. Raises ValueError with the decoder's words."""
+    def check_patched_type(self, view: View, new: Any) -> tuple[Any, list[str]]:
+        """What the decoder goes on with after it looked at a patched object's type, and what it has not read.
+
+        A patch may not make another kind of an object; without a version the object counts as one of the server's
+        own type, whose fields have no names in JSON. Raises ValueError with the decoder's words.
+        """
         if not isinstance(new, dict) or view.normalize is not None:
-            return
+            return new, []
         api_version, kind = new.get("apiVersion"), new.get("kind")
         if (api_version, kind) == (view.row.api_version, view.row.kind):
-            return
-        group, _, version = str(api_version or "").rpartition("/")
+            return new, []
+        if why := gojson.type_meta_error(orjson.dumps(new)):
+            raise ValueError(f"couldn't get version/kind; json parse error: {why}")
+        if api_version and api_version.count("/") > 1:
+            raise ValueError(f"unexpected GroupVersion string: {api_version}")
+        kind = kind or view.row.kind
+        if not api_version and kind == view.row.kind:
+            return {}, [f'unknown field "{name}"' for name in new if name not in ("apiVersion", "kind")]
+        if (api_version, kind) == (view.row.api_version, view.row.kind):
+            return new, []
+        group, _, version = (api_version or "").rpartition("/")
         if (group, version, kind) not in BY_GVK:
             raise ValueError(f'no kind "{kind}" is registered for version "{api_version}" in {SCHEME}')
         scheme().normalize((group, version, str(kind)), new)
         ours = f"{folder(view.row.group)}.{view.row.kind}"
         raise ValueError(f"converting ({version}.{kind}) to ({ours}): unknown conversion")
 
-    def applied(self, view: View, request: Request, body: bytes) -> Object:
-        """The configuration of a server-side apply: checked, but neither defaulted nor normalised."""
-        config = self._loaded(request, body)
+    def applied(self, request: Request, body: bytes) -> tuple[Object, str]:
+        """(the configuration of a server-side apply: neither defaulted nor normalised, what strict reading says of
+        repeated keys)."""
+        config, repeated = self._loaded(request, body)
         if config is None:
-            return {}
+            return {}, repeated
         if not isinstance(config, dict):
             raise errors.bad_request(
                 "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
                 f" {gojson.GO_NAMES[type(config)]} into Go value of type map[string]interface {{}}"
             )
-        return config
+        return config, repeated
 
-    def _loaded(self, request: Request, body: bytes) -> Any:
-        """An apply's body: YAML, of which JSON is a part. Repeated keys are warned of, or refused under Strict."""
+    def _loaded(self, request: Request, body: bytes) -> tuple[Any, str]:
+        """An apply's body: YAML, of which JSON is a part."""
         try:
             config = orjson.loads(body)
             if request.field_validation == "Ignore" or not has_duplicates(body):
-                return config
+                return config, ""
         except orjson.JSONDecodeError:
             pass
         document = _load_yaml_patch(body)
-        if document.duplicates and request.field_validation == "Strict":
+        return document.value, document.complaint if document.duplicates else ""
+
+    def report_repeated(self, request: Request, complaint: str) -> None:
+        """Keys that an apply's body repeats are warned of, or refused under Strict: once it could be applied."""
+        if complaint and request.field_validation == "Strict":
             raise errors.bad_request(
-                f"error strict decoding YAML: error converting YAML to JSON: {document.complaint}"
+                f"error strict decoding YAML: error converting YAML to JSON: {complaint}"
             )
-        warn_of(request, [document.complaint] if document.duplicates else [])
-        return document.value
+        if complaint:
+            warn_of(request, [complaint])
 
     def _custom(self, view: View, request: Request, body: bytes, found: list[str]) -> Object:
         assert view.normalize is not None
@@ -341,7 +360,8 @@ def check_type(view: View, type_: tuple[str, str], body: bytes) -> None:
     known = (group, version, kind) in BY_GVK or (
         kind.endswith("List") and (group, version, kind.removesuffix("List")) in BY_GVK
     )
-    if (group, version, kind) in STILL_KNOWN:
+    known = known or oldversions.is_known(api_version, kind)
+    if known and oldversions.is_same_type(group, kind, (view.row.group, view.row.kind)):
         raise errors.bad_request(
             f"the API version in the data ({api_version}) does not match the expected API version"
             f" ({view.row.api_version})"

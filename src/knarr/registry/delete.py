@@ -115,7 +115,7 @@ def _is_pending(view: View, obj: Object, options: DeleteOptions) -> bool:
 def check_preconditions(view: View, request: Request, options: DeleteOptions, obj: Object) -> None:
     metadata = obj["metadata"]
     uid, version = metadata.get("uid", ""), metadata["resourceVersion"]
-    if options.uid and options.uid != uid:
+    if options.uid is not None and options.uid != uid:
         raise errors.conflict(
             "",
             view.row.kind,
@@ -123,7 +123,7 @@ def check_preconditions(view: View, request: Request, options: DeleteOptions, ob
             f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid})."
             " The object might have been deleted and then recreated",
         )
-    if options.resource_version and options.resource_version != version:
+    if options.resource_version is not None and options.resource_version != version:
         raise errors.conflict(
             "",
             view.row.kind,

@@ -11,9 +11,10 @@ from typing import Any
 import orjson
 
 from knarr.meta import errors, fields, gojson
+from knarr.meta.gofmt import quote
 from knarr.registry import encoding
 from knarr.registry.context import Request
-from knarr.registry.options import ListOptions
+from knarr.registry.options import ListOptions, revision_fault
 from knarr.registry.result import Pieces, Result
 from knarr.registry.storage import Object, View
 from knarr.store.base import Compacted, FutureRevision
@@ -53,9 +54,8 @@ def parse_bare_revision(text: str) -> int:
 
 
 def _not_a_revision(text: str) -> str:
-    if not text or (text.isascii() and text.isdigit()):
-        return ""
-    return f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+    why = revision_fault(text) if text else ""
+    return why and f"resourceVersion: Invalid value: {quote(text)}: {why}"
 
 
 def encode_continue(revision: int, start: str) -> str:

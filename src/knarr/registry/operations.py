@@ -13,7 +13,7 @@ from dataclasses import replace
 import orjson
 
 from knarr.api import catalog
-from knarr.meta import errors, fielderrors
+from knarr.meta import errors
 from knarr.meta.managed import default_manager
 from knarr.registry import patch
 from knarr.registry.context import Request
@@ -190,9 +190,9 @@ class Operations:
         """Delete all that a list would have given; an object that went away meanwhile is no error."""
         options = list_options(request.query)
         deletion = self._delete_options(request, body, content_type)
-        if options.resource_version:
+        if options.resource_version and deletion.resource_version is None:
             # The API server hands the list's resourceVersion on to each delete as a precondition.
-            deletion.resource_version = deletion.resource_version or options.resource_version
+            deletion.resource_version = options.resource_version
         chosen = await select(view, request, options)
         admission, hook = self.registry.admission, self._hook(view)
         if view.conversion is not None:
@@ -252,17 +252,14 @@ def read_write_options(request: Request, view: View, is_apply: bool = False) -> 
     """dryRun, fieldManager, fieldValidation and force from the query onto the request. Raises 422."""
     query = request.query
     if query:
-        if found := check_write(view.row.kind, query, is_apply):
+        if found := check_write(query, request.verb, is_apply):
             raise errors.invalid("meta.k8s.io", OPTIONS_OF[request.verb], "", found)
         request.dry_run = "dryRun" in query
         request.field_manager = query.get("fieldManager", "")
         request.field_validation = query.get("fieldValidation") or request.field_validation
         request.force = parse_bool(query, "force")
-        if "force" in query and not is_apply:
-            found = [fielderrors.forbidden("force", "may not be specified for non-apply patch")]
-            raise errors.invalid("meta.k8s.io", OPTIONS_OF[request.verb], "", found)
     elif is_apply:
-        raise errors.invalid("meta.k8s.io", "PatchOptions", "", check_write(view.row.kind, {}, True))
+        raise errors.invalid("meta.k8s.io", "PatchOptions", "", check_write({}, "patch", True))
     if not request.field_manager:
         request.field_manager = default_manager(request.user_agent)
     options: Object = {"kind": ADMITTED_AS[request.verb], "apiVersion": "meta.k8s.io/v1"}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from knarr.meta import errors, fielderrors, fields, labels, objectmeta
 from knarr.meta.fielderrors import FieldError
+from knarr.meta.gofmt import quote
 
 TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False", ""})
 DRY_RUN = ("All",)
+WITH_CONTINUE = "resourceVersionMatch is forbidden when continue is provided"
+#: what Go reads as an integer
+_INTEGER = re.compile("[+-]?[0-9]+").fullmatch
 FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
 
 
@@ -38,8 +43,9 @@ class DeleteOptions:
     grace_period_seconds: int | None = None
     propagation_policy: str = ""
     orphan_dependents: bool | None = None
-    uid: str = ""
-    resource_version: str = ""
+    #: preconditions; an empty one is met by nothing
+    uid: str | None = None
+    resource_version: str | None = None
     dry_run: bool = False
     raw: dict[str, Any] = field(default_factory=dict)
 
@@ -52,12 +58,22 @@ def parse_bool(query: Mapping[str, str], name: str) -> bool:
 
 def parse_int(query: Mapping[str, str], name: str) -> int | None:
     value = query.get(name)
-    if not value:
+    if value is None:
         return None
-    try:
-        return int(value)
-    except ValueError:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
+    if not _INTEGER(value):
+        why = "invalid syntax"
+    elif -(1 << 63) <= (number := int(value)) < 1 << 63:
+        return number
+    else:
+        why = "value out of range"
+    raise errors.bad_request(f"strconv.ParseInt: parsing {quote(value)}: {why}")
+
+
+def revision_fault(text: str) -> str:
+    """What Go says of a text that is no resourceVersion; "" when it is one."""
+    if not (text.isascii() and text.isdigit()):
+        return f"strconv.ParseUint: parsing {quote(text)}: invalid syntax"
+    return "" if int(text) < 1 << 64 else f"strconv.ParseUint: parsing {quote(text)}: value out of range"
 
 
 def list_options(query: Mapping[str, str]) -> ListOptions:
@@ -65,19 +81,22 @@ def list_options(query: Mapping[str, str]) -> ListOptions:
     options = ListOptions()
     if not query:
         return options
+    # Numbers are read before selectors are: of several faults that decides which is told.
+    options.timeout_seconds = parse_int(query, "timeoutSeconds")
+    options.limit = parse_int(query, "limit") or 0
     if text := query.get("labelSelector"):
         options.label_selector = _selector(labels.parse, text)
     if text := query.get("fieldSelector"):
         options.field_selector = _selector(fields.parse, text)
     options.resource_version = query.get("resourceVersion", "")
     options.resource_version_match = query.get("resourceVersionMatch", "")
-    options.limit = parse_int(query, "limit") or 0
     options.continue_ = query.get("continue", "")
     options.watch = parse_bool(query, "watch")
     options.allow_watch_bookmarks = parse_bool(query, "allowWatchBookmarks")
     if "sendInitialEvents" in query:
         options.send_initial_events = parse_bool(query, "sendInitialEvents")
-    options.timeout_seconds = parse_int(query, "timeoutSeconds")
+    if options.watch:
+        _default_watch(options)
     if found := _check_list(options):
         raise errors.invalid("meta.k8s.io", "ListOptions", "", found)
     return options
@@ -90,13 +109,18 @@ def _selector(parse: Any, text: str) -> Any:
         raise errors.bad_request(str(error)) from None
 
 
+def _default_watch(o: ListOptions) -> None:
+    """A watch from no version, or from any, begins with the present state, as it always did; who asks for bookmarks
+    is now told where that ends."""
+    if o.send_initial_events is None and not o.resource_version_match and o.resource_version in ("", "0"):
+        o.send_initial_events, o.resource_version_match = True, "NotOlderThan"
+
+
 def _check_list(o: ListOptions) -> list[FieldError]:
     found: list[FieldError] = []
     match, version = o.resource_version_match, o.resource_version
     if o.watch:
         return _check_watch(o)
-    if o.send_initial_events is not None:
-        found.append(fielderrors.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     if match:
         if not version:
             found.append(
@@ -106,11 +130,7 @@ def _check_list(o: ListOptions) -> list[FieldError]:
                 )
             )
         if o.continue_:
-            found.append(
-                fielderrors.forbidden(
-                    "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"
-                )
-            )
+            found.append(fielderrors.forbidden("resourceVersionMatch", WITH_CONTINUE))
         if match not in ("Exact", "NotOlderThan"):
             found.append(
                 fielderrors.not_supported("resourceVersionMatch", match, ("Exact", "NotOlderThan", ""))
@@ -122,6 +142,8 @@ def _check_list(o: ListOptions) -> list[FieldError]:
                     'resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
                 )
             )
+    if o.send_initial_events is not None:
+        found.append(fielderrors.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     return found
 
 
@@ -145,19 +167,20 @@ def _check_watch(o: ListOptions) -> list[FieldError]:
             )
         if match != "NotOlderThan":
             found.append(fielderrors.not_supported("resourceVersionMatch", match, ("NotOlderThan",)))
-    if o.continue_:
-        found.append(fielderrors.forbidden("continue", "continue is forbidden for watch"))
+        if o.continue_:
+            found.append(fielderrors.forbidden("resourceVersionMatch", WITH_CONTINUE))
     return found
 
 
-def check_write(kind: str, query: Mapping[str, str], is_apply: bool = False) -> list[FieldError]:
-    """What CreateOptions, UpdateOptions and PatchOptions have in common."""
+def check_write(query: Mapping[str, str], verb: str, is_apply: bool = False) -> list[FieldError]:
+    """What is wrong with the CreateOptions, UpdateOptions or PatchOptions of a query."""
     found: list[FieldError] = []
+    if verb == "patch" and not is_apply and "force" in query:
+        found.append(fielderrors.forbidden("force", "may not be specified for non-apply patch"))
+    found.extend(check_manager(query.get("fieldManager", ""), is_apply))
     dry_run = query.get("dryRun")
     if dry_run is not None and dry_run not in DRY_RUN:
         found.append(fielderrors.not_supported("dryRun", [dry_run], DRY_RUN))
-    manager = query.get("fieldManager", "")
-    found.extend(check_manager(manager, is_apply))
     validation = query.get("fieldValidation", "")
     if validation and validation not in FIELD_VALIDATION:
         found.append(fielderrors.not_supported("fieldValidation", validation, FIELD_VALIDATION))
@@ -172,8 +195,8 @@ def check_manager(manager: str, required: bool = False) -> list[FieldError]:
 
 def delete_options(query: Mapping[str, str], body: dict[str, Any] | None) -> DeleteOptions:
     """From the body where there is one, else from the query. Raises 422 for values that make no sense."""
-    raw = dict(body) if body else {}
-    if not body:
+    raw = dict(body or {})
+    if body is None:
         for name in ("gracePeriodSeconds",):
             if (number := parse_int(query, name)) is not None:
                 raw[name] = number
@@ -189,8 +212,8 @@ def delete_options(query: Mapping[str, str], body: dict[str, Any] | None) -> Del
         grace_period_seconds=raw.get("gracePeriodSeconds"),
         propagation_policy=raw.get("propagationPolicy") or "",
         orphan_dependents=raw.get("orphanDependents"),
-        uid=preconditions.get("uid") or "",
-        resource_version=preconditions.get("resourceVersion") or "",
+        uid=preconditions.get("uid"),
+        resource_version=preconditions.get("resourceVersion"),
         dry_run=bool(raw.get("dryRun")),
         raw=raw,
     )
@@ -201,18 +224,19 @@ def delete_options(query: Mapping[str, str], body: dict[str, Any] | None) -> Del
 
 def _check_delete(o: DeleteOptions, raw: dict[str, Any]) -> list[FieldError]:
     found: list[FieldError] = []
-    if o.orphan_dependents is not None and o.propagation_policy:
+    policy = raw.get("propagationPolicy")
+    if o.orphan_dependents is not None and policy is not None:
         found.append(
             fielderrors.invalid(
                 "propagationPolicy",
-                o.propagation_policy,
+                policy,
                 "orphanDependents and deletionPropagation cannot be both set",
             )
         )
-    if o.propagation_policy not in ("", "Foreground", "Background", "Orphan"):
+    if policy not in (None, "Foreground", "Background", "Orphan"):
         found.append(
             fielderrors.not_supported(
-                "propagationPolicy", o.propagation_policy, ("Foreground", "Background", "Orphan", "nil")
+                "propagationPolicy", policy, ("Foreground", "Background", "Orphan", "nil")
             )
         )
     values = raw.get("dryRun") or []

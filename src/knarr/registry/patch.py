@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import orjson
@@ -44,18 +45,21 @@ def check_content_type(content_type: str, custom: bool) -> None:
 
 
 def transform(view: View, request: Request, content_type: str, body: bytes, decoder: Decoder) -> Transform:
-    """A function from the live object to the patched one. Raises at once for a body that is no patch."""
+    """A function from the live object to the patched one."""
     if content_type == APPLY:
         return _apply(view, request, body, decoder)
-    patch = _parse(body, "" if content_type == STRATEGIC else "error decoding patch: ")
-    found = _strict_findings(request, content_type, patch, body)
-    if content_type == STRATEGIC:
-        change: _Change = _Strategic(view, patch)
-    else:
-        change = _Change(view, json_patch.apply if content_type == JSON else merge_patch.apply, patch)
+
+    @cache
+    def read() -> tuple[_Change, list[str]]:
+        """Once, and not before there is an object: a name that is not there is 404 whatever the patch says."""
+        patch = _parse(request, content_type, body)
+        return _change(view, request, content_type, patch), _strict_findings(
+            request, content_type, patch, body
+        )
 
     async def patched(live: Object | None) -> Object:
         assert live is not None
+        change, found = read()
         new = change.of(live)
         if b"[]" in body or b"{}" in body:
             # for messages that tell empty lists and maps from nothing
@@ -65,14 +69,26 @@ def transform(view: View, request: Request, content_type: str, body: bytes, deco
     return patched
 
 
+def _change(view: View, request: Request, content_type: str, patch: Any) -> _Change:
+    if content_type == STRATEGIC:
+        return _Strategic(view, patch)
+    apply = json_patch.apply if content_type == JSON else merge_patch.apply
+    return _Change(view, apply, patch, validated=request.field_validation != "Ignore")
+
+
 class _Change:
     """A JSON or merge patch: what it makes of a live object, and how a message shows that."""
 
-    def __init__(self, view: View, apply: Callable[[Object, Any], Any], patch: Any) -> None:
-        self.view, self.patch, self._apply = view, patch, apply
+    #: its result is JSON, which says what it is
+    names_type = True
+
+    def __init__(
+        self, view: View, apply: Callable[[Object, Any, bool], Any], patch: Any, validated: bool
+    ) -> None:
+        self.view, self.patch, self._apply, self._validated = view, patch, apply, validated
 
     def of(self, live: Object) -> Any:
-        return self._apply(live, self.patch)
+        return self._apply(live, self.patch, self._validated)
 
     def shown(self, live: Object) -> str:
         """The patched object as JSON in the order of Go's encoder, but for the maps on the patch's way: those are
@@ -92,6 +108,8 @@ class _Change:
 
 class _Strategic(_Change):
     """A strategic merge patch; its result never is JSON, and messages show the patch itself."""
+
+    names_type = False
 
     def __init__(self, view: View, patch: Any) -> None:
         self.view, self.patch = view, patch
@@ -122,13 +140,18 @@ def _strict_findings(request: Request, content_type: str, patch: Any, body: byte
     return [*(f"json patch {text}" for text in repeated), *unknown]
 
 
-def _parse(body: bytes, prefix: str) -> Any:
+def _parse(request: Request, content_type: str, body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         from knarr.meta import gojson
 
-        raise errors.bad_request(f"{prefix}{gojson.syntax_error(body)}") from None
+        why, validated = gojson.syntax_error(body), request.field_validation != "Ignore"
+        if validated and content_type != STRATEGIC:
+            why = f"error decoding patch: {why}"
+        elif content_type == MERGE:
+            why = merge_patch.INVALID
+        raise errors.bad_request(why) from None
 
 
 def _decode_patched(
@@ -139,11 +162,15 @@ def _decode_patched(
     `found` is what strict decoding says of the patch.
     """
     try:
-        decoder.check_patched_type(view, new)
+        if change.names_type:
+            new, unread = decoder.check_patched_type(view, new)
+            found = found + unread
         if request.subresource == "status":
             obj, findings = decoder.patched_status(view, request, new, live)
         else:
             obj, findings = decoder.patched(view, request, new)
+        if not view.custom:
+            obj["apiVersion"], obj["kind"] = view.row.api_version, view.row.kind
         found = found + findings
         if found and request.field_validation == "Strict":
             raise ValueError(f"strict decoding error: {', '.join(found)}")
@@ -168,7 +195,7 @@ def check_name(request: Request, obj: Object) -> None:
 
 
 def _apply(view: View, request: Request, body: bytes, decoder: Decoder) -> Transform:
-    config = decoder.applied(view, request, body)
+    config, repeated = decoder.applied(request, body)
     type_ = (config.get("apiVersion"), config.get("kind"))
     if type_ != (view.row.api_version, view.row.kind):
         raise invalid_type(config)
@@ -180,12 +207,14 @@ def _apply(view: View, request: Request, body: bytes, decoder: Decoder) -> Trans
         new = await view.manage(
             lambda: view.fields.apply(before, config, who, request.force, subresource, now)
         )
+        decoder.report_repeated(request, repeated)
         managed = new["metadata"].pop("managedFields", None)
         try:
             obj, _ = decoder.patched(view, request, new)
         except ValueError as error:
             # The schema of an apply is coarser than the types: a number may yet be no int32, a text no quantity.
-            raise apply.unconvertible(new, str(error)) from None
+            why = "" if view.custom else unstructured.fault(view.definition, new)
+            raise apply.unconvertible(config, why or str(error)) from None
         if managed:
             obj["metadata"]["managedFields"] = managed
         check_name(request, obj)

@@ -15,6 +15,7 @@ from knarr.registry.context import Request
 from knarr.registry.create import create, manage_fields, place
 from knarr.registry.decode import as_sent, nullify
 from knarr.registry.hooks import Admission
+from knarr.registry.options import revision_fault
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View
 from knarr.store.base import KV, CompareFailed
@@ -34,8 +35,7 @@ class Rules(NamedTuple):
 
 def check_revision(version: str) -> None:
     """Raises 500, as Kubernetes does, for a resourceVersion that is no number."""
-    if not (version.isascii() and version.isdigit()):
-        why = f'strconv.ParseUint: parsing "{version}": invalid syntax'
+    if why := revision_fault(version):
         raise errors.StatusError(errors.failure(500, "", why))
 
 

@@ -118,10 +118,10 @@ def describe_type(value: Value) -> str:
 
 
 def unconvertible(value: Value, why: str) -> errors.StatusError:
-    """For what the schema lets pass and the Go type does not."""
+    """For an applied configuration that the schema lets pass and the Go type does not."""
     type_ = describe_type(value)
     return server_error(
-        f"failed to convert ({describe(value)}) to unversioned:"
+        f"failed to convert new object ({describe(value)}) to proper version:"
         f" unable to convert unstructured object to {type_}: {why}"
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -29,6 +29,18 @@ _KNOWN_FIELDS = frozenset({*_TEXT_FIELDS, "value"})
 REFUSED = "the server rejected our request due to an error in our request"
 
 
+class _Words(NamedTuple):
+    """Who reads a patch names its types."""
+
+    prefix: str
+    patch: str
+    operation: str
+
+
+_STRICT = _Words("error decoding patch: ", "[]handlers.jsonPatchOp", "handlers.jsonPatchOp")
+_LIBRARY = _Words("", "jsonpatch.Patch", "jsonpatch.Operation")
+
+
 class Refused(Exception):
     """The patch does not fit the document; the text is the library's."""
 
@@ -40,12 +52,13 @@ class TestFailed(Refused):
 MISSING, INVALID_INDEX = "missing value", "invalid index referenced"
 
 
-def apply(doc: Any, patch: Any) -> Any:
+def apply(doc: Any, patch: Any, validated: bool = True) -> Any:
     """The patched document; maps on the patch's way have their keys sorted, as in the server's messages.
 
+    `validated`: fields are validated, so that operations are read as such before the library does it.
     StatusError: 400 for what is no patch, 413 for too many operations, 422 for one that does not fit.
     """
-    operations = check(patch)
+    operations = check(patch, validated)
     try:
         return patched(doc, operations)
     except Refused as reason:
@@ -64,24 +77,22 @@ def patched(doc: Any, operations: list[Operation]) -> Any:
     return document.finished()
 
 
-def check(patch: Any) -> list[Operation]:
+def check(patch: Any, validated: bool = True) -> list[Operation]:
     """The operations of a decoded body."""
     if patch is None:
         return []
+    of = _STRICT if validated else _LIBRARY
     if not isinstance(patch, list):
-        raise _bad(f"json: cannot unmarshal {json_kind(patch)} into Go value of type []handlers.jsonPatchOp")
+        raise _bad(of, patch, f"Go value of type {of.patch}")
     for operation in patch:
         if operation is None:
             continue
         if not isinstance(operation, dict):
-            raise _bad(
-                f"json: cannot unmarshal {json_kind(operation)} into Go value of type handlers.jsonPatchOp"
-            )
-        for field in _TEXT_FIELDS:
+            raise _bad(of, operation, f"Go value of type {of.operation}")
+        for field in _TEXT_FIELDS if validated else ():
             value = operation.get(field)
             if value is not None and not isinstance(value, str):
-                where = f"Go struct field jsonPatchOp.{field} of type string"
-                raise _bad(f"json: cannot unmarshal {json_kind(value)} into {where}")
+                raise _bad(of, value, f"Go struct field jsonPatchOp.{field} of type string")
     if len(patch) > OPERATIONS_MAX:
         raise errors.too_large(
             "Request entity is too large: "
@@ -95,13 +106,13 @@ def unknown_fields(patch: list[Operation]) -> list[str]:
     return [
         f'json patch unknown field "[{index}].{field}"'
         for index, operation in enumerate(patch)
-        for field in operation or ()
+        for field in (operation if isinstance(operation, dict) else ())
         if field not in _KNOWN_FIELDS
     ]
 
 
-def _bad(why: str) -> errors.StatusError:
-    return errors.bad_request(f"error decoding patch: {why}")
+def _bad(of: _Words, value: Any, into: str) -> errors.StatusError:
+    return errors.bad_request(f"{of.prefix}json: cannot unmarshal {json_kind(value)} into {into}")
 
 
 class _Document:
@@ -212,7 +223,7 @@ def _insert(container: Container, key: str, value: Any) -> None:
 def _path(operation: Operation, field: str = "path", without: str = "") -> str:
     """`without`: what the message ends in when there is none."""
     path = operation.get(field)
-    if path is None:
+    if not isinstance(path, str):
         why = without or f"operation missing {field} field: {MISSING}"
         raise Refused(f"{operation.get('op')} operation failed to decode {field}: {why}")
     return path

@@ -7,14 +7,19 @@ from typing import Any
 from knarr.meta import errors
 from knarr.meta.gofmt import json_kind
 
+INVALID = "Invalid JSON Patch"
 
-def apply(doc: dict[str, Any], patch: Any) -> dict[str, Any]:
+
+def apply(doc: dict[str, Any], patch: Any, validated: bool = True) -> Any:
     """The patched document; maps that the patch touches have their keys sorted, as in the server's messages.
 
-    StatusError 400 for a body that is no map.
+    `validated`: fields are validated, so that the body is read as a map before the library does it.
+    StatusError 400 for a body that is no map; without validation a list takes the document's place.
     """
-    if patch is None:
-        raise errors.bad_request("Invalid JSON Patch")
+    if patch is None or not validated and not isinstance(patch, dict | list):
+        raise errors.bad_request(INVALID)
+    if isinstance(patch, list) and not validated:
+        return without_nulls(patch)
     if not isinstance(patch, dict):
         raise errors.bad_request(
             f"error decoding patch: json: cannot unmarshal {json_kind(patch)} "
