@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import TYPE_CHECKING, Any
 
 from knarr.api.nodeapi import NodeConnections
@@ -13,7 +14,7 @@ from knarr.auth.pki import PKI
 from knarr.auth.reviews import Reviews
 from knarr.client.client import Client
 from knarr.client.inprocess import InProcess
-from knarr.cluster import addresses, bootstrap, subresources
+from knarr.cluster import addresses, bootstrap, subresources, upkeep
 from knarr.cluster.addresses import bracketed
 from knarr.cluster.admintoken import kept_token
 from knarr.cluster.admission import AdmissionGate
@@ -65,7 +66,7 @@ class ControlPlane:
         self.registry.admission = AdmissionGate(self.plugins.chain)
 
         self.flow = self._flow()
-        self._upkeep: asyncio.Task[None] | None = None
+        self._upkeep: list[asyncio.Task[None]] = []
         auditor = self._auditor()
         self.handler = APIHandler(
             self.operations,
@@ -126,22 +127,29 @@ class ControlPlane:
             await self.server.start(config.host, config.port)
             port = self.server.port
         self.surface.listening(port)
-        wanted = bootstrap.objects(
-            addresses.advertised(config.host),
-            port,
-            config.service_cidrs,
-            self.services.first_address,
-            self.world.clock.now(),
+        wanted = list(
+            bootstrap.objects(
+                addresses.advertised(config.host),
+                port,
+                config.service_cidrs,
+                self.services.first_address,
+                self.world.clock.now(),
+            )
         )
+        kept = copy.deepcopy([item for item in wanted if item[:2] in upkeep.SECONDS])
         await bootstrap.write(self.registry, wanted)
-        await bootstrap.settle_service_cidr(
-            self.client(manager="kube-apiserver"), config.service_cidrs, self.world.clock.now()
-        )
+        await self._settle()
         if self.flow is not None:
-            self._upkeep = asyncio.create_task(self.flow.run())
+            self._upkeep.append(asyncio.create_task(self.flow.run()))
+        if config.serve:
+            self._upkeep.append(asyncio.create_task(upkeep.keep(self.registry, kept, self._settle)))
         self.identities.start()
         self.trust.start()
         self.ready = self.registry.started = True
+
+    async def _settle(self) -> None:
+        client = self.client(manager="kube-apiserver")
+        await bootstrap.settle_service_cidr(client, self.config.service_cidrs, self.world.clock.now())
 
     async def linger(self) -> None:
         """About to stop: not ready any more, but serving until those who look at that have noticed."""
@@ -152,9 +160,9 @@ class ControlPlane:
     async def stop(self) -> None:
         """End watches, stop listening."""
         self.handler.ending = True
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-            await asyncio.gather(self._upkeep, return_exceptions=True)
+        for task in self._upkeep:
+            task.cancel()
+        await asyncio.gather(*self._upkeep, return_exceptions=True)
         self.surface.close()
         self.trust.close()
         if self.server is not None:

@@ -160,7 +160,7 @@ def cluster_ip_errors(spec: Spec, before: Spec | None = None) -> list[FieldError
         errors.append(invalid("spec.clusterIPs", ips, "may only hold up to 2 values"))
     if unusable:
         return errors
-    if len(ips) > 1 and len({_version(ip) for ip in ips}) == 1 or len(ips) > 2:
+    if len(ips) > 1 and len({_version(ip) for ip in ips}) == 1:
         errors.append(invalid("spec.clusterIPs", ips, "may specify no more than one IP for each IP family"))
     if ips[:1] != ["None"]:
         errors += _family_mismatches(ips, families)
