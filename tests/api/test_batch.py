@@ -185,14 +185,45 @@ STATUSES = [
     ({}, {"conditions": COMPLETE, **TIMES, "active": 1}, ["status.active: Invalid value: 1: active>0 is invalid for finished job"]),
     ({"conditions": COMPLETE, **TIMES}, {"startTime": TIMES["startTime"]},
         ["status.conditions: Invalid value: cannot disable the terminal Complete=True condition",
-         "status.conditions: Invalid value: cannot disable the terminal SuccessCriteriaMet=True condition"]),
+         "status.conditions: Invalid value: cannot disable the SuccessCriteriaMet=True condition"]),
     ({"failed": 2}, {"failed": 1}, ["status.failed: Invalid value: 1: cannot decrease the failed counter"]),
     ({}, {"completedIndexes": "0"},
         ['status.completedIndexes: Invalid value: "0": cannot set non-empty completedIndexes when non-indexed completion'
          " mode"]),
     ({}, {"uncountedTerminatedPods": {"succeeded": ["a", "a"]}},
         ['status.uncountedTerminatedPods.succeeded[1]: Duplicate value: "a"']),
+    # what was wrong before may stay, where it is not about what changes
+    ({"completedIndexes": "0", "ready": 2}, {"completedIndexes": "0", "ready": 2, "failed": 1}, []),
+    ({"conditions": COMPLETE, **TIMES}, {"conditions": COMPLETE, **TIMES, "terminating": 1, "ready": 1},
+        ["status.terminating: Invalid value: 1: terminating>0 is invalid for finished job",
+         "status.ready: Invalid value: 1: cannot set more ready pods than active"]),
+    ({}, {"conditions": [{"type": "SuccessCriteriaMet", "status": "True"}, {"type": "FailureTarget", "status": "True"}]},
+        ["status.conditions: Invalid value: cannot set SuccessCriteriaMet=True and FailureTarget=true conditions"]),
+    ({"startTime": TIMES["startTime"]}, {"startTime": TIMES["completionTime"]},
+        ["status.startTime: Required value: startTime cannot be removed for unsuspended job"]),
+    ({"startTime": TIMES["startTime"], "conditions": [{"type": "Suspended", "status": "True"}]},
+        {"startTime": TIMES["completionTime"], "conditions": [{"type": "Suspended", "status": "False"}]}, []),
 ]  # fmt: skip
+
+
+OVERLAPS = [
+    ("0-2,5", "3-4", None),
+    ("0-2,5", "2", 2),
+    ("1", "0-9", 1),
+    ("x,3", "3", 3),
+    ("", "1", None),
+    ("7", "0,7", 7),
+]
+
+
+@pytest.mark.parametrize("completed,failed,both", OVERLAPS)
+def test_an_index_fails_or_succeeds(completed, failed, both):
+    indexed = job(completionMode="Indexed", completions=10, backoffLimitPerIndex=1)
+    before, after = JOBS.created(indexed), JOBS.created(indexed)
+    after["status"] = {"completedIndexes": completed, "failedIndexes": failed}
+    found = [error.detail for error in JOBS.kind.validate_status_update(after, before)]
+    overlap = f"failedIndexes and completedIndexes overlap at index: {both}"
+    assert (overlap in found) == (both is not None)
 
 
 @pytest.mark.parametrize("old,new,expected", STATUSES)

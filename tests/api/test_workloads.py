@@ -54,9 +54,8 @@ def test_a_replication_controller_takes_labels_and_selector_from_its_template():
     "volumes", [[], [{"name": "d", "emptyDir": {}}], [{"name": "other", "emptyDir": {}}]]
 )
 def test_claims_of_a_stateful_set_can_be_mounted(volumes):
-    given = body(
-        volumeClaimTemplates=[{"metadata": {"name": "d"}, "spec": {"accessModes": ["ReadWriteOnce"]}}]
-    )
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    given = body(volumeClaimTemplates=[{"metadata": {"name": "d"}, "spec": claim}])
     pod = given["spec"]["template"]["spec"]
     pod["volumes"] = volumes
     pod["containers"][0]["volumeMounts"] = [{"name": "d", "mountPath": "/d"}]
@@ -88,6 +87,13 @@ RULES = [
     (DEPLOYMENTS, {"minReadySeconds": -1}, ["spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0"]),
     (STATEFULSETS, {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0}}},
         ["spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: 0: cannot be 0"]),
+    (STATEFULSETS, {"volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {"storageClassName": "A"}}]},
+        ["spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required",
+         "spec.volumeClaimTemplates[0].spec.resources[storage]: Required value",
+         'spec.volumeClaimTemplates[0].spec.storageClassName: Invalid value: "A": a lowercase RFC 1123 subdomain must'
+         " consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric"
+         " character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+         "(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"]),
     (DAEMONSETS, {"updateStrategy": {"type": "X"}},
         ['spec.updateStrategy.type: Unsupported value: "X": supported values: "OnDelete", "RollingUpdate"']),
     (DAEMONSETS, {"selector": {}}, ["spec.selector: Invalid value: {}: empty selector is invalid for daemonset"]),
@@ -114,7 +120,9 @@ def test_what_a_stateful_set_may_change():
         {"template": {**TEMPLATE, "metadata": {"labels": {"app": "x", "l": "m"}}}},
     ):
         assert STATEFULSETS.update_errors(body(), body(**change)) == []
-    (error,) = STATEFULSETS.update_errors(body(), body(serviceName="other"))
+    # claims and the name of the service are not judged again
+    wrong = body(serviceName="Other", volumeClaimTemplates=[{"metadata": {"name": "d"}}])
+    (error,) = STATEFULSETS.update_errors(body(), wrong)
     assert error.startswith("spec: Forbidden: updates to statefulset spec for fields other than 'replicas'")
 
 

@@ -72,10 +72,10 @@ class StatefulSet(Kind):
         obj["status"] = dict(_STATUS)
 
     def validate(self, obj: Object) -> list[FieldError]:
-        return _validate_spec(obj["spec"])
+        return _validate_spec(obj["spec"], creating=True)
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        errors = _validate_spec(obj["spec"])
+        errors = _validate_spec(obj["spec"], creating=False)
         spec, before = obj["spec"], old["spec"]
         if any(spec.get(f) != before.get(f) for f in set(spec) | set(before) if f not in _CHANGEABLE):
             errors.append(forbidden("spec", _ONLY))
@@ -119,6 +119,17 @@ def _default_claim(claim: Object) -> None:
     claim.setdefault("status", {}).setdefault("phase", "Pending")
 
 
+def _claim_errors(spec: Object) -> list[FieldError]:
+    """Of their specs; their names show as those of the volumes they become."""
+    from knarr.api.core.persistentvolumeclaim import spec_errors
+
+    return [
+        error
+        for index, claim in enumerate(spec.get("volumeClaimTemplates") or ())
+        for error in spec_errors(claim.get("spec", {}), f"spec.volumeClaimTemplates[{index}].spec")
+    ]
+
+
 def _claim_warnings(spec: Object) -> list[str]:
     from knarr.api.core.persistentvolumeclaim import spec_warnings
 
@@ -129,7 +140,8 @@ def _claim_warnings(spec: Object) -> list[str]:
     ]
 
 
-def _validate_spec(spec: Object) -> list[FieldError]:
+def _validate_spec(spec: Object, creating: bool) -> list[FieldError]:
+    """What can only be wrong from the beginning, because it never changes, is not judged again."""
     errors: list[FieldError] = []
     policy = spec.get("podManagementPolicy", "")
     if policy not in ("OrderedReady", "Parallel"):
@@ -141,11 +153,13 @@ def _validate_spec(spec: Object) -> list[FieldError]:
         if keep.get(when) not in ("Retain", "Delete"):
             path = f"spec.persistentVolumeClaimRetentionPolicy.{when}"
             errors.append(not_supported(path, keep.get(when, ""), ("Retain", "Delete")))
+    if creating:
+        errors += _claim_errors(spec)
     non_negative(spec, "spec", errors, "replicas", "minReadySeconds")
     if "ordinals" in spec:
         non_negative(spec["ordinals"], "spec.ordinals", errors, "start")
     service = spec.get("serviceName")
-    if service:
+    if service and creating:
         add(errors, "spec.serviceName", service, names.is_dns1123_label(service))
     validate_selector(spec, "statefulset", "spec.selector", errors)
     template = spec.get("template", {})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from knarr.api.core.podspec.paths import Errors
 from knarr.meta.fielderrors import invalid, required, too_long, too_many
+from knarr.meta.gofmt import quote
 
 Spec = dict[str, Any]
 SUCCESS_RULES_MAX = 20
 INDEXES_TEXT_MAX = 64 * 1024
+_NUMBER = re.compile("[+]?[0-9]+").fullmatch
 _NEGATIVE = "must be greater than or equal to 0"
 
 
@@ -68,34 +71,46 @@ def count_indexes(text: str, completions: int) -> int:
     """How many indexes `1,3-5` names. ValueError has Kubernetes' message."""
     if not text:
         return 0
-    total, last = 0, None
-    for interval in text.split(","):
-        limits = interval.split("-")
-        if len(limits) > 2:
-            raise ValueError(
-                f'the fragment "{interval}" violates the requirement that an index interval can have at most two parts'
-                " separated by '-'"
-            )
-        first = _index(limits[0], completions)
-        if last is not None and last >= first:
-            raise ValueError(f"non-increasing order, previous: {last}, current: {first}")
-        last = first
-        if len(limits) == 2:
-            end = _index(limits[1], completions)
-            if first >= end:
-                raise ValueError(f"non-increasing order, previous: {first}, current: {end}")
-            last = end
-        total += last - first + 1
+    total, previous = 0, None
+    for part in text.split(","):
+        first, last = _interval(part, completions)
+        if previous is not None and previous >= first:
+            raise ValueError(f"non-increasing order, previous: {previous}, current: {first}")
+        total, previous = total + last - first + 1, last
     return total
 
 
-def _index(text: str, completions: int) -> int:
-    if not (text.isascii() and text.isdigit()):
-        quoted = f'"{text}"'
+def intervals(text: str, completions: int) -> list[tuple[int, int]]:
+    """The intervals of `1,3-5`, but for those that cannot be read."""
+    found = []
+    for part in text.split(",") if text else ():
+        try:
+            found.append(_interval(part, completions))
+        except ValueError:
+            continue
+    return found
+
+
+def _interval(text: str, completions: int) -> tuple[int, int]:
+    limits = text.split("-")
+    if len(limits) > 2:
         raise ValueError(
-            f"cannot convert string to integer for index: {quoted}: strconv.Atoi: parsing {quoted}: invalid syntax"
+            f"the fragment {quote(text)} violates the requirement that an index interval can have at most two parts"
+            " separated by '-'"
         )
+    first = _index(limits[0], completions)
+    if len(limits) == 1:
+        return first, first
+    last = _index(limits[1], completions)
+    if first >= last:
+        raise ValueError(f"non-increasing order, previous: {first}, current: {last}")
+    return first, last
+
+
+def _index(text: str, completions: int) -> int:
+    if not _NUMBER(text):
+        raise ValueError(f"cannot convert string to integer for index: {quote(text)}")
     number = int(text)
     if number >= completions:
-        raise ValueError(f'too large index: "{text}"')
+        raise ValueError(f"too large index: {quote(text)}")
     return number
