@@ -300,6 +300,23 @@ def test_a_collection_that_shrinks_meanwhile_is_no_error(api, run):
     run(main())
 
 
+def test_system_priority_classes_stay(api, run):
+    classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
+
+    async def main():
+        name = "system-node-critical"
+        if await api.absent(f"{classes}/{name}"):
+            await api("POST", classes, {"metadata": {"name": name}, "value": 2000001000})
+        error = await api.refused("DELETE", f"{classes}/{name}")
+        words = "this is a system priority class and cannot be deleted"
+        told = f'priorityclasses.scheduling.k8s.io "{name}" is forbidden: {words}'
+        assert (error.code, error.status["message"]) == (403, told)
+        await api("POST", classes, {"metadata": {"name": "mine"}, "value": 1})
+        await api("DELETE", f"{classes}/mine")
+
+    run(main())
+
+
 class _Plain:
     orphans_by_default = False
 

@@ -184,6 +184,10 @@ class Kind:
 
     # -- deletion --------------------------------------------------------------------------------------------
 
+    def why_kept(self, name: str) -> str:
+        """Why nobody may delete the object of this name (by itself); empty for those that may go."""
+        return ""
+
     def grace_period(self, obj: Object, asked: int | None) -> int:
         """Seconds between deletionTimestamp and removal, for graceful kinds; `asked` is the request's."""
         return asked or 0

@@ -184,6 +184,8 @@ class Operations:
 
     async def delete(self, request: Request, view: View, body: bytes, content_type: str) -> Result:
         options = self._delete_options(request, body, content_type)
+        if why := view.storage.kind.why_kept(request.name):
+            raise errors.forbidden(request.group, request.resource, request.name, why)
         return await delete(view, request, options, self.registry.admission, self._hook(view))
 
     async def deletecollection(self, request: Request, view: View, body: bytes, content_type: str) -> Result:

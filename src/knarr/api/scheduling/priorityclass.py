@@ -58,6 +58,9 @@ class PriorityClass(Kind):
             errors.append(forbidden("value", "may not be changed in an update."))
         return errors + checks.unchanged("preemptionPolicy", obj["preemptionPolicy"], old["preemptionPolicy"])
 
+    def why_kept(self, name: str) -> str:
+        return "this is a system priority class and cannot be deleted" if name in SYSTEM_CLASSES else ""
+
     def cells(self, obj: Object, now: float) -> list[Any]:
         return [
             obj["metadata"]["name"],
