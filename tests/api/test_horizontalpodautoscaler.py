@@ -321,7 +321,6 @@ ERRORS = [
         [
             'spec.metrics[0].pods.target.type: Invalid value: "Odd": must be either Utilization, Value, or AverageValue',
             'spec.metrics[0].pods.target.averageValue: Invalid value: "0": must be positive',
-            "spec.metrics[0].pods.target.averageValue: Required value: must specify a positive target averageValue",
         ],
         id="pods",
     ),
@@ -346,6 +345,35 @@ ERRORS = [
             "spec.metrics[0].containerResource.target.averageValue: Forbidden: may not set both a target raw value and a target utilization",
         ],
         id="container",
+    ),
+    pytest.param(
+        {
+            "spec": {
+                "maxReplicas": 3,
+                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                "metrics": [
+                    {
+                        "type": "ContainerResource",
+                        "containerResource": {
+                            "name": "cpu",
+                            "container": "a.b",
+                            "target": {"type": "Utilization", "averageUtilization": 1},
+                        },
+                    },
+                    {
+                        "type": "Pods",
+                        "pods": {"metric": {"name": "m"}, "target": {"type": "Value", "value": "1"}},
+                    },
+                ],
+            }
+        },
+        [
+            'spec.metrics[0].containerResource.container: Invalid value: "a.b": a lowercase RFC 1123 label must consist'
+            " of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g."
+            " 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+            "spec.metrics[1].pods.target.averageValue: Required value: must specify a positive target averageValue",
+        ],
+        id="name of the container",
     ),
     pytest.param(
         {

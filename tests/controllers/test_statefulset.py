@@ -334,6 +334,45 @@ def test_claims_can_go_with_the_pod_or_with_the_set(play: Any) -> None:
     play(story, SS)
 
 
+def test_a_pod_needs_its_claims(play: Any) -> None:
+    async def story(c: Cluster) -> None:
+        quota = {"hard": {"persistentvolumeclaims": "0"}}
+        metadata = {"name": "none", "namespace": "default"}
+        body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": quota}
+        await c.client.create(body)
+        used = {"status": {**quota, "used": {"persistentvolumeclaims": "0"}}}
+        await c.client.patch(core_v1.ResourceQuota, "none", "default", used, subresource="status")
+        await c.create(web(replicas=1, volumeClaimTemplates=[CLAIM]))
+        told = sorted(set(await c.told("FailedCreate")))
+        why = (
+            'persistentvolumeclaims "data-web-0" is forbidden: exceeded quota: none, requested:'
+            " persistentvolumeclaims=1, used: persistentvolumeclaims=0, limited: persistentvolumeclaims=0"
+        )
+        assert told == [
+            f"create Claim data-web-0 for Pod web-0 in StatefulSet web failed error: {why}",
+            f"create Pod web-0 in StatefulSet web failed error: failed to create PVC data-web-0: {why}",
+        ]
+        assert await names(c) == []
+
+    play(story, SS)
+
+
+def test_a_claim_that_goes_is_no_claim_for_a_new_pod(play: Any) -> None:
+    async def story(c: Cluster) -> None:
+        await c.create(web(replicas=1, volumeClaimTemplates=[CLAIM]))
+        await c.client.delete(core_v1.PersistentVolumeClaim, "data-web-0", "default")
+        await c.delete(core_v1.Pod, "web-0")
+        assert await names(c) == []
+        message = "create Pod web-0 in StatefulSet web failed error: pvc data-web-0 is being deleted"
+        assert message in await c.told("FailedCreate")
+        body = {"metadata": {"finalizers": None}}
+        await c.client.patch(core_v1.PersistentVolumeClaim, "data-web-0", "default", body)
+        await c.later(5)
+        assert await names(c) == ["web-0"]
+
+    play(story, SS)
+
+
 def test_parallel_sets_start_everywhere_at_once(play: Any) -> None:
     async def story(c: Cluster) -> None:
         await c.create(web(podManagementPolicy="Parallel", ordinals={"start": 5}))

@@ -130,7 +130,7 @@ def _pods_errors(source: Object, path: str) -> list[FieldError]:
     target = source.get("target") or {}
     errors = _identifier_errors(source.get("metric") or {}, f"{path}.metric")
     errors += _target_errors(target, f"{path}.target")
-    if "averageValue" not in target or Quantity.parse(target["averageValue"]).nanos <= 0:
+    if "averageValue" not in target:
         message = "must specify a positive target averageValue"
         errors.append(required(f"{path}.target.averageValue", message))
     return errors
@@ -146,7 +146,10 @@ def _container_resource_errors(source: Object, path: str) -> list[FieldError]:
     errors = checks.required_text(f"{path}.name", name, "must specify a resource name")
     if name:
         errors += resourcenames.container_name_errors(f"{path}.name", name)
-    errors += checks.required_text(f"{path}.container", source.get("container"), "must specify a container")
+    container, where = source.get("container"), f"{path}.container"
+    errors += (
+        checks.dns_label(where, container) if container else [required(where, "must specify a container")]
+    )
     return errors + _resource_target_errors(source, path)
 
 

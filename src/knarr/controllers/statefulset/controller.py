@@ -18,6 +18,7 @@ from knarr.controllers.podcontrol import is_gone
 from knarr.controllers.pods import seconds_to_available
 from knarr.controllers.statefulset import identity, retention
 from knarr.controllers.statefulset.planning import Plan, Revisions, plan, revision_for, status_of
+from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.world import World
 
@@ -124,8 +125,7 @@ class StatefulSetController(PodOwner):
         async def create(ordinal: int) -> None:
             name = revision_for(ss, ordinal, names)
             template = history.template_of(revisions[name])
-            await self.create_claims(ss, ordinal)
-            await self.create(ss, identity.new_pod(ss, template, name, ordinal))
+            await self.create(ss, ordinal, identity.new_pod(ss, template, name, ordinal))
 
         async def mend(pod: Any) -> None:
             ordinal = identity.ordinal_of(ss, pod.metadata.name) or 0
@@ -139,15 +139,17 @@ class StatefulSetController(PodOwner):
         await slow_start(mend, todo.mend)
         await slow_start(lambda pod: self.delete(ss, pod), todo.delete)
 
-    async def create(self, ss: Any, pod: dict[str, Any]) -> None:
-        name = pod["metadata"]["name"]
+    async def create(self, ss: Any, ordinal: int, pod: dict[str, Any]) -> None:
+        """The claims first; without them no pod."""
+        what = f"Pod {pod['metadata']['name']} in StatefulSet {ss.metadata.name}"
         try:
+            await self.create_claims(ss, ordinal)
             await self.client.create(pod)
         except StatusError as error:
             if not is_already_exists(error):  # the cache is behind, or it is another's: look again
-                self.tell(ss, "create", f"Pod {name} in StatefulSet {ss.metadata.name}", error)
+                self.tell(ss, "create", what, error)
             raise
-        self.tell(ss, "create", f"Pod {name} in StatefulSet {ss.metadata.name}", None)
+        self.tell(ss, "create", what, None)
 
     async def delete(self, ss: Any, pod: Any) -> None:
         what = f"Pod {pod.metadata.name} in StatefulSet {ss.metadata.name}"
@@ -184,25 +186,39 @@ class StatefulSetController(PodOwner):
     # -- claims ------------------------------------------------------------------------------------------
 
     async def create_claims(self, ss: Any, ordinal: int) -> None:
-        """Those that do not exist; one that is being deleted has to go first."""
-        pod = identity.pod_name(ss, ordinal)
+        """Those that do not exist; one that is being deleted has to go first. Raises StatusError for all together."""
+        problems: list[str] = []
+        refused: StatusError | None = None
         for wanted in identity.new_claims(ss, ordinal):
             name = wanted["metadata"]["name"]
-            if self.claims.indexer.get((ss.metadata.namespace, name)) is not None:
-                continue
-            what = f"Claim {name} Pod {pod} in StatefulSet {ss.metadata.name}"
-            owner = retention.owner_wanted(ss, None, scaled_away=False)
-            if owner is not None:
-                wanted["metadata"]["ownerReferences"] = [owner]
-            try:
-                await self.client.create(wanted)
-            except StatusError as error:
-                if is_already_exists(error):
-                    continue
-                failed = f"Claim {name} for Pod {pod} in StatefulSet {ss.metadata.name}"
-                self.tell(ss, "create", failed, error)
-                raise
-            self.tell(ss, "create", what, None, "success")
+            there = self.claims.indexer.get((ss.metadata.namespace, name))
+            if there is None:
+                try:
+                    await self.create_claim(ss, ordinal, wanted)
+                except StatusError as error:
+                    refused = refused or error
+                    problems.append(f"failed to create PVC {name}: {error.message}")
+            elif there.metadata.deletionTimestamp is not None:
+                problems.append(f"pvc {name} is being deleted")
+        if problems:
+            message = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
+            status = refused.status if refused is not None else errors.failure(409, "Conflict", "")
+            raise StatusError({**status, "message": message})
+
+    async def create_claim(self, ss: Any, ordinal: int, wanted: dict[str, Any]) -> None:
+        owner = retention.owner_wanted(ss, None, scaled_away=False)
+        if owner is not None:
+            wanted["metadata"]["ownerReferences"] = [owner]
+        name, pod = wanted["metadata"]["name"], identity.pod_name(ss, ordinal)
+        try:
+            await self.client.create(wanted)
+        except StatusError as error:
+            if is_already_exists(error):
+                return
+            self.tell(ss, "create", f"Claim {name} for Pod {pod} in StatefulSet {ss.metadata.name}", error)
+            raise
+        what = f"Claim {name} Pod {pod} in StatefulSet {ss.metadata.name}"
+        self.tell(ss, "create", what, None, "success")
 
     def claims_of(self, ss: Any, ordinal: int) -> list[Any]:
         names = identity.claim_names(ss, ordinal).values()
@@ -210,8 +226,11 @@ class StatefulSetController(PodOwner):
         return [known for known in found if known is not None]
 
     def claim_is_stale(self, ss: Any, ordinal: int) -> bool:
+        """Claims that outlive their pods are for the next one."""
         pod = identity.pod_name(ss, ordinal)
-        return any(retention.is_stale(known, pod) for known in self.claims_of(ss, ordinal))
+        return retention.policy(ss)[1] == "Delete" and any(
+            retention.is_stale(known, pod) for known in self.claims_of(ss, ordinal)
+        )
 
     async def keep_claims(self, ss: Any, members: dict[int, Any]) -> None:
         """Claims of existing pods belong to whom the retention policy says."""

@@ -48,6 +48,4 @@ def references(ss: Any, claim: Any, pod: Any | None, pod_name: str, scaled_away:
 
 def is_stale(claim: Any, pod_name: str) -> bool:
     """It belongs to an earlier pod of the name and goes with it: a new pod has to wait for a new claim."""
-    return claim.metadata.deletionTimestamp is not None or any(
-        ref.kind == "Pod" and ref.name == pod_name for ref in claim.metadata.ownerReferences
-    )
+    return any(ref.kind == "Pod" and ref.name == pod_name for ref in claim.metadata.ownerReferences)
