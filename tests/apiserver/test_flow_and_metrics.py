@@ -10,7 +10,7 @@ import pytest
 from knarr.apiserver.flowdebug import aligned
 from knarr.apiserver.metricformat import lines
 from knarr.apiserver.requestmetrics import BOUNDS, SLI_BOUNDS, _coarser
-from knarr.meta.metrics import Family
+from knarr.meta.metrics import Family, number
 from knarr.registry.context import Request, UserInfo
 
 from .conftest import Server
@@ -68,9 +68,35 @@ def labelled(serve: Server, name: str) -> list[dict[str, str]]:
         ("apiserver_flowcontrol_request_execution_seconds_count", "flow_schema priority_level type"),
         ("apiserver_flowcontrol_next_s_bounds", "bound priority_level"),
         ("version_info", "binary component emulation min_compat"),
+        ("apiserver_admission_controller_admission_duration_seconds_count", "name operation rejected type"),
+        ("apiserver_admission_step_admission_duration_seconds_count", "operation rejected type"),
+        ("apiserver_client_certificate_expiration_seconds_count", ""),
+        ("apiserver_impersonation_attempts_total", "decision mode"),
+        ("apiserver_init_events_total", "group resource"),
+        ("apiserver_nodeport_repair_reconcile_errors_total", ""),
+        ("apiserver_storage_events_received_total", "group resource"),
+        ("authentication_duration_seconds_count", "result"),
+        ("authentication_token_cache_fetch_total", "status"),
+        ("authentication_token_cache_request_total", "status"),
+        ("authorization_duration_seconds_count", "result"),
+        ("etcd_request_duration_seconds_count", "group operation resource"),
+        ("etcd_requests_total", "group operation resource"),
+        (
+            "pod_security_evaluations_total",
+            "decision mode policy_level policy_version request_operation resource subresource",
+        ),
+        ("process_virtual_memory_max_bytes", ""),
+        ("serviceaccount_valid_tokens_total", ""),
     ],
 )
 def test_names_and_labels(serve: Server, name: str, labels: str):
+    serve.get("/version", **{"Impersonate-User": "jane"})
+    serve("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+    serve(
+        "POST",
+        "/api/v1/namespaces/default/pods?dryRun=All",
+        {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
+    )
     serve("POST", "/api/v1/namespaces/default/secrets", {"metadata": {"name": "s"}})
     serve.get("/api/v1/namespaces/default/endpoints")
     serve.get("/api/v1/nodes", Authorization="")
@@ -122,6 +148,30 @@ def test_histograms_agree():
     assert coarse[0] == counts[0] + counts[1] + counts[2]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (-3, "-3"),
+        (999_999, "999999"),
+        (1e6, "1e+06"),
+        (1_234_567, "1.234567e+06"),
+        (-2e9, "-2e+09"),
+        (2**64 - 1, "1.8446744073709552e+19"),
+        (0.005, "0.005"),
+        (0.0001, "0.0001"),
+        (0.00001, "1e-05"),
+        (5e-07, "5e-07"),
+        (123456.789, "123456.789"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (float("inf"), "+Inf"),
+        (float("nan"), "NaN"),
+    ],
+)
+def test_numbers_are_written_as_go_writes_them(value: float, text: str):
+    assert number(value) == text
+
+
 def test_texts_of_labels_are_escaped():
     (text, sample) = lines([Family("x", "gauge", "About x.", [("", {"b": 'a"\\\n', "a": "1"}, 1.5)])])
     assert text == "# HELP x About x.\n# TYPE x gauge\n"
@@ -141,7 +191,7 @@ def test_health_checks_are_counted(serve: Server):
     serve.get("/livez")
     serve.get("/livez/ping")
     assert count() == before + 2
-    assert 'kubernetes_healthcheck{name="etcd",type="readyz"} 1' in serve.get("/metrics/slis").body.decode()
+    assert 'kubernetes_healthcheck{name="etcd",type="livez"} 1' in serve.get("/metrics/slis").body.decode()
 
 
 # -- dumps -----------------------------------------------------------------------------------------------------------

@@ -67,9 +67,6 @@ WRITING_HOOKS = (
     "start-kubernetes-service-cidr-controller",
     "kube-apiserver-autoregistration",
 )
-#: checks of /readyz that `/` does not list
-UNLISTED = frozenset({"etcd", "etcd-readiness", "loopback-serving-certificate"})
-
 Check = Callable[[], str | None]
 
 
@@ -104,9 +101,6 @@ class Health:
             "readyz": {
                 "ping": passed,
                 "log": passed,
-                "loopback-serving-certificate": passed,
-                "etcd": store,
-                "etcd-readiness": store,
                 "informer-sync": ready,
                 **common,
                 "shutdown": self._not_stopping,
@@ -118,10 +112,10 @@ class Health:
         handler.paths["/version"] = self.version
 
     def paths(self) -> list[str]:
-        """What `/` lists of them; checks that /readyz shares with /livez are listed there only."""
+        """What `/` lists of them."""
         found = [f"/{which}" for which in self._checks]
         for which, checks in self._checks.items():
-            found += [f"/{which}/{name}" for name in checks if which != "readyz" or name not in UNLISTED]
+            found += [f"/{which}/{name}" for name in checks]
         return found
 
     def _judged(self, which: str, name: str, check: Check) -> str | None:

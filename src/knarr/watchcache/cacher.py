@@ -86,6 +86,8 @@ class Cacher:
         self._ring_changes_max = ring_changes_max
         #: changes taken in so far
         self.received = 0
+        #: events that watchers were told when they came
+        self.initial = 0
         self._ring = Ring(ring_changes_max, floor)
         self._seen = 0
         self._unsettled: list[Change] = []
@@ -280,6 +282,7 @@ class Cacher:
         if since is not None and since > self.revision:
             watcher.after = watcher.revision = since
         self._fanout.add(watcher)
+        self.initial += len(past)
         for at in range(0, len(past), INITIAL_EVENTS_PIECE):
             if watcher.active:
                 watcher.deliver_initial(representation.payload(past[at : at + INITIAL_EVENTS_PIECE]))
@@ -307,6 +310,7 @@ class Cacher:
             return self.watch(callback, selection, since=since, representation=TRIPLES, closed=closed)
         present: Triples = [("ADDED", entry, None) for entry in self.select(selection)]
         watcher = self.watch(callback, selection, since=self.revision, representation=TRIPLES, closed=closed)
+        self.initial += len(present)
         callback(present)
         return watcher
 
