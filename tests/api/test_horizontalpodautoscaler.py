@@ -356,7 +356,7 @@ ERRORS = [
                         "type": "ContainerResource",
                         "containerResource": {
                             "name": "cpu",
-                            "container": "a.b",
+                            "container": "A",
                             "target": {"type": "Utilization", "averageUtilization": 1},
                         },
                     },
@@ -368,7 +368,7 @@ ERRORS = [
             }
         },
         [
-            'spec.metrics[0].containerResource.container: Invalid value: "a.b": a lowercase RFC 1123 label must consist'
+            'spec.metrics[0].containerResource.container: Invalid value: "A": a lowercase RFC 1123 label must consist'
             " of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g."
             " 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
             "spec.metrics[1].pods.target.averageValue: Required value: must specify a positive target averageValue",
