@@ -169,7 +169,7 @@ def test_logs() -> None:
         (
             {},
             400,
-            "a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i]",
+            "a container name must be specified for pod p, choose one of: [i a b]",
         ),
         ({"container": "x"}, 400, "container x is not valid for pod p"),
         (
@@ -188,6 +188,11 @@ def test_logs() -> None:
             422,
             'PodLogOptions "p" is invalid: [tailLines: Invalid value: -1: must be greater than or equal to 0,'
             " sinceSeconds: Invalid value: 0: must be greater than 0]",
+        ),
+        (
+            {"container": "a", "stream": "Stdout"},
+            422,
+            'PodLogOptions "p" is invalid: stream: Forbidden: may not be specified',
         ),
     ],
 )

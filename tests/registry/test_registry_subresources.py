@@ -174,6 +174,7 @@ def test_what_cannot_be_bound(api, run):
             ("gated", binding("gated", "n1"), 409, "has non-empty .spec.schedulingGates"),
             ("going", binding("going", "n1"), 409, "is being deleted, cannot be assigned to a host"),
             ("p", binding("p", "n1", uid="u"), 409, "Precondition failed: UID in precondition: u"),
+            ("p", binding("p", "n1", resourceVersion="1"), 409, "ResourceVersion in precondition: 1"),
             ("absent", binding("absent", "n1"), 404, 'pods "absent" not found'),
             # Kubernetes itself answers these without a reason
             ("p", {**binding("p", "n1"), "target": {"kind": "Pod", "name": "x"}}, 500, "Unsupported value"),
@@ -290,6 +291,26 @@ def test_an_evictions_preconditions_hold(api, run):
         body = eviction("p0", deleteOptions={"preconditions": {"uid": "other"}})
         error = await api.refused("POST", f"{PODS}/p0/eviction", body)
         assert error.code == 409
-        assert "deletionTimestamp" not in (await api("GET", f"{PODS}/p0"))["metadata"]
+        before = await api("GET", f"{PODS}/p0")
+        assert "deletionTimestamp" not in before["metadata"]
+        assert all(c["type"] != "DisruptionTarget" for c in before["status"].get("conditions", ()))
+        seen = {"resourceVersion": before["metadata"]["resourceVersion"]}
+        body = eviction("p0", deleteOptions={"preconditions": seen})
+        assert (await api.result("POST", f"{PODS}/p0/eviction", body)).code == 201
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", ["eviction", "binding"])
+def test_what_is_asked_of_a_pod_names_it(api, run, kind):
+    async def main():
+        await api("POST", PODS, pod("p"))
+        body = eviction("p") if kind == "eviction" else binding("p", "n1")
+        del body["metadata"]["name"]
+        error = await api.refused("POST", f"{PODS}/p/{kind}", body)
+        assert (error.code, error.message) == (
+            400,
+            f"name in URL does not match name in {kind.capitalize()} object",
+        )
 
     run(main())

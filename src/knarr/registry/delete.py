@@ -178,9 +178,9 @@ def _grace(kind: Any, obj: Object, options: DeleteOptions, now: float) -> tuple[
         # Only a shorter period is accepted; the clock started with the first request.
         started = times.parse(metadata["deletionTimestamp"]) - duration(left)
         ends = started + duration(asked)
-        if ends < now and asked:
-            # The shorter period is over already: as good as now.
-            ends, asked = now + 1, 1
+        if ends < now:
+            # The shorter period is over already: as good as now, and somebody else's to end unless none was asked for.
+            ends, asked = now, min(asked, 1)
         metadata["deletionTimestamp"] = times.format(ends)
         metadata["deletionGracePeriodSeconds"] = asked
         return True, False

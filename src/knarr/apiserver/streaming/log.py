@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -16,7 +16,6 @@ from knarr.meta import errors, times
 from knarr.meta import fielderrors as fe
 from knarr.registry.registry import Registry
 
-STREAMS = ("All", "Stderr", "Stdout")
 #: answers this small go out at once
 CHUNK_BYTES = 64 * 1024
 BINARY, BASE64 = "binary.k8s.io", "base64.binary.k8s.io"
@@ -129,14 +128,17 @@ def log_options(name: str, query: dict[str, str]) -> LogOptions:
         since_seconds=_number(query, "sinceSeconds"),
         since_time=query.get("sinceTime") or None,
         limit_bytes=_number(query, "limitBytes"),
-        stream=query.get("stream") or "All",
     )
     if options.since_time:
         try:
             times.parse(options.since_time)
         except ValueError as error:
             raise errors.bad_request(str(error)) from None
-    if found := list(_violations(options)):
+    found = list(_violations(options))
+    if "stream" in query:
+        # it waits for the gate PodLogsQuerySplitStreams
+        found.append(fe.forbidden("stream", "may not be specified"))
+    if found:
         raise errors.invalid("", "PodLogOptions", name, found)
     return options
 
@@ -154,7 +156,7 @@ def _number(query: dict[str, str], name: str) -> int | None:
     return number
 
 
-def _violations(options: LogOptions) -> Any:
+def _violations(options: LogOptions) -> Iterator[fe.FieldError]:
     if options.tail_lines is not None and options.tail_lines < 0:
         yield fe.invalid("tailLines", options.tail_lines, "must be greater than or equal to 0")
     if options.limit_bytes is not None and options.limit_bytes < 1:
@@ -163,7 +165,3 @@ def _violations(options: LogOptions) -> Any:
         yield fe.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified")
     elif options.since_seconds is not None and options.since_seconds < 1:
         yield fe.invalid("sinceSeconds", options.since_seconds, "must be greater than 0")
-    if options.stream not in STREAMS:
-        yield fe.not_supported("stream", options.stream, STREAMS)
-    elif options.stream != "All" and options.tail_lines is not None:
-        yield fe.forbidden("", "`tailLines` and specific `stream` are mutually exclusive for now")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.api.core.podspec.paths import containers_with_paths
 from knarr.api.nodeapi import NodeAPI, NodeConnections, NodeError
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
@@ -21,27 +22,21 @@ def find(registry: Registry, resource: str, namespace: str, name: str) -> Object
     return entry.object
 
 
-def names(containers: Any) -> str:
-    """As Go prints a list of strings."""
-    return f"[{' '.join(c['name'] for c in containers)}]"
-
-
 def container_of(pod: Object, wanted: str) -> str:
     """The container a request is about. Raises 400."""
     spec, name = pod["spec"], pod["metadata"]["name"]
-    containers, inits = spec.get("containers", ()), spec.get("initContainers", ())
-    if wanted:
-        everything = (*containers, *inits, *spec.get("ephemeralContainers", ()))
-        if not any(c["name"] == wanted for c in everything):
-            raise errors.bad_request(f"container {wanted} is not valid for pod {name}")
+    containers = spec.get("containers", ())
+    if not wanted and len(containers) == 1:
+        only: str = containers[0]["name"]
+        return only
+    everything = [container["name"] for container, _ in containers_with_paths(spec, "")]
+    if wanted in everything:
         return wanted
-    if len(containers) == 1:
-        return containers[0]["name"]
-    if not containers:
-        raise errors.bad_request(f"a container name must be specified for pod {name}")
-    message = f"a container name must be specified for pod {name}, choose one of: {names(containers)}"
-    if inits:
-        message += f" or one of the init containers: {names(inits)}"
+    if wanted:
+        raise errors.bad_request(f"container {wanted} is not valid for pod {name}")
+    message = f"a container name must be specified for pod {name}"
+    if containers:
+        message += f", choose one of: [{' '.join(everything)}]"
     raise errors.bad_request(message)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 
 from knarr.api.core.binding import validate_target
+from knarr.api.core.podstatus import put_condition
 from knarr.meta import errors, times
 from knarr.meta.fielderrors import aggregate
 from knarr.registry.context import Request
@@ -33,7 +34,7 @@ async def _bind(
     binding = operations.decoder.body(bindings, request, body, content_type)
     metadata, target = binding["metadata"], binding["target"]
     name = request.name or metadata.get("name", "")
-    if metadata.get("name") and metadata["name"] != name:
+    if metadata.get("name", "") != name:
         raise errors.bad_request("name in URL does not match name in Binding object")
     place = Request(**{slot: getattr(request, slot) for slot in Request.__slots__})
     place.resource, place.subresource, place.name = "pods", "binding", name
@@ -47,11 +48,11 @@ async def _bind(
     if review is not None:
         await review.validate()
     annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
-    node, wanted = target["name"], metadata.get("uid")
+    node = target["name"]
 
     async def assign(live: Object | None) -> Object:
         pod = dict(live or {})
-        refuse(pod, name, wanted)
+        refuse(pod, name, metadata)
         now = times.format(registry.world.clock.now())
         pod["metadata"] = dict(pod["metadata"])
         _merge(pod["metadata"], "annotations", annotations)
@@ -60,7 +61,7 @@ async def _bind(
         pod["status"] = {**(pod.get("status") or {})}
         # it has a place: it waits for none
         pod["status"].pop("nominatedNodeName", None)
-        pod["status"]["conditions"] = scheduled(pod["status"].get("conditions") or [], now)
+        put_condition(pod["status"], scheduled(now))
         return pod
 
     rules = Rules(lambda new, old: None, lambda new, old: [], lambda new, old: [])
@@ -81,18 +82,19 @@ def _merge(metadata: Object, key: str, more: dict[str, str]) -> None:
         metadata[key] = {**(metadata.get(key) or {}), **more}
 
 
-def refuse(pod: Object, name: str, uid: str | None) -> None:
-    """Raises 409 for a pod that cannot be bound (any more)."""
+def refuse(pod: Object, name: str, wanted: Object) -> None:
+    """Raises 409 for a pod that cannot be bound (any more); `wanted` is the metadata that the binding expects."""
     metadata, spec = pod["metadata"], pod["spec"]
-    if uid and uid != metadata["uid"]:
-        raise errors.conflict(
-            "",
-            "pods",
-            name,
-            f"StorageError: invalid object, Code: 4, Key: /registry/pods/{metadata.get('namespace', '')}/{name},"
-            f" ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object"
-            f" meta: {metadata['uid']}",
-        )
+    for field, shown in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        if wanted.get(field) and wanted[field] != metadata[field]:
+            raise errors.conflict(
+                "",
+                "pods",
+                name,
+                f"StorageError: invalid object, Code: 4, Key: /registry/pods/{metadata.get('namespace', '')}/{name},"
+                f" ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: {shown} in precondition:"
+                f" {wanted[field]}, {shown} in object meta: {metadata[field]}",
+            )
     if "deletionTimestamp" in metadata:
         raise errors.conflict(
             "", "pods/binding", name, f"pod {name} is being deleted, cannot be assigned to a host"
@@ -105,13 +107,6 @@ def refuse(pod: Object, name: str, uid: str | None) -> None:
         raise errors.conflict("", "pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
 
 
-def scheduled(conditions: list[Object], now: str) -> list[Object]:
-    """The conditions with PodScheduled true."""
-    others = [c for c in conditions if c["type"] != "PodScheduled"]
-    condition: Object = {
-        "type": "PodScheduled",
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": now,
-    }
-    return [*others, condition]
+def scheduled(now: str) -> Object:
+    """The condition of a pod that has a node."""
+    return {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}

@@ -6,12 +6,13 @@ from typing import Any
 
 import orjson
 
+from knarr.api.core.podstatus import put_condition
 from knarr.api.policy.eviction import evicted_condition
 from knarr.meta import errors, labels, times
 from knarr.registry.context import Request
-from knarr.registry.delete import delete
+from knarr.registry.delete import check_preconditions, delete
 from knarr.registry.operations import Operations
-from knarr.registry.options import delete_options
+from knarr.registry.options import DeleteOptions, delete_options
 from knarr.registry.result import Result, success_status
 from knarr.registry.storage import Object, View
 from knarr.registry.update import Rules, Write, update
@@ -20,6 +21,7 @@ TOO_MANY_BUDGETS = (
     "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
 )
 WOULD_VIOLATE = "Cannot evict pod as it would violate the pod's disruption budget."
+UNCONFIRMED = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
 #: disrupted pods that may be remembered in a budget's status
 DISRUPTED_PODS_MAX = 2000
 
@@ -37,44 +39,52 @@ async def _evict(
     registry = operations.registry
     evictions = registry.open_request_view("policy", "v1", "Eviction", view)
     eviction = operations.decoder.body(evictions, request, body, content_type)
-    name = (eviction.get("metadata") or {}).get("name") or request.name
-    if name != request.name:
+    name = request.name
+    if (eviction.get("metadata") or {}).get("name", "") != name:
         raise errors.bad_request("name in URL does not match name in Eviction object")
     options = delete_options({}, eviction.get("deleteOptions"))
     options.dry_run = options.dry_run or "dryRun" in request.query
     request.dry_run = options.dry_run
-    pod = registry.get("", "pods", request.namespace, name)
-    if pod is None:
-        raise errors.not_found("", "pods", name)
     review = registry.admission.open(
         request, "CREATE", ("policy", "v1", "Eviction"), eviction, None, request.options
     )
     if review is not None:
         await review.admit()
         await review.validate()
+    pod = registry.get("", "pods", request.namespace, name)
+    if pod is None:
+        raise errors.not_found("", "pods", name)
     if not ignores_budgets(pod):
-        await _ask_budgets(operations, request, pod)
-    await _mark(operations, request, view)
+        budgets = _budgets_of(operations, request, pod)
+        if len(budgets) > 1:
+            raise errors.StatusError(errors.failure(500, "", TOO_MANY_BUDGETS))
+        if budgets:
+            await _ask_budget(operations, request, pod, budgets[0])
+    if not request.dry_run:
+        version = await _mark(operations, request, view, options)
+        if options.resource_version is not None:
+            # what the client has seen was still so when the pod was marked
+            options.resource_version = version
     await delete(view, request, options, _Admitted(), registry.hooks.get(("", "pods")))
     return Result(orjson.dumps(success_status(201)), 201)
 
 
-async def _mark(operations: Operations, request: Request, view: View) -> None:
-    """Say on the pod why it ends, before it does."""
+async def _mark(operations: Operations, request: Request, view: View, options: DeleteOptions) -> str:
+    """Say on the pod why it ends, before it does; gives its resourceVersion then. Raises 409 for preconditions."""
     change = Request("update", group="", version="v1", resource="pods", subresource="status")
-    change.namespace, change.name, change.dry_run = request.namespace, request.name, request.dry_run
+    change.namespace, change.name = request.namespace, request.name
     now = times.format(operations.registry.world.clock.now())
 
     async def note(live: Object | None) -> Object:
-        new = orjson.loads(orjson.dumps(live))
-        if "deletionTimestamp" not in new["metadata"]:
-            conditions = new.setdefault("status", {}).setdefault("conditions", [])
-            if not any(c["type"] == "DisruptionTarget" for c in conditions):
-                conditions.append(evicted_condition(now))
+        new: Object = orjson.loads(orjson.dumps(live))
+        check_preconditions(view, request, options, new)
+        put_condition(new.setdefault("status", {}), evicted_condition(now))
         return new
 
     rules = Rules(lambda obj, old: None, lambda obj, old: [], lambda obj, old: [])
-    await update(view, change, note, _Admitted(), Write(applied=True, rules=rules))
+    result = await update(view, change, note, _Admitted(), Write(applied=True, rules=rules))
+    version: str = orjson.loads(result.body)["metadata"]["resourceVersion"]
+    return version
 
 
 def ignores_budgets(pod: Object) -> bool:
@@ -83,20 +93,18 @@ def ignores_budgets(pod: Object) -> bool:
     return phase in ("Succeeded", "Failed", "Pending") or "deletionTimestamp" in pod["metadata"]
 
 
-async def _ask_budgets(operations: Operations, request: Request, pod: Object) -> None:
-    """Take one disruption from the pod's budget. Raises 429 when there is none left, 500 for two budgets."""
-    registry = operations.registry
+def _budgets_of(operations: Operations, request: Request, pod: Object) -> list[Object]:
     pod_labels = pod["metadata"].get("labels") or {}
-    budgets = [
-        b
-        for b in registry.list("policy", "poddisruptionbudgets", request.namespace)
-        if labels.from_label_selector((b.get("spec") or {}).get("selector")).matches(pod_labels)
+    return [
+        budget
+        for budget in operations.registry.list("policy", "poddisruptionbudgets", request.namespace)
+        if labels.from_label_selector((budget.get("spec") or {}).get("selector")).matches(pod_labels)
     ]
-    if not budgets:
-        return
-    if len(budgets) > 1:
-        raise errors.StatusError(errors.failure(500, "InternalError", TOO_MANY_BUDGETS))
-    budget = budgets[0]
+
+
+async def _ask_budget(operations: Operations, request: Request, pod: Object, budget: Object) -> None:
+    """Take one disruption from the pod's budget. Raises 429 when there is none left."""
+    registry = operations.registry
     ready = _is_ready(pod)
     policy = (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy")
     status = budget.get("status") or {}
@@ -142,9 +150,7 @@ def spend(budget: Object, pod: str, now: float) -> None:
     """Count one disruption in the budget's status. Raises 429."""
     name, status = budget["metadata"]["name"], budget.setdefault("status", {})
     if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
-        error = errors.too_many_requests(
-            "Cannot evict pod as it would violate the pod's disruption budget.", 10
-        )
+        error = errors.too_many_requests(WOULD_VIOLATE, 10)
         error.status["details"] = {
             "causes": [
                 {
@@ -156,7 +162,9 @@ def spend(budget: Object, pod: str, now: float) -> None:
         }
         raise error
     allowed = status.get("disruptionsAllowed", 0)
-    if allowed <= 0 or len(status.get("disruptedPods") or {}) > DISRUPTED_PODS_MAX:
+    if len(status.get("disruptedPods") or {}) > DISRUPTED_PODS_MAX:
+        raise errors.forbidden("policy", "poddisruptionbudget", name, UNCONFIRMED)
+    if allowed <= 0:
         error = errors.too_many_requests(WOULD_VIOLATE, 0)
         error.status["details"] = {"causes": [{"reason": "DisruptionBudget", "message": shortage(budget)}]}
         error.headers.pop("Retry-After", None)
