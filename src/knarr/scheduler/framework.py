@@ -44,6 +44,10 @@ class Unschedulable(Exception):
         self.plugin, self.message = plugin, message
 
 
+class Broken(Exception):
+    """The pod's own objects are wrong: it is tried again like after any failure, with this text for its owner."""
+
+
 class Plugin:
     """Base of all plugins: a name, and the cluster events after which a pod it refused is worth another try."""
 
@@ -61,6 +65,8 @@ class FilterPlugin(Plugin):
     depends: ClassVar[str] = NODE
     reason: ClassVar[str] = ""
     unresolvable: ClassVar[bool] = False
+    #: asked last, and only about the nodes that all others allow
+    costly: ClassVar[bool] = False
 
     def applies(self, pod: PodClass) -> bool:
         """False: it has nothing to say about such pods (Skip)."""
@@ -227,9 +233,15 @@ class Framework:
     def feasible(self, pod: PodClass, cluster: Cluster) -> Array:
         """True for each node on which the pod may run now."""
         mask = self.static(pod, cluster).copy()
-        for plugin in self.applying(pod):
-            if plugin.depends != NODE and (may := plugin.filter(pod, cluster)) is not None:
+        applying = self.applying(pod)
+        for plugin in applying:
+            if plugin.depends == NODE or plugin.costly:
+                continue
+            if (may := plugin.filter(pod, cluster)) is not None:
                 mask &= may
+        for plugin in applying:
+            if plugin.costly and len(rows := np.flatnonzero(mask)):
+                mask[rows] = plugin.filter(pod, cluster, rows)
         return mask
 
     def fits(self, pod: PodClass, cluster: Cluster, row: int) -> bool:

@@ -34,7 +34,7 @@ from knarr.scheduler.cache.pods import PodCache
 from knarr.scheduler.decide import NO_NODE, Decider
 from knarr.scheduler.defaultspread import DefaultSpread
 from knarr.scheduler.diagnosis import Diagnosis, diagnose, note
-from knarr.scheduler.framework import Framework, PostFilterResult, Unschedulable
+from knarr.scheduler.framework import Broken, Framework, PostFilterResult, Unschedulable
 from knarr.scheduler.handle import Handle
 from knarr.scheduler.pipeline import Pipeline
 from knarr.scheduler.plugins.registry import Factory
@@ -236,6 +236,8 @@ class Scheduler:
                 self._schedule(queued, plugins, row)
         except Unschedulable as refused:
             self._unschedulable(queued, plugins, self._refused(refused))
+        except Broken as error:
+            self._failed(queued, str(error))
         except Exception as error:
             log.exception("scheduling %s/%s", queued.pod.metadata.namespace, queued.pod.metadata.name)
             self._failed(queued, str(error))
@@ -395,7 +397,12 @@ class Scheduler:
         """A pod equal to one that has just failed fails for the same reasons: many replicas that find no room are
         diagnosed once, as long as nothing changes."""
         cls, policy = queued.cls, queued.pod.spec.preemptionPolicy
-        alone = cls.volumes or pinned_to(queued.pod) or self.handle.nominator.node_of(queued.uid)
+        alone = (
+            cls.volumes
+            or cls.resource_claims
+            or pinned_to(queued.pod)
+            or self.handle.nominator.node_of(queued.uid)
+        )
         if alone:
             self._unschedulable(queued, plugins, self._diagnose(queued, plugins))
             return
@@ -413,7 +420,7 @@ class Scheduler:
         self._reject(queued, known[1], known[2])
 
     def _state(self) -> tuple[int, int, int, int]:
-        """Moves with everything that a failure can depend on, but for volumes."""
+        """Moves with everything that a failure can depend on, but for volumes and devices."""
         cluster = self.handle.cluster
         return cluster.position, cluster.nodes.epoch, cluster.terms_epoch, self.handle.nominator.epoch
 
@@ -435,14 +442,15 @@ class Scheduler:
     @staticmethod
     def _post_filter(queued: QueuedPod, plugins: Framework, diagnosis: Diagnosis) -> PostFilterResult:
         """The first that finds a way; else all their reasons."""
-        messages, nominated = [], None
+        messages, nominated, work = [], None, None
         for plugin in plugins.post_filters:
             result = plugin.post_filter(queued, diagnosis, plugins)
             if result.nominated:
                 return result
             messages.append(result.message)
             nominated = result.nominated if result.nominated is not None else nominated
-        return PostFilterResult(", ".join(m for m in messages if m), nominated)
+            work = work or result.work
+        return PostFilterResult(", ".join(m for m in messages if m), nominated, work)
 
     def _failed(self, queued: QueuedPod, message: str) -> None:
         self.queue.fail(queued, self.now())

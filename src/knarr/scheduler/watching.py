@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.types import core_v1, storage_v1
+from knarr.api.types import core_v1, resource_v1, storage_v1
 from knarr.client.informer import Handler
 from knarr.scheduler import requests
 from knarr.scheduler.cache.pods import PodRecord
@@ -13,9 +13,12 @@ from knarr.scheduler.queue.events import (
     ASSIGNED_POD,
     CLAIM,
     CSI_NODE,
+    DEVICE_CLASS,
     NAMESPACE,
     NODE,
     POD,
+    RESOURCE_CLAIM,
+    RESOURCE_SLICE,
     STORAGE_CLASS,
     VOLUME,
     Action,
@@ -58,7 +61,11 @@ class Watching:
             handler.remove()
 
     def _move(self, event: ClusterEvent) -> None:
-        if self._queue.move(event, self._scheduler.now()):
+        now = self._scheduler.now()
+        woken = self._queue.move(event, now)
+        if event.resource == RESOURCE_CLAIM:
+            woken += self._queue.reopen(now)
+        if woken:
             self._scheduler.wake()
 
     # -- nodes and namespaces ----------------------------------------------------------------------------
@@ -179,6 +186,9 @@ def _only_events() -> tuple[tuple[Any, str], ...]:
         (core_v1.PersistentVolume, VOLUME),
         (storage_v1.StorageClass, STORAGE_CLASS),
         (storage_v1.CSINode, CSI_NODE),
+        (resource_v1.ResourceClaim, RESOURCE_CLAIM),
+        (resource_v1.DeviceClass, DEVICE_CLASS),
+        (resource_v1.ResourceSlice, RESOURCE_SLICE),
     )
 
 
@@ -188,7 +198,12 @@ def _same_shape(old: Any, new: Any) -> bool:
         old.spec == new.spec
         and old.metadata.labels == new.metadata.labels
         and (old.metadata.deletionTimestamp is None) == (new.metadata.deletionTimestamp is None)
+        and (not new.spec.resourceClaims or _same_claims(old, new))
     )
+
+
+def _same_claims(old: Any, new: Any) -> bool:
+    return bool(old.status.resourceClaimStatuses == new.status.resourceClaimStatuses)
 
 
 def _what_changed(old: Any, new: Any) -> Action:
@@ -199,6 +214,8 @@ def _what_changed(old: Any, new: Any) -> Action:
         changed |= Action.POD_TOLERATION
     if old.spec.schedulingGates and not new.spec.schedulingGates:
         changed |= Action.POD_GATES
+    if new.spec.resourceClaims and not _same_claims(old, new):
+        changed |= Action.UPDATE
     if old.spec.containers != new.spec.containers and _less(old, new):
         changed |= Action.POD_SCALE_DOWN
     return changed

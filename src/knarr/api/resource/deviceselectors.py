@@ -16,7 +16,8 @@ QUANTITY = ("opaque", "kubernetes.Quantity")
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What a selector sees: `device`."""
     device = ObjectType(
         "kubernetes.DRADevice",
         {
@@ -51,7 +52,7 @@ def errors(selectors: Any, path: str, stored: bool = False) -> list[FieldError]:
 
 def _compile_errors(text: str, path: str) -> list[FieldError]:
     """Attributes are of any type, so an expression of an unknown type will do."""
-    _, error = compile_to(_environment(), text, (BOOL, DYN))
+    _, error = compile_to(environment(), text, (BOOL, DYN))
     if not error:
         return []
     wrong_type = error.rpartition(" but got ")[2]

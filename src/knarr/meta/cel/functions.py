@@ -7,7 +7,16 @@ from typing import Any
 
 from knarr.meta.cel import types
 from knarr.meta.cel.types import Type
-from knarr.meta.cel.values import Duration, NoSuchOverload, Optional, Struct, Timestamp, TypeValue, UInt
+from knarr.meta.cel.values import (
+    DefaultMap,
+    Duration,
+    NoSuchOverload,
+    Optional,
+    Struct,
+    Timestamp,
+    TypeValue,
+    UInt,
+)
 
 Implementation = Callable[..., Any]
 
@@ -79,7 +88,7 @@ def is_of(type_: Type, value: Any) -> bool:
         case "list":
             return isinstance(value, list)
         case "map":
-            return value.__class__ is dict
+            return value.__class__ is dict or value.__class__ is DefaultMap
         case "object":
             return value.__class__ is dict or value.__class__ is Struct
         case "opaque":

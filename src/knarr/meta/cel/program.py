@@ -11,7 +11,17 @@ from knarr.meta.cel.library.standard import find_key
 from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr, Select
 from knarr.meta.cel.types import TYPE_NAMES_OF_VALUES as TYPE_NAMES
 from knarr.meta.cel.types import Type
-from knarr.meta.cel.values import NONE, CelError, Fields, NoSuchOverload, Optional, Struct, TypeValue, size_of
+from knarr.meta.cel.values import (
+    NONE,
+    CelError,
+    DefaultMap,
+    Fields,
+    NoSuchOverload,
+    Optional,
+    Struct,
+    TypeValue,
+    size_of,
+)
 
 TRAVERSAL, REGEX = 0.1, 0.25
 LIMIT = "operation cancelled: actual cost limit exceeded"
@@ -117,7 +127,7 @@ def _present(value: Any, field: str) -> bool:
         return value.present and _present(value.value, field)
     if isinstance(value, Fields):
         return value.has(field)
-    if value.__class__ is Struct:
+    if value.__class__ is Struct or value.__class__ is DefaultMap:
         return field in value
     raise NoSuchOverload
 
@@ -132,6 +142,8 @@ def _field(value: Any, field: str) -> Any:
         return _optional_field(value, field)
     if isinstance(value, Fields):
         return value.get(field)
+    if value.__class__ is DefaultMap:
+        return value[field]
     if value.__class__ is Struct:
         return _field(dict(value), field)
     raise NoSuchOverload

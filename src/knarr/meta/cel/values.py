@@ -76,6 +76,19 @@ class Struct(dict[str, Any]):
         self.name = name
 
 
+class DefaultMap(dict[Any, Any]):
+    """A map that has a value for every key, though it contains only some."""
+
+    __slots__ = ("default",)
+
+    def __init__(self, items: dict[Any, Any], default: Any) -> None:
+        super().__init__(items)
+        self.default = default
+
+    def __missing__(self, key: Any) -> Any:
+        return self.default
+
+
 class SetList(list[Any]):
     """A list of x-kubernetes-list-type set: order does not matter to equality."""
 

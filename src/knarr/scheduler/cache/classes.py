@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from knarr.meta.labels import Selector
 from knarr.scheduler import requests, terms
+from knarr.scheduler.devices.claims import pod_claims
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 #: volume sources that plugins look at
@@ -88,8 +89,8 @@ def class_key(pod: Any, default_spread: Selector | None = None) -> ClassKey:
         tuple(spec.nodeSelector.items()),
         affinity,
         spec.tolerations,
-        # claims of its own, and a node of its own: such pods are few
-        (meta.name, spec.resourceClaims) if spec.resourceClaims else None,
+        # the claims may be its own: such a pod is a class of its own
+        (meta.uid, pod_claims(pod)) if spec.resourceClaims else None,
         _encode(spec.topologySpreadConstraints) if spec.topologySpreadConstraints else None,
         # claims of its own: such a pod is a class of its own
         (_encode(volumes), meta.uid) if volumes else None,
@@ -125,6 +126,7 @@ class PodClass:
         "preferred",
         "preferred_anti",
         "priority",
+        "resource_claims",
         "rows",
         "scored_cpu",
         "scored_memory",
@@ -154,6 +156,7 @@ class PodClass:
         self._terms(pod, spec)
         self.default_spread = default_spread
         self.volumes = volumes_that_matter(pod) if spec.volumes else ()
+        self.resource_claims = pod_claims(pod)
         #: row -> how many pods of this class are there
         self.rows: dict[int, int] = {}
         #: the counters that count pods of this class

@@ -1,28 +1,357 @@
-"""DynamicResources: pods that ask for devices through claims. Nothing here allocates any, so such pods wait."""
+"""DynamicResources: a pod goes where the devices are that its claims ask for, and the claims get them."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from knarr.api.scheme import evolve, scheme
+from knarr.api.types import resource_v1
+from knarr.client.client import is_conflict
+from knarr.meta import times
+from knarr.meta.errors import StatusError
 from knarr.scheduler.cache.classes import PodClass
 from knarr.scheduler.cache.cluster import Cluster
 from knarr.scheduler.cache.nodes import Array
-from knarr.scheduler.framework import ALL, FilterPlugin, PostFilterResult, Rows
+from knarr.scheduler.devices import claims as rules
+from knarr.scheduler.devices.allocator import AllocationError, FailedOnNode, Solution, allocate
+from knarr.scheduler.devices.pools import Node, Pool, gather
+from knarr.scheduler.devices.results import allocation
+from knarr.scheduler.devices.selectors import Selectors
+from knarr.scheduler.framework import (
+    ALL,
+    TOPOLOGY,
+    Broken,
+    FilterPlugin,
+    PostFilterResult,
+    Refusal,
+    Rows,
+    Unschedulable,
+)
+from knarr.scheduler.handle import Handle
+from knarr.scheduler.plugins.nodeaffinity import term_holds
+from knarr.scheduler.queue.events import (
+    DEVICE_CLASS,
+    NODE,
+    POD,
+    RESOURCE_CLAIM,
+    RESOURCE_SLICE,
+    Action,
+    ClusterEvent,
+    Interest,
+)
+from knarr.scheduler.terms import node_terms
+
+CANNOT_ALLOCATE = "cannot allocate all claims"
+ELSEWHERE = "resourceclaim not available on the node"
+#: writes that lost a race are tried again
+TRIES_MAX = 5
+#: how long devices may take until they are prepared for the node
+BINDING_SECONDS_MAX, POLL_SECONDS = 600.0, 1.0
 
 
 class DynamicResources(FilterPlugin):
     """spec.resourceClaims."""
 
     name = "DynamicResources"
-    reason = "cannot allocate all claims"
+    depends = TOPOLOGY
+    costly = True
+    interests = (
+        Interest(NODE, Action.ADD | Action.NODE_LABEL),
+        Interest(RESOURCE_CLAIM, Action.ADD | Action.UPDATE),
+        Interest(POD, Action.UPDATE),
+        Interest(DEVICE_CLASS, Action.ADD | Action.UPDATE),
+        Interest(RESOURCE_SLICE, Action.ADD | Action.UPDATE),
+    )
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self._claims = handle.informers.of(resource_v1.ResourceClaim).indexer
+        self._classes = handle.informers.of(resource_v1.DeviceClass).indexer
+        self._slices = handle.informers.of(resource_v1.ResourceSlice).indexer
+        self._selectors = Selectors()
+        #: by uid of a claim: the allocation that is on its way into the claim's status
+        self._in_flight: dict[str, Any] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def applies(self, pod: PodClass) -> bool:
-        return bool(pod.pod.spec.resourceClaims)
+        return bool(pod.resource_claims)
+
+    # -- what the pod uses ---------------------------------------------------------------------------------
+
+    def pre_enqueue(self, pod: Any) -> str | None:
+        """A pod whose claims are not there yet is not tried."""
+        for wanted in rules.pod_claims(pod):
+            if wanted.claim is not None:
+                claim = self._claims.get((pod.metadata.namespace, wanted.claim))
+                if why := rules.problem(pod, wanted, claim):
+                    return why
+        return None
+
+    def _claims_of(self, pod: Any) -> list[Any]:
+        """Raises Unschedulable."""
+        found = []
+        for wanted in rules.pod_claims(pod):
+            if wanted.claim is None:
+                continue
+            claim = self._claims.get((pod.metadata.namespace, wanted.claim))
+            if why := rules.problem(pod, wanted, claim):
+                raise Unschedulable(self.name, why)
+            found.append(claim)
+        return found
+
+    def _unallocated(self, claims: list[Any]) -> list[Any]:
+        return [c for c in claims if rules.allocation_of(c) is None]
+
+    # -- filter ------------------------------------------------------------------------------------------
+
+    def pre_filter(self, pod: PodClass, cluster: Cluster) -> None:
+        if not self.applies(pod):
+            return
+        for claim in self._claims_of(pod.pod):
+            if rules.allocation_of(claim) is not None:
+                if not rules.has_room(claim) and not rules.is_reserved_for(claim, pod.pod):
+                    raise Unschedulable(self.name, "resourceclaim in use")
+                continue
+            if claim.metadata.uid in self._in_flight:
+                key = f"{claim.metadata.namespace}/{claim.metadata.name}"
+                raise Unschedulable(self.name, f"resource claim {key} is in the process of being allocated")
+            for request, device_class in _classes_of(claim):
+                if ("", device_class) not in self._classes:
+                    message = f"request {request}: device class {device_class} does not exist"
+                    raise Unschedulable(self.name, message)
 
     def filter(self, pod: PodClass, cluster: Cluster, rows: Rows = ALL) -> Array:
-        return np.zeros(cluster.nodes.size, bool)[rows]
+        mask = np.ones(cluster.nodes.size, bool)
+        for refusal in self._refusals(pod, cluster, rows):
+            mask &= ~refusal.nodes
+        return mask[rows]
+
+    def refusals(self, pod: PodClass, cluster: Cluster) -> list[Refusal]:
+        return self._refusals(pod, cluster, ALL)
+
+    def _refusals(self, pod: PodClass, cluster: Cluster, rows: Rows) -> list[Refusal]:
+        nodes, claims = cluster.nodes, self._claims_of(pod.pod)
+        unallocated = self._unallocated(claims)
+        pools, taken = self._state() if unallocated else ([], None)
+        refused: dict[str, Array] = {}
+        for row in np.arange(nodes.size)[rows].tolist():
+            facts = nodes.facts[row]
+            if facts is None:
+                continue
+            reason = ""
+            node = Node(facts.name, facts.labels)
+            if unallocated:
+                try:
+                    solutions = self._search(unallocated, node, pools, taken)
+                    reason = CANNOT_ALLOCATE if solutions is None else ""
+                except FailedOnNode as error:
+                    reason = str(error)
+            if not reason and not all(_available(claim, node) for claim in claims):
+                reason = ELSEWHERE
+            if reason:
+                refused.setdefault(reason, np.zeros(nodes.size, bool))[row] = True
+        return [Refusal(mask, reason, True) for reason, mask in refused.items()]
+
+    def _state(self) -> tuple[list[Pool], rules.Taken]:
+        """The pools, and what is taken of them."""
+        claims = self._claims.list()
+        shown = {c.metadata.uid for c in claims if rules.allocation_of(c) is not None}
+        hidden = [found for uid, found in self._in_flight.items() if uid not in shown]
+        return gather(self._slices.list()), rules.taken_by(claims, hidden)
+
+    def _search(self, claims: list[Any], node: Node, pools: list[Pool], taken: Any) -> list[Solution] | None:
+        try:
+            return allocate(claims, node, pools, taken, self._class, self._selectors)
+        except AllocationError as error:
+            raise Broken(f'running "{self.name}" filter plugin: {error}') from None
+
+    def _class(self, name: str) -> Any | None:
+        return self._classes.get(("", name))
+
+    def hint(self, pod: PodClass, event: ClusterEvent, cluster: Cluster) -> bool:
+        if event.resource != RESOURCE_CLAIM:
+            return True
+        old, new = event.old, event.new
+        if self.pre_enqueue(pod.pod) is not None:
+            return False
+        freed = old is not None and rules.allocation_of(old) is not None and rules.allocation_of(new) is None
+        if freed:
+            return True
+        ours = new.metadata.namespace == pod.namespace and any(
+            wanted.claim == new.metadata.name for wanted in pod.resource_claims
+        )
+        return ours and (old is None or old.status != new.status)
+
+    # -- nothing fits ------------------------------------------------------------------------------------
 
     def post_filter(self, queued: Any, diagnosis: Any, framework: Any) -> PostFilterResult:
-        return PostFilterResult("no new claims to deallocate")
+        """A claim that was allocated elsewhere, and that nobody else uses, is freed for another choice."""
+        pod = queued.pod
+        if not pod.spec.resourceClaims or diagnosis.pre_filter:
+            return PostFilterResult("no new claims to deallocate")
+        facts = [found for found in self._handle.cluster.nodes.facts if found is not None]
+        for claim in self._claims_of(pod):
+            if all(_available(claim, Node(found.name, found.labels)) for found in facts):
+                continue
+            if all(who.uid == pod.metadata.uid for who in rules.reserved_for(claim)):
+                return PostFilterResult(
+                    "deallocation of ResourceClaim completed", work=lambda claim=claim: self._free(claim)
+                )
+        return PostFilterResult("still not schedulable")
+
+    async def _free(self, claim: Any) -> None:
+        await self._handle.client.update_status(evolve(claim, status={"reservedFor": (), "allocation": None}))
+
+    # -- reserve -----------------------------------------------------------------------------------------
+
+    def reserve(self, pod: Any, node: str) -> None:
+        """Decide which devices it will be, so that no other pod counts on them."""
+        if not pod.spec.resourceClaims:
+            return
+        unallocated = self._unallocated(self._claims_of(pod))
+        if not unallocated:
+            return
+        cluster = self._handle.cluster.nodes
+        facts = cluster.facts[cluster.row_of[node]]
+        assert facts is not None
+        try:
+            solutions = self._search(unallocated, Node(node, facts.labels), *self._state())
+        except FailedOnNode as error:
+            raise Unschedulable(self.name, str(error)) from None
+        if solutions is None:
+            raise Unschedulable(self.name, CANNOT_ALLOCATE)
+        for solution in solutions:
+            found = allocation(solution, node, self._handle.world.chance.uid)
+            uid = solution.claim.metadata.uid
+            self._in_flight[uid] = scheme().from_dict(resource_v1.AllocationResult, found)
+
+    def unreserve(self, pod: Any, node: str) -> None:
+        for wanted in rules.pod_claims(pod):
+            claim = self._claims.get((pod.metadata.namespace, wanted.claim or ""))
+            if claim is None:
+                continue
+            self._in_flight.pop(claim.metadata.uid, None)
+            if rules.allocation_of(claim) is not None and rules.is_reserved_for(claim, pod):
+                task = asyncio.get_running_loop().create_task(self._cancel(claim, pod))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _cancel(self, claim: Any, pod: Any) -> None:
+        """Take back the reservation; where that fails the next attempt finds it and goes on from there."""
+        gone = [{"$patch": "delete", "uid": pod.metadata.uid}]
+        patch = {"metadata": {"uid": claim.metadata.uid}, "status": {"reservedFor": gone}}
+        meta = claim.metadata
+        try:
+            await self._handle.client.patch(
+                resource_v1.ResourceClaim, meta.name, meta.namespace, patch, "strategic", "status"
+            )
+        except StatusError:
+            return
+
+    # -- bind --------------------------------------------------------------------------------------------
+
+    def waits(self, pod: Any) -> bool:
+        """Devices may have to be prepared by their drivers."""
+        return bool(pod.spec.resourceClaims)
+
+    async def pre_bind(self, pod: Any, node: str) -> None:
+        """Write allocations and reservations. Raises RuntimeError, StatusError, TimeoutError."""
+        if not pod.spec.resourceClaims:
+            return
+        for claim in self._claims_of(pod):
+            if not rules.is_reserved_for(claim, pod):
+                await self._bind_claim(claim, pod)
+        await self._prepared(pod)
+
+    async def _bind_claim(self, claim: Any, pod: Any) -> None:
+        found = self._in_flight.get(claim.metadata.uid)
+        try:
+            for attempt in range(1, TRIES_MAX + 1):
+                try:
+                    bound = await self._write(claim, found, pod)
+                    break
+                except StatusError as error:
+                    if not is_conflict(error) or attempt == TRIES_MAX:
+                        raise
+                meta = claim.metadata
+                claim = await self._handle.client.get(resource_v1.ResourceClaim, meta.name, meta.namespace)
+            # known at once: the next pod must not be given the same devices before the informer tells
+            self._claims.put((bound.metadata.namespace, bound.metadata.name), bound)
+        finally:
+            self._in_flight.pop(claim.metadata.uid, None)
+
+    async def _write(self, claim: Any, found: Any, pod: Any) -> Any:
+        client, meta = self._handle.client, claim.metadata
+        key = f"{meta.namespace}/{meta.name}"
+        if meta.deletionTimestamp is not None:
+            raise RuntimeError(f"claim {key} got deleted in the meantime")
+        who = {"resource": "pods", "name": pod.metadata.name, "uid": pod.metadata.uid}
+        status: dict[str, Any] = {
+            "reservedFor": [*(scheme().to_dict(r) for r in rules.reserved_for(claim)), who]
+        }
+        if found is not None:
+            if rules.allocation_of(claim) is not None:
+                raise RuntimeError(f"claim {key} got allocated elsewhere in the meantime")
+            if rules.FINALIZER not in meta.finalizers:
+                finalizers = [*meta.finalizers, rules.FINALIZER]
+                claim = await client.update(evolve(claim, metadata={"finalizers": finalizers}))
+            status["allocation"] = scheme().to_dict(found)
+            if any(result.bindingConditions for result in found.devices.results):
+                status["allocation"]["allocationTimestamp"] = times.format(self._handle.world.clock.now())
+        return await client.update_status(evolve(claim, status=status))
+
+    async def _prepared(self, pod: Any) -> None:
+        """Wait until the drivers have said that the devices are ready for the node."""
+        async with asyncio.timeout(BINDING_SECONDS_MAX):
+            while not all(self._ready(claim) for claim in self._claims_of(pod)):
+                await asyncio.sleep(POLL_SECONDS)
+
+    def _ready(self, claim: Any) -> bool:
+        """Raises RuntimeError where a driver says that it never will be."""
+        found = rules.allocation_of(claim)
+        if found is None:
+            raise RuntimeError(f"claim {claim.metadata.namespace}/{claim.metadata.name} is not allocated")
+        for result in found.devices.results:
+            if not result.bindingConditions:
+                continue
+            told = _told(claim, result)
+            failed = [name for name in result.bindingFailureConditions if told.get(name) == "True"]
+            if failed:
+                raise RuntimeError(
+                    f"device {result.driver}/{result.pool}/{result.device} failed to bind: {failed[0]}"
+                )
+            if any(told.get(name) != "True" for name in result.bindingConditions):
+                return False
+        return True
+
+
+def _told(claim: Any, result: Any) -> dict[str, str]:
+    """The conditions of an allocated device."""
+    which = (result.driver, result.pool, result.device, result.shareID)
+    return {
+        condition.type: condition.status
+        for device in claim.status.devices
+        if (device.driver, device.pool, device.device, device.shareID) == which
+        for condition in device.conditions
+    }
+
+
+def _classes_of(claim: Any) -> Iterator[tuple[str, str]]:
+    """(request, class)"""
+    for request in claim.spec.devices.requests:
+        if request.exactly is not None:
+            yield request.name, request.exactly.deviceClassName
+        for sub in request.firstAvailable:
+            yield f"{request.name}/{sub.name}", sub.deviceClassName
+
+
+def _available(claim: Any, node: Node) -> bool:
+    """Can its devices, if it has any, be reached from the node?"""
+    found = rules.allocation_of(claim)
+    if found is None or found.nodeSelector is None:
+        return True
+    return any(term_holds(term, node.labels, node.name) for term in node_terms(found.nodeSelector))

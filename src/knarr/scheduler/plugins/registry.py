@@ -57,7 +57,7 @@ _NEEDING: dict[str, Factory] = {
     NodeVolumeLimits.name: lambda handle: NodeVolumeLimits(handle),
     VolumeBinding.name: lambda handle: VolumeBinding(handle),
     VolumeZone.name: lambda handle: VolumeZone(handle),
-    DynamicResources.name: _plain(DynamicResources),
+    DynamicResources.name: lambda handle: DynamicResources(handle),
     DefaultPreemption.name: lambda handle: DefaultPreemption(handle),
     DefaultBinder.name: lambda handle: DefaultBinder(handle.client),
 }

@@ -33,6 +33,7 @@ CLAIM, VOLUME, STORAGE_CLASS, CSI_NODE = (
     "CSINode",
 )
 NAMESPACE = "Namespace"
+RESOURCE_CLAIM, DEVICE_CLASS, RESOURCE_SLICE = "ResourceClaim", "DeviceClass", "ResourceSlice"
 
 
 class Interest(NamedTuple):

@@ -213,6 +213,14 @@ class SchedulingQueue:
     def _back_off(self, queued: QueuedPod) -> None:
         self._push(self._backoff, BACKOFF, queued, (self._expiry(queued), *self._sort_key(queued)))
 
+    def reopen(self, now: float) -> int:
+        """Look at the gates of all gated pods again: something that some of them wait for has changed."""
+        opened = [queued for queued in self._gated.values() if self._gate(queued.pod) is None]
+        for queued in opened:
+            self._take_out(queued)
+            self._admit(queued, now)
+        return len(opened)
+
     def update(self, pod: Any, cls: PodClass, event: ClusterEvent | None, now: float) -> None:
         """The pod changed; `event` says in what that matters, None if it does not."""
         queued = self._pods.get(pod.metadata.uid)

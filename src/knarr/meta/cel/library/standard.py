@@ -13,6 +13,7 @@ from knarr.meta.cel.values import (
     INT_MIN,
     UINT_MAX,
     CelError,
+    DefaultMap,
     Duration,
     Optional,
     Timestamp,
@@ -91,9 +92,11 @@ def index_list(values: list[Any], at: Any) -> Any:
 
 def index_map(values: dict[Any, Any], key: Any) -> Any:
     found = find_key(values, key)
-    if found is None:
-        raise CelError(f"no such key: {text_of(key)}")
-    return found[0]
+    if found is not None:
+        return found[0]
+    if values.__class__ is DefaultMap:
+        return values.default  # type: ignore[attr-defined]
+    raise CelError(f"no such key: {text_of(key)}")
 
 
 def text_of(value: Any) -> str:

@@ -1,0 +1,13 @@
+"""Allocation of devices to claims (dynamic resource allocation with structured parameters).
+
+claims       which claims a pod uses, and what of them is allocated
+selectors    CEL: does a device have what a class or a request asks for?
+pools        the devices that a node can reach
+capacity     devices that several claims share
+counters     devices that are parts of one another
+constraints  devices of a claim that must have something in common, or must not
+allocator    the search: one device after the other, and back where it does not go on
+results      what was found, as a claim's status says it
+
+None of it writes anything; the plugin `DynamicResources` does.
+"""
