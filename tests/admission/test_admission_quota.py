@@ -68,6 +68,14 @@ def test_counts(reader, plugin):
     )
 
 
+def test_a_pod_with_resources_of_its_own_need_not_name_those_of_its_containers(reader, plugin):
+    quota(reader, "compute", requests_cpu="1", limits_memory="1Gi")
+    whole = pod(containers=[container()])
+    whole["spec"]["resources"] = {"requests": {"cpu": "100m"}}
+    run(ask(plugin, whole))
+    assert used(reader, "compute")["requests.cpu"] == "100m"
+
+
 def test_dry_runs_take_nothing(reader, plugin):
     quota(reader, configmaps="1")
     run(ask(plugin, CONFIG, "configmaps", dry_run=True))
@@ -193,6 +201,31 @@ def test_a_quota_nobody_has_counted_yet(reader, plugin):
             },
         ),
         ("", "pods", pod() | {"status": {"phase": "Succeeded"}}, {"count/pods": "1"}),
+        (
+            "resource.k8s.io",
+            "resourceclaims",
+            {
+                "spec": {
+                    "devices": {
+                        "requests": [
+                            {"exactly": {"deviceClassName": "gpu", "count": 2}},
+                            {
+                                "firstAvailable": [
+                                    {"deviceClassName": "gpu", "count": 3},
+                                    {"deviceClassName": "gpu", "count": 1},
+                                    {"deviceClassName": "nic", "allocationMode": "All"},
+                                ]
+                            },
+                        ]
+                    }
+                }
+            },
+            {
+                "count/resourceclaims.resource.k8s.io": "1",
+                "gpu.deviceclass.resource.k8s.io/devices": "5",
+                "nic.deviceclass.resource.k8s.io/devices": "32",
+            },
+        ),
     ],
 )
 def test_what_objects_use(group, resource, obj, amounts):

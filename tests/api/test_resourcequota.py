@@ -48,6 +48,11 @@ ERRORS = [
         id="quota scope",
     ),
     pytest.param(
+        {"spec": {"hard": {"pods": "1"}, "scopes": ["Wild"]}},
+        ['spec.scopes: Invalid value: ["Wild"]: unsupported scope'],
+        id="a scope that is not known says nothing about resources",
+    ),
+    pytest.param(
         {"spec": {"scopes": ["BestEffort", "NotBestEffort"]}},
         ['spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: conflicting scopes'],
         id="quota scope conflict",

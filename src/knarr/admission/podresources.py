@@ -32,13 +32,22 @@ def total(pod: Object, side: str, overhead: bool = True) -> Resources:
         _raise(peak, own)
     _raise(sum_, peak)
     for name, quantity in _of(spec, side).items():
-        if name in POD_LEVEL or name.startswith("hugepages-"):
+        if _is_pod_level(name):
             sum_[name] = quantity
     if overhead:
         extra = {name: Quantity.parse(q) for name, q in (spec.get("overhead") or {}).items()}
         # an overhead on top of no limit would make a limit of it
         _add(sum_, {n: q for n, q in extra.items() if side == "requests" or n in sum_})
     return sum_
+
+
+def given_for_pod(spec: Object) -> bool:
+    """Whether the pod as a whole asks for or is limited in anything that can be given so."""
+    return any(_is_pod_level(name) for side in ("requests", "limits") for name in _of(spec, side))
+
+
+def _is_pod_level(name: str) -> bool:
+    return name in POD_LEVEL or name.startswith("hugepages-")
 
 
 def _of(holder: Object, side: str) -> Resources:

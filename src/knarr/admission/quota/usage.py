@@ -17,6 +17,8 @@ ONE = Quantity.parse("1")
 ZERO = Quantity.parse("0")
 CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
 DEVICE_SUFFIX = ".deviceclass.resource.k8s.io/devices"
+#: all devices of a class: as many as a claim can hold
+DEVICES_MAX = 32
 #: resources counted under their own name besides count/NAME
 OLD_COUNTS = frozenset(
     {
@@ -110,14 +112,14 @@ def _compute(requests: Amounts, limits: Amounts) -> Amounts:
 
 def unspecified(pod: Object, names: Iterable[str]) -> dict[str, list[str]]:
     """Resources under quota that containers do not name -> those containers."""
+    spec = pod["spec"]
+    if podresources.given_for_pod(spec):
+        return {}
     wanted = sorted(EXPLICIT & set(names))
     missing: dict[str, list[str]] = {}
-    spec = pod["spec"]
-    whole = spec.get("resources") or {}
-    said = set(_compute(_given(whole, "requests"), _given(whole, "limits")))
     for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
         resources = container.get("resources") or {}
-        present = said | set(_compute(_given(resources, "requests"), _given(resources, "limits")))
+        present = _compute(_given(resources, "requests"), _given(resources, "limits"))
         for name in wanted:
             if name not in present:
                 missing.setdefault(name, []).append(container["name"])
@@ -162,9 +164,15 @@ def _resource_claim(claim: Object, now: float) -> Amounts:
     amounts: Amounts = {}
     for request in (claim["spec"].get("devices") or {}).get("requests") or ():
         # of alternatives each class is charged with what it would need at most
+        most: Amounts = {}
         for choice in [request["exactly"]] if request.get("exactly") else request.get("firstAvailable") or ():
             name = f"{choice.get('deviceClassName', '')}{DEVICE_SUFFIX}"
-            wanted = 32 if choice.get("allocationMode") == "All" else choice.get("count", 1)
+            wanted = Quantity.parse(
+                DEVICES_MAX if choice.get("allocationMode") == "All" else choice.get("count", 1)
+            )
+            if name not in most or most[name].compare(wanted) < 0:
+                most[name] = wanted
+        for name, wanted in most.items():
             amounts[name] = amounts.get(name, ZERO).add(wanted)
     return amounts
 

@@ -97,8 +97,11 @@ def _status_errors(status: Object) -> list[FieldError]:
 
 
 def _out_of_scope(scope: str, hard: Object) -> int:
-    """How many of the bounded resources the scope says nothing about."""
-    return sum(resourcenames.is_quota_resource(name) and name not in SCOPES.get(scope, ()) for name in hard)
+    """How many of the bounded resources the scope says nothing about; one that is not known rules none out."""
+    within = SCOPES.get(scope)
+    if within is None:
+        return 0
+    return sum(resourcenames.is_quota_resource(name) and name not in within for name in hard)
 
 
 def _conflicts(scopes: Any) -> int:
