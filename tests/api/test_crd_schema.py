@@ -168,7 +168,7 @@ def test_messages_as_recorded():
             continue
         obj = copy.deepcopy(body)
         schema.normalize(obj)
-        found = schema.schema_errors(obj) + schema.structure_errors(obj, None)
+        found = schema.schema_errors(obj) + schema.embedded_errors(obj) + schema.list_errors(obj, None)
         shown = fielderrors.aggregate(found) if found else ""
         refused = isinstance(expected, dict) and expected.get("kind") == "Status"
         assert shown == (expected["message"].partition(" is invalid: ")[2] if refused else ""), step["id"]

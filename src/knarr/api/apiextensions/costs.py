@@ -36,7 +36,7 @@ class Costs:
     def __init__(self, schema: Schema) -> None:
         self.total = 0
         self._most: list[tuple[int, str]] = []
-        self.root = Place(self, schema, None, is_root=True)
+        self.root = Place(self, schema, is_root=True)
 
     def add(self, path: str, cost: int) -> None:
         self.total = capped(self.total + cost)
@@ -57,23 +57,26 @@ class Costs:
 class Place:
     """One place of a schema and how often it can occur in an object (None: nobody says)."""
 
-    def __init__(
-        self, costs: Costs, schema: Schema, parent: Place | None, count: int | None = 1, is_root: bool = False
-    ) -> None:
-        self.costs, self.schema, self.parent, self.count, self.is_root = costs, schema, parent, count, is_root
+    def __init__(self, costs: Costs, schema: Schema, count: int | None = 1, is_root: bool = False) -> None:
+        self.costs, self.schema, self.count, self.is_root = costs, schema, count, is_root
 
-    def property(self, schema: Schema, name: str) -> Place:
-        return Place(self.costs, schema, self, self.count)
-
-    def elements(self, schema: Schema) -> Place:
-        """The place of list items or of additional properties."""
-        field = {"object": "maxProperties", "array": "maxItems"}.get(self.schema.get("type", ""))
-        most = self.schema.get(field) if field else None
+    def below(self, schema: Schema) -> Place:
+        """The place of a property, of list items or of additional properties."""
+        most = self._elements_max()
         count = None if most is None or self.count is None else capped(self.count * max(most, 0))
-        return Place(self.costs, schema, self, count)
+        return Place(self.costs, schema, count)
 
-    def compile(self) -> list[Any]:
-        """The rules of this place, compiled (rules/compile.py)."""
+    def _elements_max(self) -> int | None:
+        """How often each part occurs in one value of this place."""
+        match self.schema.get("type"):
+            case "array":
+                return self.schema.get("maxItems")
+            case "object" if self.schema.get("additionalProperties") is not None:
+                return self.schema.get("maxProperties")
+        return 1
+
+    def compile(self) -> list[Any] | None:
+        """The rules of this place, compiled (rules/compile.py); None where rules cannot see anything."""
         from knarr.api.apiextensions.rules.compile import compile_rules
 
         return compile_rules(

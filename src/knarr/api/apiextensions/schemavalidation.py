@@ -9,6 +9,7 @@ from typing import Any
 from knarr.api.apiextensions import defaultvalues, fieldpath, internal, structural
 from knarr.api.apiextensions.costs import Costs, Place
 from knarr.api.apiextensions.schema import formats
+from knarr.meta import fielderrors
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 
 Schema = dict[str, Any]
@@ -41,6 +42,10 @@ KEY_NEEDED = (
     "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
 )
 KEY_NULLABLE = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable"
+NO_TYPE = (
+    "internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert"
+    " structural schema to CEL declarations"
+)
 _NEWLINES = re.compile(r"[\n\r]+")
 
 
@@ -189,7 +194,7 @@ def _walk(s: Schema, path: str, where: _Where, root: bool, options: Options, pla
             below = where
             if where.in_metadata:
                 below = where.without_defaults("inside additionalProperties applying to object metadata")
-            child = place.elements(additional) if place else None
+            child = place.below(additional) if place else None
             found.add(_walk(additional, f"{path}.additionalProperties", below, False, options, child))
     for key, sub in sorted(properties.items()):
         below = where
@@ -197,7 +202,7 @@ def _walk(s: Schema, path: str, where: _Where, root: bool, options: Options, pla
             below = replace(below, in_metadata=True)
             if root:
                 below = below.without_defaults(f"in top-level {key}")
-        child = place.property(sub, key) if place else None
+        child = place.below(sub) if place else None
         found.add(_walk(sub, f"{path}.properties[{key}]", below, False, options, child))
     if s.get("not") is not None:
         found.add(_walk(s["not"], f"{path}.not", where, False, options, None))
@@ -209,7 +214,7 @@ def _walk(s: Schema, path: str, where: _Where, root: bool, options: Options, pla
     items = s.get("items")
     below = where if s.get(LIST_TYPE) == "map" else where.cut(path)
     if isinstance(items, dict):
-        child = place.elements(items) if place else None
+        child = place.below(items) if place else None
         found.add(_walk(items, f"{path}.items", below, False, options, child))
     elif items:
         for i, sub in enumerate(items):
@@ -381,7 +386,10 @@ def _rule_errors(s: Schema, rule: dict[str, Any], path: str) -> list[FieldError]
 
 def _compiled(s: Schema, path: str, where: _Where, options: Options, place: Place) -> list[FieldError]:
     found: list[FieldError] = []
-    for i, (rule, result) in enumerate(zip(s["x-kubernetes-validations"], place.compile(), strict=True)):
+    compiled = place.compile()
+    if compiled is None:
+        return [fielderrors.internal(f"{path}.x-kubernetes-validations", NO_TYPE)]
+    for i, (rule, result) in enumerate(zip(s["x-kubernetes-validations"], compiled, strict=True)):
         here = f"{path}.x-kubernetes-validations[{i}]"
         found += place.observe(f"{here}.rule", "rule", result.cost_of_rule(place), options.any_cost)
         if result.error:

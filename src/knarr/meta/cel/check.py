@@ -7,7 +7,7 @@ from typing import Any
 
 from knarr.meta.cel import types
 from knarr.meta.cel.functions import PYTHON_TYPES, Functions, Overload
-from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr, Select
+from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr, Select, located
 from knarr.meta.cel.types import BOOL, DYN, ERROR, INT, NULL, Type, show
 
 #: types by the names that expressions may use for them
@@ -44,15 +44,6 @@ def check(
         texts = dict.fromkeys(located(source, offset, message) for offset, message in checker.errors)
         raise CheckError("\n".join(texts))
     checker.finish(expr)
-
-
-def located(source: str, offset: int, message: str) -> str:
-    """A message with its place, its line and a mark below it."""
-    before = source[:offset]
-    line, column = before.count("\n") + 1, offset - (before.rfind("\n") + 1)
-    lines = source.split("\n")
-    text = lines[line - 1].replace("\t", " ") if line <= len(lines) else ""
-    return f"ERROR: <input>:{line}:{column + 1}: {message}\n | {text}\n | {'.' * column}^"
 
 
 def qualified_name(expr: Expr | None) -> str:

@@ -8,6 +8,21 @@ from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListE
 
 ACCUMULATOR = "@result"
 UNUSED = "#unused"
+#: (name, number of arguments) of the comprehensions of two variables
+OF_TWO_VARIABLES = frozenset(
+    {
+        *((name, 3) for name in ("all", "exists", "existsOne", "exists_one")),
+        *((name, n) for name in ("transformList", "transformMap", "transformMapEntry") for n in (3, 4)),
+    }
+)
+
+
+class MacroError(ValueError):
+    """A macro that was given what it cannot take; `offset` says where."""
+
+    def __init__(self, arg: Expr, message: str) -> None:
+        super().__init__(message)
+        self.offset = arg.offset
 
 
 def expand(ids: Any, call: Call) -> Expr:
@@ -15,9 +30,13 @@ def expand(ids: Any, call: Call) -> Expr:
     make = _Make(ids, call)
     args, target = call.args, call.target
     if call.function == "bind" and isinstance(target, Ident) and target.name == "cel" and len(args) == 3:
-        return make.bind() or call
-    if target is None or len(args) not in (3, 4) or not _are_names(args[:2]):
+        return make.bind()
+    if target is not None and call.function == "existsOne" and len(args) == 2:
+        _check_variables(args[:1])
+        return make.exists_one()
+    if target is None or (call.function, len(args)) not in OF_TWO_VARIABLES:
         return call
+    _check_variables(args[:2])
     match call.function, len(args):
         case ("all", 3):
             return make.all()
@@ -32,8 +51,17 @@ def expand(ids: Any, call: Call) -> Expr:
     return call
 
 
-def _are_names(args: list[Expr]) -> bool:
-    return all(isinstance(arg, Ident) for arg in args)
+def _check_variables(args: list[Expr]) -> None:
+    names = []
+    for arg in args:
+        if not isinstance(arg, Ident):
+            raise MacroError(arg, "argument must be a simple name")
+        names.append(arg.name)
+    if len(set(names)) < len(names):
+        raise MacroError(args[1], f"duplicate variable name: {names[0]}")
+    for arg, name in zip(args, names, strict=True):
+        if name in (ACCUMULATOR, "__result__"):
+            raise MacroError(arg, "iteration variable overwrites accumulator variable")
 
 
 class _Make:
@@ -55,7 +83,8 @@ class _Make:
         return self.ident(ACCUMULATOR)
 
     def fold(self, init: Expr, condition: Expr, step: Expr, result: Expr) -> Expr:
-        var, var2 = (arg.name for arg in self.args[:2])  # type: ignore[attr-defined]
+        names = [arg.name for arg in self.args[:-1] if isinstance(arg, Ident)]
+        var, var2 = names[0], names[1] if len(names) > 1 else ""
         assert self.target is not None
         return Comprehension(
             self.call_.id,
@@ -70,10 +99,10 @@ class _Make:
             result,
         )
 
-    def bind(self) -> Expr | None:
+    def bind(self) -> Expr:
         name = self.args[0]
         if not isinstance(name, Ident):
-            return None
+            raise MacroError(name, "cel.bind() variable names must be simple identifiers")
         empty = ListExpr(self.ids.new_id(), self.call_.offset, [], frozenset())
         return Comprehension(
             self.call_.id,
@@ -98,7 +127,7 @@ class _Make:
 
     def exists_one(self) -> Expr:
         count = self.call("_+_", self.accu(), self.const(1))
-        step = self.call("_?_:_", self.args[2], count, self.accu())
+        step = self.call("_?_:_", self.args[-1], count, self.accu())
         return self.fold(self.const(0), self.const(True), step, self.call("_==_", self.accu(), self.const(1)))
 
     def transform_list(self) -> Expr:

@@ -5,17 +5,40 @@ The few macros that the library does not know (cel.bind, comprehensions of two v
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr, Select
+from knarr.meta.cel.macros import MacroError, expand
+from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr, Select, located
 from knarr.meta.cel.values import Duration, Timestamp, UInt
 
 ACCUMULATOR = "@result"
 #: what cel-expr-python says beside the real error
 _NOISE = "ERROR: <input>:4294967295:"
+#: what it says otherwise than cel-go
+_WORDS = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"'\\u003F'", "'?'"),
+        (r"has\(\) argument must be a field selection", "invalid argument to has() macro"),
+        (
+            r"(?:all|exists|exists_one)\(\) variable name must be a simple identifier",
+            "argument must be a simple name",
+        ),
+        (r"(?:map|filter)\(\) variable name must be a simple identifier", "argument is not an identifier"),
+        (r"\w+\(\) variable name cannot be __result__", "iteration variable overwrites accumulator variable"),
+        (r"invalid hex (u?int) literal", r"invalid \1 literal"),
+    )
+)
+#: text literals, in which a backtick is nothing special
+_LITERAL = re.compile(
+    r"""[rR]?[bB]?[rR]?(?:\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
+    r"|//[^\n]*|(?P<escaped>`[^`]*`)",
+    re.DOTALL,
+)
 
 
 class ParseError(ValueError):
@@ -36,12 +59,24 @@ def parse(source: str) -> Expr:
         serialized = _environment().compile(source, disable_check=True).serialize()
     except RuntimeError as error:
         raise ParseError(_cleaned(str(error))) from None
-    return _Decoder(serialized, source).root()
+    if escaped := [found.start() for found in _LITERAL.finditer(source) if found["escaped"]]:
+        raise ParseError("\n".join(located(source, offset, "unsupported syntax: '`'") for offset in escaped))
+    try:
+        return _Decoder(serialized, source).root()
+    except MacroError as error:
+        raise ParseError(located(source, error.offset, str(error))) from None
 
 
 def _cleaned(text: str) -> str:
     text = text.removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
-    return "\n".join(line for line in text.split("\n") if not line.startswith(_NOISE))
+    lines = [line for line in text.split("\n") if not line.startswith(_NOISE)]
+    return "\n".join(line if line.startswith(" | ") else _in_go_s_words(line) for line in lines)
+
+
+def _in_go_s_words(line: str) -> str:
+    for pattern, words in _WORDS:
+        line = pattern.sub(words, line)
+    return line
 
 
 def fields(data: bytes) -> Iterator[tuple[int, Any]]:
@@ -130,9 +165,7 @@ class _Decoder:
                 function = value.decode()
             else:
                 args.append(self.expr(value))
-        from knarr.meta.cel import macros
-
-        return macros.expand(self, Call(id_, offset, function, target, args))
+        return expand(self, Call(id_, offset, function, target, args))
 
     def _kind7(self, id_: int, offset: int, body: bytes) -> Expr:
         elements: list[Expr] = []

@@ -93,3 +93,13 @@ class Comprehension(Expr):
         super().__init__(id_, offset)
         self.var, self.var2, self.iter_range, self.accu = var, var2, iter_range, accu
         self.init, self.condition, self.step, self.result = init, condition, step, result
+
+
+def located(source: str, offset: int, message: str) -> str:
+    """A message with its place, its line and a mark below it, as cel-go shows it."""
+    start = source.rfind("\n", 0, offset) + 1
+    line, column = source.count("\n", 0, offset) + 1, offset - start
+    text = source[start:].partition("\n")[0].replace("\t", " ")
+    dots = "".join("." if letter.isascii() else "．" for letter in text[:column])
+    mark = "^" if text[column : column + 1].isascii() else "＾"
+    return f"ERROR: <input>:{line}:{column + 1}: {message}\n | {text}\n | {dots}{mark}"

@@ -7,12 +7,17 @@ from typing import Any
 
 from knarr.api.apiextensions.schema.version import VersionSchema
 from knarr.api.kind import Column, Kind, Object
-from knarr.meta import errors, fielderrors
+from knarr.meta import errors, fielderrors, names, objectmeta
 from knarr.meta.fielderrors import FieldError
+from knarr.meta.gofmt import quote
 from knarr.registry.custom import scalepaths
 from knarr.registry.custom.columns import Cells
 
 INT32_MAX = (1 << 31) - 1
+PREFER_A_DOMAIN = (
+    "prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other"
+    " finalizer writers"
+)
 
 
 class CustomKind(Kind):
@@ -90,29 +95,33 @@ class CustomKind(Kind):
     def validate(self, obj: Object) -> list[FieldError]:
         self._check_type(obj)
         found = self.schema.schema_errors(obj)
-        found += self._scale_errors(obj, "specReplicasPath") + self._scale_errors(obj, "statusReplicasPath")
-        return self._rules(obj, None, found + self.schema.structure_errors(obj, None))
+        found += self._replicas_errors(obj, "specReplicasPath") + self._scale_status_errors(obj)
+        found += self.schema.embedded_errors(obj) + self.schema.list_errors(obj, None)
+        return self._rules(obj, None, found)
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         self._check_type(obj)
         found = self.schema.schema_update_errors(obj, old)
-        found += self._scale_errors(obj, "specReplicasPath") + self._scale_errors(obj, "statusReplicasPath")
-        return self._rules(obj, old, found + self.schema.structure_errors(obj, old))
+        found += self._replicas_errors(obj, "specReplicasPath") + self._scale_status_errors(obj)
+        found += self.schema.embedded_errors(obj) + self.schema.list_errors(obj, old)
+        return self._rules(obj, old, found)
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         self._check_type(obj)
-        found = self.schema.status_errors(obj, old)
-        found += self._scale_errors(obj, "statusReplicasPath")
-        return self._rules(obj, old, found + self.schema.structure_errors(obj, old))
+        found = self.schema.status_errors(obj, old) + self._scale_status_errors(obj)
+        return self._rules(obj, old, found + self.schema.list_errors(obj, old))
 
     def _rules(self, obj: Object, old: Object | None, found: list[FieldError]) -> list[FieldError]:
         broken, self._warnings = self.schema.rule_errors(obj, old, found)
         return found + broken
 
     def warnings_on_create(self, obj: Object) -> list[str]:
-        return self._warnings
+        return self._warnings + finalizer_warnings(obj, None)
 
     def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
+        return self._warnings + finalizer_warnings(obj, old)
+
+    def warnings_on_status_update(self, obj: Object, old: Object) -> list[str]:
         return self._warnings
 
     def _check_type(self, obj: Object) -> None:
@@ -126,7 +135,17 @@ class CustomKind(Kind):
         if found:
             raise errors.invalid(self.group, str(kind), obj["metadata"].get("name", ""), found)
 
-    def _scale_errors(self, obj: Object, which: str) -> list[FieldError]:
+    def _scale_status_errors(self, obj: Object) -> list[FieldError]:
+        found = self._replicas_errors(obj, "statusReplicasPath")
+        path = self.scale.get("labelSelectorPath") if self.scale is not None else None
+        if path:
+            try:
+                scalepaths.text(obj, path)
+            except ValueError as error:
+                found.append(fielderrors.invalid(path, "", str(error)))
+        return found
+
+    def _replicas_errors(self, obj: Object, which: str) -> list[FieldError]:
         if self.scale is None:
             return []
         path = self.scale[which]
@@ -159,6 +178,20 @@ class CustomKind(Kind):
         if subresource == "status":
             return (("metadata",), ("spec",))
         return (("status",),) if subresource == "" else ()
+
+
+def finalizer_warnings(obj: Object, old: Object | None) -> list[str]:
+    """What is told to who adds a finalizer that others could choose as well."""
+    added = set(obj["metadata"].get("finalizers") or ())
+    if old is not None:
+        added -= set(old["metadata"].get("finalizers") or ())
+    found = []
+    for name in sorted(added):
+        where = f"metadata.finalizers: {quote(name)}"
+        found += [f"{where}: {message}" for message in names.is_qualified_name(name)]
+        if "/" not in name and name not in objectmeta.STANDARD_FINALIZERS:
+            found.append(f"{where}: {PREFER_A_DOMAIN}")
+    return found
 
 
 def selected(obj: Object, path: str) -> str:

@@ -48,12 +48,12 @@ class Compiled:
         return min(self.max_cost * count, UINT64_MAX)
 
 
-def compile_rules(schema: Schema, root: bool) -> list[Compiled]:
-    """The rules of a schema; `root`: it is that of a whole resource."""
+def compile_rules(schema: Schema, root: bool) -> list[Compiled] | None:
+    """The rules of a schema, None where it has no type that rules can see; `root`: it is that of a whole resource."""
     declared = declare(schema, root)
-    rules = schema.get("x-kubernetes-validations") or []
     if declared is None:
-        return [Compiled(rule, 1) for rule in rules]
+        return None
+    rules = schema.get("x-kubernetes-validations") or []
     return [_compile(schema, declared, rule) for rule in rules]
 
 

@@ -11,11 +11,16 @@ from knarr.api.apiextensions.schema.ratcheting import ABSENT, key_of, same
 from knarr.meta import fielderrors
 from knarr.meta.cel.values import NONE, CelError, NoSuchOverload, Optional
 from knarr.meta.fielderrors import NO_VALUE, FieldError
+from knarr.meta.gofmt import quote
 
 #: what the rules of one object, and one call of a rule, may cost
 BUDGET, CALL_MAX = 10_000_000, 1_000_000
 MESSAGE_BYTES_MAX = 5 * 1024
 OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
+MESSAGE_OUT_OF_BUDGET = "messageExpression evaluation failed due to running out of cost budget, no further validation rules will be run"
+MESSAGE_TOO_EXPENSIVE = (
+    "no further validation rules will be run due to call cost exceeds limit for messageExpression: {}"
+)
 LIMIT = "operation cancelled: actual cost limit exceeded"
 
 
@@ -53,7 +58,8 @@ class _Place:
         self.node = node
         resource = root or node.embedded
         self.declared: DeclType | None = declare(node.schema, resource) if node.rules else None
-        self.rules: list[Compiled] = compile_rules(node.schema, resource) if node.rules else []
+        self.rules: list[Compiled] = (compile_rules(node.schema, resource) or []) if node.rules else []
+        self.uses_old_self = any(rule.uses_old_self for rule in self.rules)
         below = {name: _Place(child, False) for name, child in node.properties.items()}
         self.properties = {name: place for name, place in below.items() if place.any}
         items = _Place(node.items, False) if node.items is not None else None
@@ -109,6 +115,10 @@ class _Place:
     def _rules(self, run: _Run, path: str, value: Any, old: Any, before: Any, parent: Any) -> None:
         assert self.declared is not None
         convert = self.declared.convert
+        if run.budget <= 0:
+            run.errors.append(fielderrors.invalid(path or "<nil>", self.node.type, OUT_OF_BUDGET))
+            run.budget = -1
+            return
         try:
             cel = value if convert is None else convert(value)
             cel_old = None if old is None else old if convert is None else convert(old)
@@ -141,38 +151,47 @@ class _Place:
         optional = bool(compiled.rule.get("optionalOldSelf"))
         if compiled.uses_old_self and not has_old and not optional:
             return
-        variables = {SELF: cel}
-        if optional:
-            variables[OLD_SELF] = Optional(cel_old) if has_old else NONE
-        elif has_old:
-            variables[OLD_SELF] = cel_old
+        plain = {SELF: cel, OLD_SELF: cel_old} if has_old and self.uses_old_self else {SELF: cel}
+        variables = plain
+        if optional and self.uses_old_self:
+            variables = {SELF: cel, OLD_SELF: Optional(cel_old) if has_old else NONE}
         try:
             result, cost = compiled.expression.program.evaluate(variables, CALL_MAX)
         except CelError as error:
+            if not self._pay(run, getattr(error, "cost", 0), where):
+                return
             run.errors.append(fielderrors.invalid(where, kind, _failure(error, compiled.rule)))
-            run.budget = -1 if LIMIT in str(error) else run.budget - getattr(error, "cost", 0)
+            if str(error).startswith(LIMIT):
+                run.budget = -1
             return
-        if cost > run.budget:
-            run.errors.append(fielderrors.invalid(where, kind, OUT_OF_BUDGET))
-            run.budget = -1
+        if not self._pay(run, cost, where):
             return
-        run.budget -= cost
         if result is True:
             return
-        broken = self._error(run, where, path, value, compiled, variables)
+        broken = self._error(run, where, path, value, compiled, plain)
         if not compiled.uses_old_self and run.updates and _unchanged(value, before, parent):
             run.warnings.append(str(broken))
         else:
             run.errors.append(broken)
+
+    def _pay(self, run: _Run, cost: int, where: str) -> bool:
+        if cost > run.budget:
+            run.errors.append(fielderrors.invalid(where, self.node.type, OUT_OF_BUDGET))
+            run.budget = -1
+            return False
+        run.budget -= cost
+        return True
 
     def _error(
         self, run: _Run, where: str, path: str, value: Any, compiled: Compiled, variables: dict[str, Any]
     ) -> FieldError:
         rule = compiled.rule
         if compiled.field_path:
-            join = "" if compiled.field_path.startswith("[") else "."
-            where = f"{path}{join}{compiled.field_path}" if path else compiled.field_path
-        detail = _message(run, compiled, variables) or _default_message(rule)
+            where = f"{path}.{compiled.field_path}" if path else compiled.field_path
+        try:
+            detail = _message(run, compiled, variables) or _default_message(rule)
+        except _Overspent as error:
+            return fielderrors.invalid(where, self.node.type, str(error))
         shown = NO_VALUE if self.node.type in ("object", "array") else value
         match rule.get("reason"):
             case "FieldValueForbidden":
@@ -212,15 +231,32 @@ def _failure(error: CelError, rule: dict[str, Any]) -> str:
     return f"{text} evaluating rule: {_rule_text(rule)}"
 
 
+class _Overspent(Exception):
+    """A message was too expensive: nothing is evaluated any more."""
+
+
 def _message(run: _Run, compiled: Compiled, variables: dict[str, Any]) -> str:
-    """What messageExpression says; "" when it says nothing usable."""
+    """What messageExpression says; "" when it says nothing usable.
+
+    It sees oldSelf as it is even where the rule sees an optional value, so there it mostly fails.
+    """
     if compiled.message is None:
         return ""
+    failure: CelError | None = None
+    text, cost = "", 0
     try:
         text, cost = compiled.message.program.evaluate(variables, CALL_MAX)
-    except CelError:
-        return ""
+    except CelError as error:
+        failure, cost = error, getattr(error, "cost", 0)
+    if cost > run.budget:
+        run.budget = -1
+        raise _Overspent(MESSAGE_OUT_OF_BUDGET)
+    if failure is not None and str(failure).startswith(LIMIT):
+        run.budget = -1
+        raise _Overspent(MESSAGE_TOO_EXPENSIVE.format(quote(compiled.rule["messageExpression"])))
     run.budget -= cost
+    if failure is not None or text.__class__ is not str:
+        return ""
     trimmed = text.strip()
     if len(trimmed.encode()) > MESSAGE_BYTES_MAX or "\n" in trimmed:
         return ""

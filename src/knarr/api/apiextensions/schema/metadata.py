@@ -7,9 +7,19 @@ from typing import Any
 from knarr.api import schema
 from knarr.api.apiextensions.schema.node import Node
 from knarr.api.decoding import DecodeError, Walker
+from knarr.meta import fielderrors
+from knarr.meta.fielderrors import FieldError
 
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 TEXTS = frozenset({"name", "namespace", "generateName", "resourceVersion", "uid", "selfLink"})
+
+
+class Malformed(ValueError):
+    """Metadata of an embedded resource that has the wrong shape."""
+
+    def __init__(self, error: FieldError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def coerce(obj: dict[str, Any], node: Node | None, lenient: bool = False) -> list[str]:
@@ -18,43 +28,57 @@ def coerce(obj: dict[str, Any], node: Node | None, lenient: bool = False) -> lis
     Raises ValueError for values of a wrong type, unless `lenient` (stored objects), which drops them.
     """
     unknown: list[str] = []
-    _resource(obj, "", unknown, lenient)
+    _metadata(obj, "metadata", unknown, lenient)
     if node is not None:
-        _walk(obj, node, "", unknown, lenient)
+        _below(obj, node, "", unknown, lenient)
     return unknown
 
 
+def coerce_embedded(value: Any, node: Node, path: str) -> None:
+    """Normalise the metadata of `value`, where `node` is embedded, and of all below. Raises Malformed."""
+    _walk(value, node, path, [], False)
+
+
 def _walk(value: Any, node: Node, path: str, unknown: list[str], lenient: bool) -> None:
+    if node.embedded and value.__class__ is dict:
+        _embedded(value, path, unknown, lenient)
+    _below(value, node, path, unknown, lenient)
+
+
+def _below(value: Any, node: Node, path: str, unknown: list[str], lenient: bool) -> None:
     if value.__class__ is dict:
         for key, item in value.items():
-            if item.__class__ is not dict and item.__class__ is not list:
-                continue
             below = node.child(key)
-            if below is None or not below.embedded and not below.children():
-                continue
-            here = f"{path}.{key}" if path else key
-            if below.embedded and item.__class__ is dict:
-                _resource(item, here, unknown, lenient)
-            _walk(item, below, here, unknown, lenient)
+            if below is not None and item.__class__ in (dict, list):
+                _walk(item, below, f"{path}.{key}" if path else key, unknown, lenient)
     elif value.__class__ is list and node.items is not None:
         for index, item in enumerate(value):
-            here = f"{path}[{index}]"
-            if node.items.embedded and item.__class__ is dict:
-                _resource(item, here, unknown, lenient)
-            _walk(item, node.items, here, unknown, lenient)
+            _walk(item, node.items, f"{path}[{index}]", unknown, lenient)
 
 
-def _resource(value: dict[str, Any], path: str, unknown: list[str], lenient: bool) -> None:
+def _embedded(value: dict[str, Any], path: str, unknown: list[str], lenient: bool) -> None:
+    prefix = f"{path}." if path else ""
+    for field in ("apiVersion", "kind"):
+        if field in value and not isinstance(value[field], str):
+            if not lenient:
+                raise Malformed(fielderrors.invalid(prefix + field, value[field], "must be a string"))
+            del value[field]
+    try:
+        _metadata(value, f"{prefix}metadata", unknown, lenient)
+    except ValueError as error:
+        raise Malformed(fielderrors.invalid(f"{prefix}metadata", value["metadata"], str(error))) from None
+
+
+def _metadata(value: dict[str, Any], path: str, unknown: list[str], lenient: bool) -> None:
     metadata = value.get("metadata")
     if metadata is None:
         value.pop("metadata", None)
         return
     if _is_plain(metadata):
         return
-    here = f"{path}.metadata" if path else "metadata"
     walker = Walker()
     try:
-        value["metadata"] = walker.decode(schema.load()[OBJECT_META], metadata, here)
+        value["metadata"] = walker.decode(schema.load()[OBJECT_META], metadata, path)
     except DecodeError as error:
         if not lenient:
             raise ValueError(str(error)) from None

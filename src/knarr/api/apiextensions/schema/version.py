@@ -82,14 +82,15 @@ class VersionSchema:
             ratcheting.validate_update(self._status, obj["status"], before).findings, "status"
         )
 
-    def structure_errors(self, obj: Object, old: Object | None) -> list[FieldError]:
-        """Embedded resources, and duplicates in sets and map lists unless the old object had some."""
-        found: list[FieldError] = []
-        if self.has_embedded:
-            found += embedded.errors(obj, self.node)
-        if self.has_list_types and not (old is not None and listtypes.errors(old, self.node)):
-            found += listtypes.errors(obj, self.node)
-        return found
+    def embedded_errors(self, obj: Object) -> list[FieldError]:
+        """What is wrong with resources inside the object."""
+        return embedded.errors(obj, self.node) if self.has_embedded else []
+
+    def list_errors(self, obj: Object, old: Object | None) -> list[FieldError]:
+        """Duplicates in sets and map lists, unless the old object had some."""
+        if not self.has_list_types or old is not None and listtypes.errors(old, self.node):
+            return []
+        return listtypes.errors(obj, self.node)
 
     def rule_errors(
         self, obj: Object, old: Object | None, found: list[FieldError]
