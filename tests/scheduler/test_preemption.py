@@ -15,6 +15,7 @@ from knarr.scheduler.cache.pods import PodCache
 from knarr.scheduler.decide import NO_NODE, Decider
 from knarr.scheduler.diagnosis import diagnose
 from knarr.scheduler.framework import Framework
+from knarr.scheduler.metrics import SchedulerMetrics
 from knarr.scheduler.plugins.defaultpreemption import DefaultPreemption
 from knarr.scheduler.plugins.registry import PURE
 from knarr.scheduler.queue.nominator import Nominator
@@ -79,7 +80,12 @@ class Scene:
         store = SimpleNamespace(indexer=SimpleNamespace(list=lambda namespace: self.budgets))
         informers = SimpleNamespace(of=lambda kind: store)
         handle: Any = SimpleNamespace(
-            informers=informers, cluster=cluster, pods=self.pods, nominator=Nominator(), seed=seed
+            informers=informers,
+            cluster=cluster,
+            pods=self.pods,
+            nominator=Nominator(),
+            seed=seed,
+            metrics=SchedulerMetrics(),
         )
         self.plugin = DefaultPreemption(handle)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from knarr.cluster.cluster import Cluster
+    from knarr.meta.metrics import Family
 
 
 #: with more nodes than this, simulated pods go from Pending to Running without showing ContainerCreating in between:
@@ -42,6 +44,11 @@ class SchedulerPart:
         client = cluster.client(USER, ("system:authenticated",), MANAGER)
         self._informers = SharedInformers(client)
         self._scheduler = Scheduler(client, self._informers, cluster.world)
+
+        cluster.plane.surface.metrics.sources.append(self.metrics)
+
+    def metrics(self) -> Iterable[Family]:
+        return self._scheduler.handle.metrics.families(self._scheduler)
 
     async def start(self) -> SchedulerPart:
         self._scheduler.start()

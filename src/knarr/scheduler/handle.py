@@ -9,6 +9,7 @@ from knarr.client.events import SeriesRecorder
 from knarr.client.informer import SharedInformers
 from knarr.scheduler.cache.cluster import Cluster
 from knarr.scheduler.cache.pods import PodCache
+from knarr.scheduler.metrics import SchedulerMetrics
 from knarr.scheduler.queue.nominator import Nominator
 from knarr.world import World
 
@@ -25,5 +26,6 @@ class Handle:
     #: one per scheduler name
     recorders: dict[str, SeriesRecorder] = field(default_factory=dict)
     nominator: Nominator = field(default_factory=Nominator)
+    metrics: SchedulerMetrics = field(default_factory=SchedulerMetrics)
     #: draws preemption's first candidate
     seed: int = 0

@@ -75,6 +75,7 @@ class DefaultPreemption(Plugin):
     # -- deciding ----------------------------------------------------------------------------------------
 
     def post_filter(self, queued: QueuedPod, diagnosis: Diagnosis, framework: Framework) -> PostFilterResult:
+        self._handle.metrics.preempting()
         if reason := self._ineligible(queued):
             return PostFilterResult(f"preemption: {reason}")
         rows = np.flatnonzero(diagnosis.helpable) if diagnosis.helpable is not None else np.empty(0, int)
@@ -227,6 +228,7 @@ class DefaultPreemption(Plugin):
     # -- acting ------------------------------------------------------------------------------------------
 
     async def _preempt(self, queued: QueuedPod, victims: list[PodRecord], node: str) -> None:
+        self._handle.metrics.preempted(len(victims))
         for nominee in self._handle.nominator.below(node, queued.priority):
             self._handle.nominator.withdraw(nominee.uid)
         for record in victims:

@@ -31,6 +31,7 @@ class QueuedPod:
         "rejected_by",
         "since",
         "ticket",
+        "tried",
         "uid",
         "unschedulable",
     )
@@ -44,6 +45,8 @@ class QueuedPod:
         self.entered = now
         self.initial_attempt: float | None = None
         self.attempts = 0
+        #: when its present attempt began
+        self.tried = now
         #: how often it fitted nowhere, and how often something went wrong, in a row
         self.unschedulable = 0
         self.errors = 0
