@@ -36,6 +36,7 @@ from knarr.scheduler.defaultspread import DefaultSpread
 from knarr.scheduler.diagnosis import Diagnosis, diagnose, note
 from knarr.scheduler.framework import Broken, Framework, PostFilterResult, Unschedulable
 from knarr.scheduler.handle import Handle
+from knarr.scheduler.metrics import ERROR, SCHEDULED, UNSCHEDULABLE
 from knarr.scheduler.pipeline import Pipeline
 from knarr.scheduler.plugins.registry import Factory
 from knarr.scheduler.profiles import Profile, framework
@@ -225,11 +226,13 @@ class Scheduler:
 
     def attempt(self, queued: QueuedPod) -> None:
         """Decide for one pod that was popped, and set in motion what follows."""
+        queued.tried = self.now()
         try:
             plugins = self.frameworks[queued.profile]
             # services and owners may have come or gone since the pod was queued
             queued.cls = self.classify(queued.pod)
             row = self._decide(queued, plugins)
+            self.handle.metrics.decided(self.now() - queued.tried)
             if row == NO_NODE:
                 self._fits_nowhere(queued, plugins)
             else:
@@ -327,6 +330,8 @@ class Scheduler:
             self._bind_failed(queued, plugins, error)
             return
         self.forget_explanation(queued.uid)
+        self._ended(SCHEDULED, queued)
+        self.handle.metrics.bound(queued.attempts, self.now() - (queued.initial_attempt or queued.tried))
         for plugin in plugins.post_binds:
             plugin.post_bind(pod, node)
         meta = pod.metadata
@@ -428,7 +433,11 @@ class Scheduler:
         result = self._post_filter(queued, plugins, diagnosis) if diagnosis.nodes else PostFilterResult("")
         self._reject(queued, diagnosis, result)
 
+    def _ended(self, result: str, queued: QueuedPod) -> None:
+        self.handle.metrics.ended(result, queued.profile, self.now() - queued.tried)
+
     def _reject(self, queued: QueuedPod, diagnosis: Diagnosis, result: PostFilterResult) -> None:
+        self._ended(UNSCHEDULABLE, queued)
         message = diagnosis.message(result.message)
         if result.nominated is not None:
             self.handle.nominator.nominate(queued.uid, queued.cls, result.nominated)
@@ -453,6 +462,7 @@ class Scheduler:
         return PostFilterResult(", ".join(m for m in messages if m), nominated, work)
 
     def _failed(self, queued: QueuedPod, message: str) -> None:
+        self._ended(ERROR, queued)
         self.queue.fail(queued, self.now())
         self._report(queued, conditions.SCHEDULER_ERROR, message, None)
         self.wake()
