@@ -448,3 +448,26 @@ def test_pipelined_requests_are_answered_in_order(client):
                 length = int(line.split(b":")[1])
         named.append(json.loads(file.read(length))["details"]["name"])
     assert named == [f"n{number}" for number in range(count)]
+
+
+PATHS = [
+    # path, code, kind or message: escapes are decoded before anything is looked for
+    ("/api%2Fv1", 200, "APIResourceList"),
+    ("/%61pi/v1", 200, "APIResourceList"),
+    ("/api/v1/namespaces/default%2Fconfigmaps", 200, "ConfigMapList"),
+    ("/api/v1/namespaces/default/configmaps/a%2Fb", 404, "the server could not find the requested resource"),
+    ("/api/v1/namespaces/default/configmaps/..", 400, "Name parameter invalid: \"..\": may not be '..'"),
+    ("/api/v1/nodes/a%25b", 400, "Name parameter invalid: \"a%b\": may not contain '%'"),
+    ("/api/v1/namespaces/default/namespaces", 404, "the server could not find the requested resource"),
+    (
+        "/api/v1/namespaces/default/namespaces/kube-system",
+        404,
+        "the server could not find the requested resource",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "code", "said"), PATHS)
+def test_odd_paths(serve, path, code, said):
+    answer = serve.get(path)
+    assert answer.status == code and said in (answer.json["kind"], answer.json.get("message"))

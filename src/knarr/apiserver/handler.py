@@ -292,7 +292,8 @@ class APIHandler:
         if await x.trail.received():
             return True
         x.trail = x.http.on_answer = None
-        uri = f"{x.http.path}?{x.http.raw_query}" if x.http.raw_query else x.http.path
+        path, query = x.http.escaped_path, x.http.raw_query
+        uri = f"{path}?{query}" if query else path
         self.responder.text(x, 500, f"Internal Server Error: {quote(uri)}: {NOT_STORED}\n")
         return False
 

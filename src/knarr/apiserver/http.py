@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 import httptools
 
@@ -88,6 +88,7 @@ class HTTPRequest:
         "_connection",
         "answered",
         "body",
+        "escaped_path",
         "headers",
         "keep_alive",
         "method",
@@ -111,7 +112,10 @@ class HTTPRequest:
         self._connection = connection
         #: every header line, names in lower case; `headers` joins repeated ones
         self.raw_headers = raw_headers
-        self.method, self.path, self.raw_query, self.headers = method, path, raw_query, headers
+        #: `path` as it was sent; what belongs where is decided by the path decoded, slashes included, as in Go
+        self.escaped_path = path
+        self.path = unquote(path) if "%" in path else path
+        self.method, self.raw_query, self.headers = method, raw_query, headers
         self.body = b""
         self.keep_alive = True
         #: something of an answer was already written

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
-
 from knarr.registry.context import Request
 
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
@@ -15,17 +13,17 @@ WATCH_VALUES = frozenset({"false", "0"})
 
 
 def parse(method: str, path: str, query: dict[str, str]) -> Request:
-    """`path` is still escaped. A path that is no resource gives a Request without `resource`."""
+    """A path that is no resource gives a Request without `resource`."""
     request = Request(VERBS.get(method, ""), path, query=query)
     parts = path.split("/")
     # "", "api", "v1", ... or "", "apis", group, version, ...
     if len(parts) < 4 or not _locate(request, parts):
         request.verb = method.lower()
         return request
-    rest = [unquote(part) if "%" in part else part for part in parts[3 if not request.group else 4 :]]
+    rest = parts[3 if not request.group else 4 :]
     if rest and rest[-1] == "":
         rest.pop()
-    if not rest or "" in rest:
+    if not rest or "" in _routed(rest):
         _forget(request, method)
         return request
     # the old way to ask for a watch, which also one object can be asked for
@@ -34,9 +32,6 @@ def parse(method: str, path: str, query: dict[str, str]) -> Request:
         rest = rest[1:]
         query["watch"] = "true"
     _fill(request, rest)
-    if any("/" in part for part in rest):
-        _forget(request, method)
-        return request
     if prefixed:
         request.verb = "watch"
     elif method in ("GET", "HEAD") and not request.name:
@@ -56,6 +51,12 @@ def selected_name(request: Request) -> str:
             if field == "metadata.name" and equals:
                 return value.lstrip("=")
     return ""
+
+
+def _routed(rest: list[str]) -> list[str]:
+    """The parts that the route is found by: not the path of what is behind a proxy."""
+    at = 4 if rest[0] == "namespaces" else 2
+    return rest[: at + 1] if rest[at : at + 1] and rest[at] in PROXIED else rest
 
 
 def _locate(request: Request, parts: list[str]) -> bool:

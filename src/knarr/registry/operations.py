@@ -13,7 +13,8 @@ from dataclasses import replace
 import orjson
 
 from knarr.api import catalog
-from knarr.meta import errors
+from knarr.meta import errors, names
+from knarr.meta.gofmt import quote
 from knarr.meta.managed import default_manager
 from knarr.registry import patch
 from knarr.registry.context import Request
@@ -94,7 +95,8 @@ class Operations:
             view is None
             or view.row.namespaced is False
             and request.namespace
-            and request.resource != "namespaces"
+            # a namespace itself is in its own
+            and (request.resource != "namespaces" or request.name != request.namespace)
         ):
             raise nothing_there(request.group)
         row = view.row
@@ -119,6 +121,8 @@ class Operations:
         if not request.subresource and bool(request.name) != (request.verb in NAMED_VERBS):
             if not (request.name and request.verb in ("list", "watch")):
                 raise method_not_allowed()
+        if why := names.path_segment_name(request.name):
+            raise errors.bad_request(f"Name parameter invalid: {quote(request.name)}: {';'.join(why)}")
         if view.kind.deprecation:
             deprecated(request, view.kind.deprecation)
         return view

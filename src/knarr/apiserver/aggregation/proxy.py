@@ -45,7 +45,7 @@ async def proxy(
         refuse(x, 503, f"error trying to reach service: {error}")
         return
     http = x.http
-    target = http.path + (f"?{http.raw_query}" if http.raw_query else "")
+    target = http.escaped_path + (f"?{http.raw_query}" if http.raw_query else "")
     head = forward.request_head(x, target, headers_of(x.request.user))
     try:
         await forward.forward(x, streams, head, stop, upgraded=lambda: lasts(x))

@@ -86,7 +86,7 @@ def request_head(x: Exchange, target: str, more: Iterable[tuple[str, str]] = ())
     if upgrade:
         lines += ["connection: Upgrade", f"upgrade: {upgrade}"]
     else:
-        lines += [f"x-forwarded-uri: {http.path}", "connection: close"]
+        lines += [f"x-forwarded-uri: {http.escaped_path}", "connection: close"]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
 

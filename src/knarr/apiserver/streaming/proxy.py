@@ -148,7 +148,7 @@ def _completed(x: Exchange) -> bool:
         return True
     x.code = 301
     query = f"?{x.http.raw_query}" if x.http.raw_query else ""
-    x.http.respond(301, [forward.NO_CACHE, *x.headers, ("location", f"{x.http.path}/{query}")], b"")
+    x.http.respond(301, [forward.NO_CACHE, *x.headers, ("location", f"{x.http.escaped_path}/{query}")], b"")
     return False
 
 
@@ -210,12 +210,12 @@ async def _connect(host: str, port: int) -> Streams:
 
 def rest_of(x: Exchange) -> str:
     """The path behind `/proxy`, still escaped, with its leading slash; "" where there is none."""
-    parts, at = x.http.path.split("/"), _proxy_at(x)
+    parts, at = x.http.escaped_path.split("/"), _proxy_at(x)
     return "/" + "/".join(parts[at + 1 :]) if len(parts) > at + 1 else ""
 
 
 def _prefix(x: Exchange) -> str:
-    return "/".join(x.http.path.split("/")[: _proxy_at(x) + 1])
+    return "/".join(x.http.escaped_path.split("/")[: _proxy_at(x) + 1])
 
 
 def _proxy_at(x: Exchange) -> int:
