@@ -102,8 +102,9 @@ class Decoder:
         self, view: View, request: Request, new: Any, live: Object
     ) -> tuple[Object, list[str]]:
         """The same through the status endpoint: a spec that the patch left as it is in `live`, and that would be
-        put back anyway, is taken over unread. It is most of the object."""
-        spec = live.get("spec")
+        put back anyway, is taken over unread where it holds a pod's. It is most of the object then; elsewhere
+        defaults of the status may look at it."""
+        spec = live.get("spec") if view.kind.pod_spec_path else None
         if spec is None or not isinstance(new, dict) or new.get("spec") is not spec:
             return self.patched(view, request, new)
         obj, findings = self.patched(view, request, {name: new[name] for name in new if name != "spec"})
