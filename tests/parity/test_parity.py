@@ -21,10 +21,6 @@ from knarr.testing import TestCluster
 FOLDER = Path(__file__).parents[3] / "shared" / "parity"
 #: steps that do not match, and why
 DIFFERENT = {
-    "immutable-fields": {
-        "controllerrevision-revision-ok": "v1.36 compares the bytes of data as they were sent, blanks included, and"
-        " finds them changed by a patch that leaves them alone"
-    },
     "rbac-reviews": dict.fromkeys(
         ("non-resource-authenticated", "self-non-resource"), "the recorded answer is to another request"
     ),

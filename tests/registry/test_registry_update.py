@@ -501,3 +501,34 @@ def test_what_is_no_patch_type(api, run, content_type, code, message):
         assert (error.code, error.status["message"]) == (code, message)
 
     run(main())
+
+
+REVISIONS = "/apis/apps/v1/namespaces/n/controllerrevisions"
+TIGHT, WIDE = (
+    b'{"metadata":{"name":"r"},"revision":1,"data":{"x":1}}',
+    b'{"metadata": {"name": "r"}, "revision": 1, "data": {"x": 1}}',
+)
+RAW = [
+    (TIGHT, ("PATCH", b'{"revision":2}', MERGE), True),
+    (TIGHT, ("PUT", TIGHT.replace(b'1,"', b'2,"'), "application/json"), True),
+    (TIGHT, ("PUT", WIDE.replace(b"1, ", b"2, "), "application/json"), False),
+    (WIDE, ("PATCH", b'{"revision": 2}', MERGE), False),
+    (WIDE, ("PUT", WIDE.replace(b"1, ", b"2, "), "application/json"), True),
+    (WIDE, ("PUT", TIGHT.replace(b'1,"', b'2,"'), "application/json"), False),
+]
+
+
+@pytest.mark.parametrize(("made", "change", "allowed"), RAW)
+def test_data_of_a_revision_is_compared_as_it_was_sent(api, run, made, change, allowed):
+    async def main():
+        await api("POST", REVISIONS, made)
+        method, body, content_type = change
+        if allowed:
+            changed = await api(method, f"{REVISIONS}/r", body, content_type)
+            assert (changed["revision"], changed["data"]) == (2, {"x": 1})
+        else:
+            error = await api.refused(method, f"{REVISIONS}/r", body, content_type)
+            (cause,) = error.status["details"]["causes"]
+            assert cause["message"] == 'Invalid value: {"x":1}: field is immutable'
+
+    run(main())

@@ -78,6 +78,8 @@ class Kind:
     field_aliases: ClassVar[dict[str, str]] = {}
     #: lists whose defaults are for absent ones only: sent empty they stay so, for validation to see
     told_empty: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    #: fields that are kept and compared as they were sent, word by word
+    raw_fields: ClassVar[tuple[str, ...]] = ()
     #: where a pod's spec lies in the object, for kinds that hold one
     pod_spec_path: ClassVar[tuple[str, ...]] = ()
     #: the columns of `kubectl get`, in order, Name and Age included

@@ -111,7 +111,7 @@ async def _store(view: View, request: Request, obj: Object, generated: bool) -> 
     if metadata.get("resourceVersion") not in (None, "", "0"):
         message = "resourceVersion should not be set on objects to be created"
         raise errors.StatusError(errors.failure(500, "", message))
-    value = storage.encode(obj) if view.conversion is None else await view.encode(obj)
+    value = storage.encode(obj, request.sent) if view.conversion is None else await view.encode(obj)
     lease = await storage.lease() if storage.lease is not None else 0
     try:
         kv = await storage.timed(request, "create", storage.store.put(key, value, expect=0, lease=lease))

@@ -10,7 +10,7 @@ from knarr.api.kind import Kind
 from knarr.api.resources import Resource
 from knarr.meta.histogram import Histogram
 from knarr.meta.managed import FieldManager
-from knarr.registry import encoding
+from knarr.registry import encoding, rawfields
 from knarr.registry.context import Request
 from knarr.store.base import Store
 from knarr.watchcache import Cacher
@@ -68,7 +68,10 @@ class Storage:
             return b"%b%b/%b" % (self.prefix, namespace.encode(), name.encode())
         return self.prefix + name.encode()
 
-    def encode(self, obj: Object) -> bytes:
+    def encode(self, obj: Object, sent: bytes = b"") -> bytes:
+        """`sent`: the body that the object comes from, if it comes from one."""
+        if self.kind.raw_fields:
+            obj = rawfields.as_kept(obj, sent, self.kind.raw_fields)
         return encoding.encode_stored(obj, self.row.kind, self.row.api_version)
 
     async def timed(self, request: Request, operation: str, write: Awaitable[T]) -> T:

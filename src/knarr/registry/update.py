@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from knarr.meta import errors, fielderrors, objectmeta, times
 from knarr.meta.fielderrors import FieldError
-from knarr.registry import encoding
+from knarr.registry import encoding, rawfields
 from knarr.registry.context import Request
 from knarr.registry.create import create, manage_fields, place
 from knarr.registry.decode import as_sent, nullify
@@ -139,7 +139,7 @@ class _Attempt:
         if self.changed_nothing():
             self.undo()
             return Result(await view.answer(current.value, current.mod_revision), 200, view)
-        value = storage.encode(new) if view.conversion is None else await view.encode(new)
+        value = storage.encode(new, self.words()) if view.conversion is None else await view.encode(new)
         if view.custom and (self.request.dry_run or value == current.value):
             self.undo()
             return Result(await view.answer(value, current.mod_revision), 200, view)
@@ -199,8 +199,12 @@ class _Attempt:
 
     def _errors_of_kind(self, new: Object, stored: Object) -> list[FieldError]:
         """What the kind has against the update, worded as of what was sent where that had empty lists or maps."""
-        found = self.rules.validate(new, stored)
         view, request = self.view, self.request
+        if raw := view.kind.raw_fields:
+            assert self.current.value is not None
+            new = rawfields.as_worded(new, self.words(), raw)
+            stored = rawfields.as_worded(stored, self.current.value, raw)
+        found = self.rules.validate(new, stored)
         if not found or not request.sent or view.custom or view.to_stored is not None:
             return found
         if request.subresource not in ("", "status"):
@@ -211,6 +215,10 @@ class _Attempt:
         # What is equal but for empty lists counts as unchanged, so only the words are taken over.
         words = {(e.type, e.field, e.detail): e for e in self.rules.validate(sent, stored)}
         return [words.get((e.type, e.field, e.detail), e) for e in found]
+
+    def words(self) -> bytes:
+        """The body that the new object is; what a patch makes has no words of its own."""
+        return self.request.sent if self.request.verb == "update" else b""
 
     def changed_nothing(self) -> bool:
         """The new object is the stored one: nothing is written, and its resourceVersion stays."""

@@ -10,6 +10,7 @@ from knarr.meta.fielderrors import FieldError, invalid, required
 
 
 class ControllerRevision(Kind):
+    raw_fields = ("data",)
     columns = (
         NAME,
         Column(
