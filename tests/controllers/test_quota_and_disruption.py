@@ -92,6 +92,19 @@ def test_a_quota_follows_what_is_there(play: Any) -> None:
     play(story, QUOTA)
 
 
+def test_devices_are_counted_in_claims_that_were_there_before(play: Any) -> None:
+    async def story(c: Cluster) -> None:
+        wanted = {"name": "r", "exactly": {"deviceClassName": "gpu", "count": 2}}
+        spec = {"devices": {"requests": [wanted]}}
+        await c.create(obj("ResourceClaim", "one", "resource.k8s.io/v1", spec=spec))
+        devices, events = "gpu.deviceclass.resource.k8s.io/devices", "count/events"
+        await c.create(obj("ResourceQuota", "q", spec={"hard": {devices: "5", events: "1"}}))
+        # events are nothing that quotas count
+        assert await used(c) == {devices: "2"}
+
+    play(story, QUOTA)
+
+
 def test_scopes(play: Any) -> None:
     async def story(c: Cluster) -> None:
         await c.create(bare_pod("burst"))

@@ -13,7 +13,7 @@ from knarr.admission.quota import amounts, scopes, usage
 from knarr.admission.quota.amounts import Amounts
 from knarr.api.resources import Resource
 from knarr.api.scheme import evolve, scheme
-from knarr.api.types import core_v1
+from knarr.api.types import core_v1, resource_v1
 from knarr.client.client import Client
 from knarr.client.codec import Partial
 from knarr.client.controller import Requeue
@@ -31,10 +31,11 @@ GATHER_SECONDS_MIN = 0.005
 
 Place = tuple[str, str]
 #: resources whose objects count for more than one each
-WEIGHED: dict[Place, str] = {
-    ("", "pods"): "Pod",
-    ("", "services"): "Service",
-    ("", "persistentvolumeclaims"): "PersistentVolumeClaim",
+WEIGHED: dict[Place, Any] = {
+    ("", "pods"): core_v1.Pod,
+    ("", "services"): core_v1.Service,
+    ("", "persistentvolumeclaims"): core_v1.PersistentVolumeClaim,
+    ("resource.k8s.io", "resourceclaims"): resource_v1.ResourceClaim,
 }
 
 
@@ -96,7 +97,7 @@ class ResourceQuotaController(KubeController):
             await informer.wait_for_sync()
 
     def _informer(self, place: Place, row: Resource) -> Informer:
-        target = getattr(core_v1, WEIGHED[place]) if place in WEIGHED else Partial(row)
+        target = WEIGHED.get(place) or Partial(row)
         informer = self.informers.of(target)
 
         def deleted(obj: Any) -> None:

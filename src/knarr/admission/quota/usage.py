@@ -30,6 +30,15 @@ OLD_COUNTS = frozenset(
         "persistentvolumeclaims",
     }
 )
+#: quotas never were for events; the others are not stored
+UNCOUNTED = frozenset(
+    {
+        ("", "bindings"),
+        ("", "events"),
+        ("events.k8s.io", "events"),
+        ("authorization.k8s.io", "localsubjectaccessreviews"),
+    }
+)
 #: compute resources that are tracked under their bare name, requests.NAME and limits.NAME
 COMPUTE = ("cpu", "memory", "ephemeral-storage")
 #: where these are quotas, every container has to say how much it wants
@@ -55,6 +64,8 @@ def count_name(group: str, resource: str) -> str:
 
 def tracks(group: str, resource: str, name: str) -> bool:
     """Whether objects of this resource can use anything of the quota resource `name`."""
+    if (group, resource) in UNCOUNTED:
+        return False
     if name == count_name(group, resource):
         return True
     if group == "resource.k8s.io":
