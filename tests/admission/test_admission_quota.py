@@ -174,7 +174,7 @@ def test_a_quota_nobody_has_counted_yet(reader, plugin):
         ),
         ("apps", "deployments", {}, {"count/deployments.apps": "1"}),
         ("", "secrets", {}, {"count/secrets": "1", "secrets": "1"}),
-        ("", "events", {}, {"count/events": "1"}),
+        ("", "podtemplates", {}, {"count/podtemplates": "1"}),
         (
             "",
             "pods",
