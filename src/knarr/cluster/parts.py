@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from knarr.client.client import Client
     from knarr.cluster.cluster import Cluster
     from knarr.meta.metrics import Family
 
@@ -69,13 +71,26 @@ async def start_kubelets(cluster: Cluster) -> Any:
     from knarr.kubelet.kubelet import Kubelets
     from knarr.kubelet.settings import Settings
 
-    # One client serves all nodes of this process, so it cannot act as any single one of them.
+    # One client reads for all nodes of this process; what each writes, it writes as itself.
     client = cluster.client(manager="kubelet")
     runtime, specs = _process(cluster, client) if cluster.config.runtime == "process" else _simulated(cluster)
     settings = Settings(creating_shown=len(specs) <= SHOWN_NODES_MAX)
-    kubelets = Kubelets(client, runtime, specs, connections=cluster.plane.nodes, settings=settings)
+    kubelets = Kubelets(
+        client,
+        runtime,
+        specs,
+        connections=cluster.plane.nodes,
+        settings=settings,
+        client_of=_clients(cluster),
+    )
     await kubelets.start()
     return kubelets
+
+
+def _clients(cluster: Cluster) -> Callable[[str], Client]:
+    """The client that acts as a node, by its name."""
+    groups = ("system:nodes", "system:authenticated")
+    return cache(lambda node: cluster.client(f"system:node:{node}", groups, "kubelet"))
 
 
 def _names(cluster: Cluster) -> list[str]:

@@ -12,12 +12,13 @@ import math
 from typing import Any
 
 from knarr.api.types import coordination_v1, core_v1
-from knarr.client.client import Client, is_already_exists, is_conflict, is_not_found
+from knarr.client.client import is_already_exists, is_conflict, is_not_found
 from knarr.kubelet import node as nodes
-from knarr.kubelet.node import NodeSpec
+from knarr.kubelet.node import ClientOf, NodeSpec
 from knarr.kubelet.settings import Settings
 from knarr.meta import times
 from knarr.meta.errors import StatusError
+from knarr.world import World
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +41,9 @@ class Heart:
 class Heartbeats:
     """`add` registers a node and keeps it alive until `remove` or `stop`."""
 
-    def __init__(self, client: Client, settings: Settings, runtime: str) -> None:
-        self._client, self._settings, self._runtime = client, settings, runtime
-        self._clock, self._chance = client.world.clock, client.world.chance
+    def __init__(self, client_of: ClientOf, world: World, settings: Settings, runtime: str) -> None:
+        self._client_of, self._settings, self._runtime = client_of, settings, runtime
+        self._clock, self._chance = world.clock, world.chance
         self._hearts: dict[str, Heart] = {}
         #: the nodes of each tick
         self._ring: list[dict[str, Heart]] = [{} for _ in range(TICKS)]
@@ -84,16 +85,17 @@ class Heartbeats:
 
     async def _register(self, spec: NodeSpec, now: float) -> Any:
         body = nodes.node(spec, self._runtime, now, self._settings.version)
+        client = self._client_of(spec.name)
         try:
-            created = await self._client.create(body)
-            return await self._client.get(core_v1.Node, created["metadata"]["name"])
+            created = await client.create(body)
+            return await client.get(core_v1.Node, created["metadata"]["name"])
         except StatusError as error:
             if not is_already_exists(error):
                 raise
-        await self._client.patch(
+        await client.patch(
             core_v1.Node, spec.name, body={"metadata": {"labels": nodes.labels(spec)}}, kind="strategic"
         )
-        return await self._client.patch(
+        return await client.patch(
             core_v1.Node, spec.name, body={"status": body["status"]}, kind="strategic", subresource="status"
         )
 
@@ -125,22 +127,22 @@ class Heartbeats:
                 log.exception("heartbeat of node %s", heart.spec.name)
 
     async def _renew(self, heart: Heart) -> None:
-        now = self._clock.now()
+        client, now = self._client_of(heart.spec.name), self._clock.now()
         if heart.lease is not None:
             spec = {**heart.lease["spec"], "renewTime": times.format_micro(now)}
             try:
-                heart.lease = await self._client.update({**heart.lease, "spec": spec})
+                heart.lease = await client.update({**heart.lease, "spec": spec})
                 return
             except StatusError as error:
                 if not (is_conflict(error) or is_not_found(error)):
                     raise
         wanted = nodes.lease(heart.spec.name, heart.uid, self._settings.lease_seconds, now)
         try:
-            heart.lease = await self._client.create(wanted)
+            heart.lease = await client.create(wanted)
         except StatusError as error:
             if not is_already_exists(error):
                 raise
-            heart.lease = await self._client.patch(
+            heart.lease = await client.patch(
                 coordination_v1.Lease.__resource__,
                 heart.spec.name,
                 nodes.LEASE_NAMESPACE,
@@ -154,7 +156,7 @@ class Heartbeats:
         """Nothing has changed but the time of the heartbeat."""
         now = self._clock.now()
         body = {"status": {"conditions": nodes.conditions(now, heart.since)}}
-        await self._client.patch(
+        await self._client_of(heart.spec.name).patch(
             core_v1.Node, heart.spec.name, body=body, kind="strategic", subresource="status"
         )
         heart.status_due = now + self._settings.node_status_seconds

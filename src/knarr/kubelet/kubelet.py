@@ -19,7 +19,7 @@ from knarr.client.workqueue import ShutDown, WorkQueue
 from knarr.kubelet import words
 from knarr.kubelet.heartbeat import Heartbeats
 from knarr.kubelet.hooks import Stopper
-from knarr.kubelet.node import NodeSpec
+from knarr.kubelet.node import ClientOf, NodeSpec
 from knarr.kubelet.phase import TERMINAL
 from knarr.kubelet.podapi import PodAPI
 from knarr.kubelet.podworker import Context, PodWorker
@@ -39,6 +39,7 @@ class Kubelets:
     """Runs the pods that are assigned to `nodes`; more nodes may be added while it runs.
 
     `informers`: the process's shared ones, if there are any. `connections`: where the API server finds us.
+    `client_of`: the client that acts as a node, where not all of them act as one; `client` reads for all.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class Kubelets:
         connections: NodeConnections | None = None,
         informers: SharedInformers | None = None,
         settings: Settings | None = None,
+        client_of: ClientOf | None = None,
     ) -> None:
         self.client = client.named("kubelet")
+        acting = client_of or (lambda node: self.client)
         self.runtime = runtime
         self.settings = settings or Settings()
         self._connections = connections
@@ -63,9 +66,11 @@ class Kubelets:
         self._by_name: dict[tuple[str, str], PodWorker] = {}
         self._clock = self.client.world.clock
         self._queue = WorkQueue("kubelet")
-        self._recorders = Recorders(self.client, self.settings.events_per_second, self.settings.events_burst)
-        self._statuses = StatusManager(self.client, self.settings.status_writes_max)
-        self._heartbeats = Heartbeats(self.client, self.settings, f"{runtime.name}://{VERSION[1:]}")
+        self._recorders = Recorders(acting, self.settings.events_per_second, self.settings.events_burst)
+        self._statuses = StatusManager(acting, self.settings.status_writes_max)
+        self._heartbeats = Heartbeats(
+            acting, self.client.world, self.settings, f"{runtime.name}://{VERSION[1:]}"
+        )
         prober = Prober(runtime, self, self.client.world) if runtime.real else Foretold(runtime)
         self._stopper = Stopper(runtime, self)
         self._context = Context(runtime, self._recorders, prober, self._stopper, self.settings)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from knarr.client.client import Client
 from knarr.kubelet.settings import VERSION
 from knarr.meta import times
 
 Object = dict[str, Any]
+#: the client that acts as a node, by its name
+ClientOf = Callable[[str], Client]
 
 LEASE_NAMESPACE = "kube-node-lease"
 #: as Go names them

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.client.client import Client
 from knarr.client.events import EventRecorder
 from knarr.client.ratelimit import TokenBucket
+from knarr.kubelet.node import ClientOf
 from knarr.kubelet.words import NORMAL, field_path
 
 
 class Recorders:
     """Normal events beyond the limit are dropped and counted: ten thousand pods that start at once say little new."""
 
-    def __init__(self, client: Client, per_second: float, burst: int) -> None:
-        self._client = client
+    def __init__(self, client_of: ClientOf, per_second: float, burst: int) -> None:
+        self._client_of = client_of
         self._bucket = TokenBucket(per_second, burst)
         self._recorders: dict[str, EventRecorder] = {}
         self.dropped = 0
@@ -22,7 +22,7 @@ class Recorders:
     def of(self, node: str) -> EventRecorder:
         recorder = self._recorders.get(node)
         if recorder is None:
-            recorder = self._recorders[node] = EventRecorder(self._client, "kubelet", node)
+            recorder = self._recorders[node] = EventRecorder(self._client_of(node), "kubelet", node)
         return recorder
 
     def pod_event(self, pod: Any, type_: str, reason: str, message: str, container: str = "") -> None:

@@ -9,8 +9,9 @@ import asyncio
 import logging
 from typing import Any, Protocol
 
-from knarr.client.client import Client, is_conflict, is_not_found
+from knarr.client.client import is_conflict, is_not_found
 from knarr.client.codec import Partial, built_in
+from knarr.kubelet.node import ClientOf
 from knarr.kubelet.status import Status, changes
 from knarr.meta.errors import StatusError
 
@@ -39,8 +40,8 @@ class Subject(Protocol):
 class StatusManager:
     """`set` never waits."""
 
-    def __init__(self, client: Client, writes_max: int) -> None:
-        self._client = client
+    def __init__(self, client_of: ClientOf, writes_max: int) -> None:
+        self._client_of = client_of
         self._writes_max = writes_max
         self._pending: dict[str, Subject] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,16 +102,19 @@ class StatusManager:
             subject.writing = False
 
     def _retry(self, subject: Subject) -> None:
-        seconds = self._client.world.chance.jitter(RETRY_SECONDS)
+        client = self._client_of(subject.pod.spec.nodeName)
+        seconds = client.world.chance.jitter(RETRY_SECONDS)
         asyncio.get_running_loop().call_later(seconds, self.put, subject)
 
     async def _patch(self, subject: Subject, status: Status) -> None:
         meta = subject.pod.metadata
         body = {"metadata": {"uid": subject.uid}, "status": changes(status, subject.reported)}
-        await self._client.patch(POD, meta.name, meta.namespace, body, kind="strategic", subresource="status")
+        client = self._client_of(subject.pod.spec.nodeName)
+        await client.patch(POD, meta.name, meta.namespace, body, kind="strategic", subresource="status")
         subject.reported = status
 
     async def _delete(self, subject: Subject) -> None:
         meta = subject.pod.metadata
-        await self._client.delete(POD, meta.name, meta.namespace, uid=subject.uid, grace=0)
+        client = self._client_of(subject.pod.spec.nodeName)
+        await client.delete(POD, meta.name, meta.namespace, uid=subject.uid, grace=0)
         subject.gone = True
