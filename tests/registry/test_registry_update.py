@@ -472,6 +472,39 @@ def test_an_apply_that_the_schema_lets_pass_and_the_type_does_not(api, run):
     run(main())
 
 
+OF_STATUS = [
+    # kind, made first, what an applier of the status says of metadata, what of that it owns
+    (DEPLOYMENTS, lambda: deployment("a"), {"labels": {"x": "y"}}, None),
+    (DEPLOYMENTS, lambda: deployment("a"), {"annotations": {"x": "y"}}, {"f:annotations": {"f:x": {}}}),
+    (
+        PODS,
+        lambda: pod("a"),
+        {
+            "labels": {"x": "y"},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "b", "uid": "1"}],
+        },
+        {"f:labels": {"f:x": {}}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "made", "metadata", "owned"), OF_STATUS)
+def test_who_writes_the_status_owns_only_what_that_may_change(api, run, path, made, metadata, owned):
+    async def main():
+        obj = await api("POST", path, made())
+        config = {
+            "apiVersion": obj["apiVersion"],
+            "kind": obj["kind"],
+            "metadata": {"name": "a", **metadata},
+            "status": {"conditions": [{"type": "x", "status": "True"}]},
+        }
+        after = await api("PATCH", f"{path}/a/status", config, APPLY, fieldManager="m")
+        (entry,) = [e for e in after["metadata"]["managedFields"] if e["manager"] == "m"]
+        assert entry["fieldsV1"].get("f:metadata") == owned and "f:status" in entry["fieldsV1"]
+
+    run(main())
+
+
 def test_several_options_are_told_in_order(api, run):
     async def main():
         query = {"dryRun": "x", "fieldManager": "\x01", "fieldValidation": "y"}

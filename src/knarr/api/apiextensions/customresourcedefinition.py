@@ -65,6 +65,11 @@ class CustomResourceDefinition(Kind):
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         return validation.validate_update(obj, old)
 
+    def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
+        """Who writes the status owns no metadata, though it may change it: so it is in Kubernetes."""
+        fields = super().reset_fields(subresource)
+        return (("metadata",), *fields) if subresource == "status" else fields
+
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         return validation.names_errors(obj["status"].get("acceptedNames") or {}, "status.acceptedNames")
 

@@ -55,6 +55,10 @@ class Deployment(Kind):
         super().prepare_for_status_update(obj, old)
         self.keep(obj["metadata"], old["metadata"], "labels")
 
+    def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
+        fields = super().reset_fields(subresource)
+        return (*fields, ("metadata", "labels")) if subresource == "status" else fields
+
     def validate(self, obj: Object) -> list[FieldError]:
         spec = obj["spec"]
         errors: list[FieldError] = []

@@ -69,6 +69,9 @@ class Namespace(Kind):
         """The finalize subresource changes spec.finalizers alone."""
         self.keep(obj, old, "status")
 
+    def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
+        return (("status",),) if subresource == "finalize" else super().reset_fields(subresource)
+
     def validate_finalize(self, obj: Object, old: Object) -> list[FieldError]:
         errors: list[FieldError] = []
         for i, name in enumerate(obj["spec"].get("finalizers") or ()):
