@@ -54,7 +54,9 @@ def claim(status: Any = None, **fields: Any) -> Any:
 
 
 def volume(status: Any = None, **fields: Any) -> Any:
-    return scheme().from_dict(core_v1.PersistentVolume, {**wire_volume(**fields), "status": status or {}})
+    return scheme().from_dict(
+        core_v1.PersistentVolume, {**wire_volume(**fields), "status": status or {"phase": "Available"}}
+    )
 
 
 def storage_class(name: str = "fast", **fields: Any) -> Any:
@@ -395,6 +397,53 @@ def test_reclaiming(play: Any, policy: str, phase: str, reason: str) -> None:
             ]
 
     play(story, BINDER)
+
+
+#: (what of the volume, why it is not deleted; None where it is, "" where somebody else does it)
+DELETIONS: list[tuple[str, dict[str, Any], str | None]] = [
+    ("below tmp", {"hostPath": {"path": "/tmp/x"}}, None),
+    (
+        "nfs",
+        {"nfs": {"server": "s", "path": "/x"}},
+        'error getting deleter volume plugin for volume "v": no deletable volume plugin matched',
+    ),
+    (
+        "csi made by hand",
+        {"csi": {"driver": "d", "volumeHandle": "h"}},
+        'error getting deleter volume plugin for volume "v": no volume plugin matched',
+    ),
+    ("provisioned", {"csi": {"driver": "d", "volumeHandle": "h"}, "metadata": PROVISIONED}, ""),
+]
+
+
+@pytest.mark.parametrize(("source", "why_not"), [d[1:] for d in DELETIONS], ids=[d[0] for d in DELETIONS])
+def test_deleting(play: Any, source: dict[str, Any], why_not: str | None) -> None:
+    async def story(c: Cluster) -> None:
+        fields = {"hostPath": None, "persistentVolumeReclaimPolicy": "Delete", **source}
+        await c.create(wire_volume(**fields))
+        await c.create(wire_claim())
+        await free(c)
+        if why_not is None:
+            assert await phases(c) == {}
+            return
+        assert await phases(c) == {"v": "Failed" if why_not else "Released"}
+        assert (await c.client.get(core_v1.PersistentVolume, "v")).status.message == why_not
+        assert await c.told("VolumeFailedDelete") == ([why_not] if why_not else [])
+
+    play(story, BINDER, "persistentvolume-protection-controller")
+
+
+def test_growing_is_left_to_the_driver(play: Any) -> None:
+    async def story(c: Cluster) -> None:
+        await c.create(wire_class(allowVolumeExpansion=True))
+        await c.create(wire_volume(hostPath=None, csi={"driver": "d", "volumeHandle": "h"}))
+        await c.create(wire_claim())
+        more = {"resources": {"requests": {"storage": "2Gi"}}}
+        await c.client.patch(core_v1.PersistentVolumeClaim, "c", "default", {"spec": more})
+        await c.settle()
+        assert await c.told("ExternalExpanding") == ["waiting for an external controller to expand this PVC"]
+
+    play(story, BINDER, "persistentvolume-expander-controller")
 
 
 def test_recycling(play: Any) -> None:

@@ -47,7 +47,14 @@ def _field(value: Any, zero: Any) -> Any:
         return [dump(item, zero.shape) for item in value] if value else None
     if isinstance(zero, tuple):
         return dump(value, zero)
-    return zero if value is None else value
+    return zero if value is None else in_order(value)
+
+
+def in_order(value: Any) -> Any:
+    """A map as Go prints it: by its keys. What holds more than texts is a struct, whose fields stay as they are."""
+    if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
+        return dict(sorted(value.items()))
+    return value
 
 
 def difference(old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -56,6 +56,7 @@ CONTROLLERS: dict[str, str] = {
     "node-ipam-controller": "knarr.controllers.nodeipam:NodeIPAMController",
     "node-lifecycle-controller": "knarr.controllers.nodelifecycle:NodeLifecycleController",
     "persistentvolume-binder-controller": "knarr.controllers.persistentvolume:PersistentVolumeController",
+    "persistentvolume-expander-controller": "knarr.controllers.volumeexpand:VolumeExpandController",
     "persistentvolume-protection-controller": "knarr.controllers.pvprotection:PVProtectionController",
     "persistentvolumeclaim-protection-controller": "knarr.controllers.pvcprotection:PVCProtectionController",
     "pod-garbage-collector-controller": "knarr.controllers.podgc:PodGarbageCollector",

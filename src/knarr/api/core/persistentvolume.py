@@ -233,7 +233,7 @@ def _capacity_errors(capacity: dict[str, str] | None, path: str) -> list[FieldEr
     if not capacity:
         errors.append(required(path))
     if not capacity or "storage" not in capacity or len(capacity) > 1:
-        errors.append(not_supported(path, capacity, ("storage",)))
+        errors.append(not_supported(path, gostruct.in_order(capacity), ("storage",)))
     for name, amount in sorted((capacity or {}).items()):
         value = Quantity.parse(amount).value
         if value < 0:

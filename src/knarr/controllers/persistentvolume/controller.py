@@ -24,7 +24,7 @@ from knarr.controllers.persistentvolume.match import (
 from knarr.controllers.persistentvolume.recycle import NAMESPACE, pod_name, recycler_pod, source_of
 from knarr.controllers.persistentvolume.volumes import (
     bound_volume,
-    in_tree_deleter,
+    deleted_elsewhere,
     unbound_volume,
     why_not_deleted,
 )
@@ -251,11 +251,20 @@ class PersistentVolumeController(KubeController):
         policy = volume.spec.persistentVolumeReclaimPolicy
         if policy == "Recycle":
             await self.recycle(volume)
-        elif policy == "Delete" and in_tree_deleter(volume):
-            await self.fail(volume, "VolumeFailedDelete", why_not_deleted(volume))
+        elif policy == "Delete":
+            await self.delete(volume)
         elif policy not in ("Delete", "Retain"):
             message = "Volume has unrecognized PersistentVolumeReclaimPolicy"
             await self.fail(volume, "VolumeUnknownReclaimPolicy", message)
+
+    async def delete(self, volume: Any) -> None:
+        """The object: what the directory holds stays, it may be on another machine than this controller."""
+        if deleted_elsewhere(volume):
+            return
+        if why_not := why_not_deleted(volume):
+            await self.fail(volume, "VolumeFailedDelete", why_not)
+        elif volume.metadata.deletionTimestamp is None:
+            await self.client.delete(volume)
 
     async def fail(self, volume: Any, reason: str, message: str) -> None:
         if volume.status.phase != "Failed":

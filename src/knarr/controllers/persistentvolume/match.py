@@ -84,8 +84,10 @@ def best_match(claim: Any, volumes: Iterable[Any], delayed: bool) -> Any | None:
 
 
 def is_free_for(volume: Any, claim: Any) -> bool:
-    """Nobody's, of the class, and with the labels that the claim selects."""
-    if volume.spec.claimRef is not None or class_of(volume) != class_of(claim):
+    """Nobody's, found to be available, of the class, and with the labels that the claim selects."""
+    if volume.spec.claimRef is not None or volume.status.phase != "Available":
+        return False
+    if class_of(volume) != class_of(claim):
         return False
     if (volume.spec.volumeAttributesClassName or "") != (claim.spec.volumeAttributesClassName or ""):
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -81,15 +82,20 @@ def unbound_volume(volume: Any) -> dict[str, Any]:
     return {"spec": {"claimRef": {"uid": "", "resourceVersion": ""}}}
 
 
-def in_tree_deleter(volume: Any) -> bool:
-    """Kinds of volumes that are not left to somebody outside."""
-    return volume.spec.csi is None and PROVISIONED_BY not in volume.metadata.annotations
+def deleted_elsewhere(volume: Any) -> bool:
+    """Whoever provisioned it deletes it, too."""
+    provisioner = volume.metadata.annotations.get(PROVISIONED_BY, "")
+    return bool(provisioner) and not provisioner.startswith("kubernetes.io/")
 
 
 def why_not_deleted(volume: Any) -> str:
-    """Data on a node is nobody's to delete from here."""
-    path = volume.spec.hostPath.path if volume.spec.hostPath is not None else ""
-    if path and not path.startswith("/tmp/"):
+    """Only directories below /tmp of the host can be deleted; "" for these."""
+    if provisioner := volume.metadata.annotations.get(PROVISIONED_BY):
+        return f"no volume plugin matched name: {provisioner}"
+    if volume.spec.hostPath is not None:
+        path = volume.spec.hostPath.path
+        if re.search("/tmp/.+", path):
+            return ""
         return f"host_path deleter only supports /tmp/.+ but received provided {path}"
-    name = volume.metadata.name
-    return f'error getting deleter volume plugin for volume "{name}": no deletable volume plugin matched'
+    missing = "deletable volume plugin" if volume.spec.nfs is not None else "volume plugin"
+    return f'error getting deleter volume plugin for volume "{volume.metadata.name}": no {missing} matched'
