@@ -10,8 +10,9 @@ from knarr.client.controller import Requeue
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key, key_of
 from knarr.controllers.base import KubeController
+from knarr.controllers.endpointslice import topology
 from knarr.controllers.endpointslice.desired import Place, families, grouped, placing
-from knarr.controllers.endpointslice.reconcile import plan
+from knarr.controllers.endpointslice.reconcile import Plan, plan
 from knarr.controllers.endpointslice.tracker import SliceTracker
 from knarr.controllers.endpointslice.writer import (
     MANAGED_BY,
@@ -32,7 +33,7 @@ from knarr.meta.errors import StatusError
 from knarr.world import World
 
 MANAGER = "endpointslice-controller.k8s.io"
-ZONE = "topology.kubernetes.io/zone"
+ZONE = topology.ZONE
 #: how long a write may take to be seen
 STALE_SECONDS = 1.0
 
@@ -54,10 +55,12 @@ class EndpointSliceController(KubeController):
             self._slice_deleted,
         )
         self.slices.indexer.add_index(SERVICE_NAME, slices_index)
-        self.nodes = self.watch(
-            core_v1.Node, self._node_added, self._node_updated, lambda _: self.places.forget_all()
-        )
-        self.places: PerPod[Place] = PerPod(placing(self._zone_of))
+        self.nodes = self.watch(core_v1.Node, self._node_added, self._node_updated, self._node_deleted)
+        self.places: PerPod[Place] = PerPod(placing(self._zone_of, topology.wanted))
+        #: endpoints by zone, by address family, of the services that have hints by zone
+        self.hinted: dict[Key, dict[str, topology.Counts]] = {}
+        self._ratios: dict[str, float] | None = None
+        self._ratios_known = False
         self.waiting: dict[str, set[Key]] = {}  # services with pods on nodes that are not there, by node
         self.triggers = TriggerTimes()
         self.tracker = SliceTracker()
@@ -86,16 +89,37 @@ class EndpointSliceController(KubeController):
         return node.metadata.labels.get(ZONE, "") if node is not None else None
 
     def _node_added(self, node: Any) -> None:
+        self._capacity_changed()
         for key in sorted(self.waiting.pop(node.metadata.name, ())):
             self.places.forget(key)
             self.touch(key)
 
+    def _node_deleted(self, node: Any) -> None:
+        self.places.forget_all()
+        self._capacity_changed()
+
     def _node_updated(self, old: Any, new: Any) -> None:
-        if old.metadata.labels.get(ZONE) != new.metadata.labels.get(ZONE):
+        moved = old.metadata.labels.get(ZONE) != new.metadata.labels.get(ZONE)
+        if moved or topology.is_ready(old) != topology.is_ready(new):
+            self._capacity_changed()
+        if moved:
             self.places.forget_all()
             for service in self.services.indexer.list():
                 if service.spec.selector:
                     self.touch(key_of(service))
+
+    def _capacity_changed(self) -> None:
+        """The zones' shares are others now: services in which one has too few endpoints are looked at again."""
+        self._ratios_known = False
+        for key, families_ in self.hinted.items():
+            if any(topology.is_overloaded(counts, self._zone_ratios()) for counts in families_.values()):
+                self.touch(key)
+
+    def _zone_ratios(self) -> dict[str, float] | None:
+        if not self._ratios_known:
+            self._ratios = topology.cpu_ratios(self.nodes.indexer.list())
+            self._ratios_known = True
+        return self._ratios
 
     # -- work --------------------------------------------------------------------------------------------
 
@@ -106,6 +130,7 @@ class EndpointSliceController(KubeController):
             self.triggers.forget(key)
             self.tracker.forget(key)
             self.places.forget(key)
+            self.hinted.pop(key, None)
             return None
         if not service.spec.selector or service.spec.type == "ExternalName":
             return None
@@ -119,7 +144,15 @@ class EndpointSliceController(KubeController):
             if place.missing_node:
                 self.waiting.setdefault(place.missing_node, set()).add(key)
         labels = labels_for(service)
-        todo = plan(slices, {f: grouped(places, f) for f in families(service)}, labels)
+        groups = {f: grouped(places, f) for f in families(service)}
+        by_zone = topology.wanted(service)
+        if by_zone:
+            for family, group in groups.items():
+                topology.keep_hints(group, [piece for piece in slices if piece.addressType == family])
+        todo = plan(slices, groups, labels)
+        told = [
+            said for family in groups if (said := self._hint(key, family, todo, slices, by_zone)) is not None
+        ]
         if service.metadata.deletionTimestamp is not None:
             todo.create.clear()  # the garbage collector deletes what we would create
         try:
@@ -132,7 +165,41 @@ class EndpointSliceController(KubeController):
                 f"Error updating Endpoint Slices for Service {key}: {error.message}",
             )
             raise
+        for type_, reason, message in told:
+            self.events.event(service, type_, reason, message)
         return None
+
+    def _hint(
+        self, key: Key, family: str, todo: Plan, slices: list[Any], by_zone: bool
+    ) -> tuple[str, str, str] | None:
+        """Hints by zone for one address family's slices; an event (type, reason, message) where that is news."""
+        known = self.hinted.get(key)
+        if not by_zone:
+            if known is None:
+                return None
+            # what had hints differs from what is desired, and is written without them already
+            self._forget_hints(key, family)
+            return "Warning", "TopologyAwareHintsDisabled", f"{topology.DISABLED}, addressType: {family}"
+        drafts = [draft for draft in (*todo.create, *todo.update) if draft.family == family]
+        touched = {id(draft.old) for draft in drafts} | {id(piece) for piece in todo.delete}
+        unchanged = [piece for piece in slices if piece.addressType == family and id(piece) not in touched]
+        try:
+            counts, more = topology.add_hints(drafts, unchanged, self._zone_ratios())
+        except topology.Impossible as why:
+            todo.update += topology.remove_hints(drafts, unchanged)
+            self._forget_hints(key, family)
+            return "Warning", "TopologyAwareHintsDisabled", f"{why}, addressType: {family}"
+        todo.update += more
+        self.hinted.setdefault(key, {})[family] = counts
+        if known is not None:
+            return None
+        return "Normal", "TopologyAwareHintsEnabled", f"{topology.ENABLED}, addressType: {family}"
+
+    def _forget_hints(self, key: Key, family: str) -> None:
+        known = self.hinted.get(key, {})
+        known.pop(family, None)
+        if not known:
+            self.hinted.pop(key, None)
 
 
 def _service_of(piece: Any) -> Key | None:

@@ -45,8 +45,13 @@ def families(service: Any) -> tuple[str, ...]:
     return ("IPv6",) if ":" in (service.spec.clusterIP or "") else ("IPv4",)
 
 
-def placing(zone_of: Callable[[str], str | None]) -> Callable[[Any, Any], Place]:
-    """How a pod's place is found. `zone_of(node)`: "" for a node without zone, None where there is no such node."""
+def placing(
+    zone_of: Callable[[str], str | None], hints_later: Callable[[Any], bool] = lambda service: False
+) -> Callable[[Any, Any], Place]:
+    """How a pod's place is found. `zone_of(node)`: "" for a node without zone, None where there is no such node.
+
+    `hints_later(service)`: whether its endpoints get their hints only once all of them are known.
+    """
 
     def place(service: Any, pod: Any) -> Place:
         if not may_serve(pod, include_terminating=True):
@@ -59,7 +64,7 @@ def placing(zone_of: Callable[[str], str | None]) -> Callable[[Any, Any], Place]
                 return Place((), {}, missing_node=node)
             zone = ""
         found = {
-            family: endpoint(service, pod, mine, zone)
+            family: endpoint(service, pod, mine, zone, not hints_later(service))
             for family in families(service)
             if (mine := addresses(pod, family))
         }
@@ -68,7 +73,7 @@ def placing(zone_of: Callable[[str], str | None]) -> Callable[[Any, Any], Place]
     return place
 
 
-def endpoint(service: Any, pod: Any, mine: list[str], zone: str) -> Any:
+def endpoint(service: Any, pod: Any, mine: list[str], zone: str, hinted: bool = True) -> Any:
     """ready is never true for a pod that goes, unless the service publishes whatever is there."""
     serving, terminating = is_ready(pod), pod.metadata.deletionTimestamp is not None
     ready = bool(service.spec.publishNotReadyAddresses) or (serving and not terminating)
@@ -79,7 +84,7 @@ def endpoint(service: Any, pod: Any, mine: list[str], zone: str) -> Any:
         hostname=host_name(pod, service),
         nodeName=node,
         zone=zone or None,
-        hints=hints(service.spec.trafficDistribution, node, zone) if ready else None,
+        hints=hints(service.spec.trafficDistribution, node, zone) if hinted and ready else None,
         targetRef=core_v1.ObjectReference(**pod_reference(pod)),
     )
 
