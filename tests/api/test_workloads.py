@@ -95,7 +95,8 @@ RULES = [
          " character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?"
          "(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"]),
     (DAEMONSETS, {"updateStrategy": {"type": "X"}},
-        ['spec.updateStrategy.type: Unsupported value: "X": supported values: "OnDelete", "RollingUpdate"']),
+        ['spec.updateStrategy: Unsupported value: {"Type":"X","RollingUpdate":null}: supported values: "RollingUpdate",'
+         ' "OnDelete"']),
     (DAEMONSETS, {"selector": {}}, ["spec.selector: Invalid value: {}: empty selector is invalid for daemonset"]),
 ]  # fmt: skip
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.apps.workload import immutable, non_negative, validate_status_counts
+from knarr.api.apps.workload import (
+    amount,
+    immutable,
+    non_negative,
+    printed_strategy,
+    validate_status_counts,
+)
 from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.core.podspec.defaults import default_template
@@ -167,7 +173,7 @@ def _validate_strategy(strategy: Object, path: str, errors: Errors) -> None:
     if kind == "OnDelete":
         return
     if kind != "RollingUpdate":
-        errors.append(not_supported(f"{path}.type", kind, ("OnDelete", "RollingUpdate")))
+        errors.append(not_supported(path, printed_strategy(kind, rolling), ("RollingUpdate", "OnDelete")))
     elif rolling is None:
         errors.append(required(f"{path}.rollingUpdate"))
     else:
@@ -180,14 +186,9 @@ def _validate_rolling_update(rolling: Object, path: str, errors: Errors) -> None
     for field, value in (("maxUnavailable", unavailable), ("maxSurge", surge)):
         errors += intstr.validate_positive_int_or_percent(value, f"{path}.{field}")
         errors += intstr.validate_not_more_than_100_percent(value, f"{path}.{field}")
-    has_surge, has_unavailable = _amount(surge) != 0, _amount(unavailable) != 0
+    has_surge, has_unavailable = amount(surge) != 0, amount(unavailable) != 0
     if has_surge and has_unavailable:
         message = "may not be set when maxUnavailable is non-zero"
         errors.append(invalid(f"{path}.maxSurge", surge, message))
     elif not has_surge and not has_unavailable:
         errors.append(required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0"))
-
-
-def _amount(value: int | str) -> int:
-    percent = intstr.percent_of(value)
-    return intstr.int_value(value) if percent is None else percent

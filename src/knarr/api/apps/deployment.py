@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.apps.workload import at_most, immutable, non_negative, validate_selector
+from knarr.api.apps.workload import (
+    amount,
+    at_most,
+    immutable,
+    non_negative,
+    printed_strategy,
+    validate_selector,
+)
 from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells, format_selector
 from knarr.api.core.podspec.defaults import default_template
@@ -119,33 +126,21 @@ def _validate_strategy(strategy: Object, path: str, errors: Errors) -> None:
             message = "may not be specified when strategy `type` is 'Recreate'"
             errors.append(forbidden(f"{path}.rollingUpdate", message))
     elif kind != "RollingUpdate":
-        shown = {"Type": kind, "RollingUpdate": _printed(rolling)}
-        errors.append(not_supported(path, shown, ("Recreate", "RollingUpdate")))
+        errors.append(not_supported(path, printed_strategy(kind, rolling), ("Recreate", "RollingUpdate")))
     elif rolling is None:
         errors.append(required(f"{path}.rollingUpdate", "this should be defaulted and never be nil"))
     else:
         _validate_rolling_update(rolling, f"{path}.rollingUpdate", errors)
 
 
-def _printed(rolling: Object | None) -> Object | None:
-    if rolling is None:
-        return None
-    return {"MaxUnavailable": rolling.get("maxUnavailable", 0), "MaxSurge": rolling.get("maxSurge", 0)}
-
-
 def _validate_rolling_update(rolling: Object, path: str, errors: Errors) -> None:
     surge, unavailable = rolling.get("maxSurge", 0), rolling.get("maxUnavailable", 0)
     for field, value in (("maxUnavailable", unavailable), ("maxSurge", surge)):
         errors += intstr.validate_positive_int_or_percent(value, f"{path}.{field}")
-    if not _amount(surge) and not _amount(unavailable):
+    if not amount(surge) and not amount(unavailable):
         message = "may not be 0 when `maxSurge` is 0"
         errors.append(invalid(f"{path}.maxUnavailable", unavailable, message))
     errors += intstr.validate_not_more_than_100_percent(unavailable, f"{path}.maxUnavailable")
-
-
-def _amount(value: int | str) -> int:
-    percent = intstr.percent_of(value)
-    return intstr.int_value(value) if percent is None else percent
 
 
 _COUNTS = (

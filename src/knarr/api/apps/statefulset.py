@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.apps.workload import at_most, non_negative, validate_selector
+from knarr.api.apps.workload import amount, at_most, non_negative, validate_selector
 from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells
 from knarr.api.core.podspec.defaults import default_claim_spec, default_template
@@ -214,8 +214,7 @@ def _validate_strategy(strategy: Object, path: str, errors: Errors) -> None:
 
 def _validate_max_unavailable(value: int | str, path: str, errors: Errors) -> None:
     errors += intstr.validate_positive_int_or_percent(value, path)
-    percent = intstr.percent_of(value)
-    if (intstr.int_value(value) if percent is None else percent) == 0:
+    if amount(value) == 0:
         errors.append(invalid(path, value, "cannot be 0"))
     errors += intstr.validate_not_more_than_100_percent(value, path)
 

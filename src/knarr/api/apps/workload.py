@@ -7,6 +7,7 @@ from typing import Any
 from knarr.api.checks import not_negative
 from knarr.api.core.podspec.paths import Errors
 from knarr.api.core.podspec.template import printed_selector
+from knarr.meta import intstr
 from knarr.meta.fielderrors import FieldError, invalid, required
 from knarr.meta.labels import validate_label_selector
 
@@ -44,3 +45,17 @@ def immutable(new: Spec, old: Spec, field: str, errors: list[FieldError]) -> Non
     if new.get(field) != old.get(field):
         shown = printed_selector(new.get(field)) if field == "selector" else new.get(field)
         errors.append(invalid(f"spec.{field}", shown, "field is immutable"))
+
+
+def printed_strategy(kind: str, rolling: Spec | None) -> Spec:
+    """How pods are replaced, as Go prints it."""
+    shown = None
+    if rolling is not None:
+        shown = {"MaxUnavailable": rolling.get("maxUnavailable", 0), "MaxSurge": rolling.get("maxSurge", 0)}
+    return {"Type": kind, "RollingUpdate": shown}
+
+
+def amount(value: int | str) -> int:
+    """Of pods, or of percent."""
+    percent = intstr.percent_of(value)
+    return intstr.int_value(value) if percent is None else percent
