@@ -6,7 +6,7 @@ import base64
 from typing import Any
 from urllib.parse import urlsplit
 
-from knarr.meta import names
+from knarr.meta import gourl, names
 from knarr.meta.fielderrors import FieldError, invalid, required
 
 #: where services listen that name no port
@@ -15,11 +15,9 @@ FORM = "; desired format: https://host[/path]"
 
 
 def url_errors(path: str, value: str) -> list[FieldError]:
-    try:
-        url = urlsplit(value)
-        url.port  # noqa: B018 (raises for what is no port)
-    except ValueError as error:
-        return [required(path, f"url must be a valid URL: {error}{FORM}")]
+    if fault := gourl.fault(value):
+        return [required(path, f"url must be a valid URL: {fault}{FORM}")]
+    url = urlsplit(value)
     found: list[FieldError] = []
     if url.scheme != "https":
         found.append(invalid(path, url.scheme, f"'https' is the only allowed URL scheme{FORM}"))

@@ -48,27 +48,25 @@ class WebhookConfiguration(Kind):
                 service["port"] = webhookclient.PORT
 
     def validate(self, obj: Object) -> list[FieldError]:
-        found: list[FieldError] = []
-        seen: set[str] = set()
-        for i, hook in enumerate(obj.get("webhooks") or ()):
-            found += self._hook_errors(hook, f"webhooks[{i}]", None)
-            found += _names_twice(hook, i, seen)
-        return found
+        return self._errors(obj, conditions=True)
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
+        # conditions that nobody changes stay valid, whatever becomes of CEL
+        new, before = ([h.get("matchConditions") or [] for h in o.get("webhooks") or ()] for o in (obj, old))
+        return self._errors(obj, conditions=new != before)
+
+    def _errors(self, obj: Object, conditions: bool) -> list[FieldError]:
         found: list[FieldError] = []
         seen: set[str] = set()
-        before = {
-            condition.get("expression", "")
-            for hook in old.get("webhooks") or ()
-            for condition in hook.get("matchConditions") or ()
-        }
         for i, hook in enumerate(obj.get("webhooks") or ()):
-            found += self._hook_errors(hook, f"webhooks[{i}]", before)
-            found += _names_twice(hook, i, seen)
+            found += self._hook_errors(hook, f"webhooks[{i}]", conditions)
+            name = hook.get("name", "")
+            if name in seen:
+                found.append(duplicate(f"webhooks[{i}].name", name))
+            seen |= {name} - {""}
         return found
 
-    def _hook_errors(self, hook: Object, path: str, known: set[str] | None) -> list[FieldError]:
+    def _hook_errors(self, hook: Object, path: str, conditions: bool) -> list[FieldError]:
         found = _name_errors(hook.get("name", ""), f"{path}.name")
         for i, rule in enumerate(hook.get("rules") or ()):
             found += rules.rule_errors(rule, f"{path}.rules[{i}]")
@@ -89,21 +87,14 @@ class WebhookConfiguration(Kind):
             policy = hook.get("reinvocationPolicy", "")
             found += checks.one_of(f"{path}.reinvocationPolicy", policy, rules.REINVOCATION_POLICIES)
         found += _client_errors(hook.get("clientConfig") or {}, f"{path}.clientConfig")
-        found += _review_versions(hook.get("admissionReviewVersions"), f"{path}.admissionReviewVersions")
-        conditions = hook.get("matchConditions")
-        if known is None or any(c.get("expression", "") not in known for c in conditions or ()):
-            found += rules.match_condition_errors(conditions, f"{path}.matchConditions")
-        return found
+        if conditions:
+            found += rules.match_condition_errors(hook.get("matchConditions"), f"{path}.matchConditions")
+        return found + _review_versions(
+            hook.get("admissionReviewVersions"), f"{path}.admissionReviewVersions"
+        )
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         return [obj["metadata"]["name"], len(obj.get("webhooks") or ()), printing.age(obj, now)]
-
-
-def _names_twice(hook: Object, index: int, seen: set[str]) -> list[FieldError]:
-    name = hook.get("name", "")
-    found = [duplicate(f"webhooks[{index}].name", name)] if name in seen else []
-    seen.add(name)
-    return found
 
 
 def _name_errors(name: str, path: str) -> list[FieldError]:

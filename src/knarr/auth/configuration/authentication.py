@@ -14,7 +14,7 @@ from knarr.auth.configuration.expressions import (
     compile_expression,
     user_environment,
 )
-from knarr.meta import fielderrors, names
+from knarr.meta import fielderrors, gourl, names
 from knarr.meta.fielderrors import FieldError
 
 Object = dict[str, Any]
@@ -160,11 +160,9 @@ def _url(url: str, path: str, disallowed: Collection[str] = ()) -> list[FieldErr
         listed = f"[{' '.join(sorted(disallowed))}]"
         words = f"URL must not overlap with disallowed issuers: {listed}"
         found.append(fielderrors.invalid(path, url, words))
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        return [*found, fielderrors.invalid(path, url, f'parse "{url}": {error}')]
+    if fault := gourl.fault(url):
+        return [*found, fielderrors.invalid(path, url, fault)]
+    parts = urlsplit(url)
     if parts.scheme != "https":
         found.append(fielderrors.invalid(path, url, "URL scheme must be https"))
     if "@" in parts.netloc:

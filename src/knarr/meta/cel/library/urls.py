@@ -6,6 +6,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from knarr.meta import gourl
 from knarr.meta.cel.functions import overload
 from knarr.meta.cel.values import CelError
 
@@ -26,32 +27,12 @@ class URL:
         return hash(self.text)
 
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})..?")
 _PORT = re.compile(r":(\d*)$")
 
 
 def fault(text: str) -> str:
     """What is wrong with a URL, in Go's words; "" when nothing is."""
-    if not text:
-        return f'parse "{text}": empty url'
-    if any(ord(c) < 0x20 or c == "\x7f" for c in text):
-        return f'parse "{text}": net/url: invalid control character in URL'
-    if found := _BAD_ESCAPE.search(text):
-        return f'parse "{text}": invalid URL escape "{found[0]}"'
-    if not text.startswith("/") and not _SCHEME.match(text):
-        return f'parse "{text}": invalid URI for request'
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        host = text.partition("://")[2].partition("/")[0]
-        return f'parse "{text}": invalid port ":{host.rpartition(":")[2]}" after host'
-    if " " in parts.netloc:
-        return f'parse "{text}": invalid character " " in host name'
-    if parts.scheme and not parts.netloc and not parts.path.startswith("/") and parts.path:
-        return f'parse "{text}": invalid URI for request'
-    return ""
+    return gourl.fault(text, request=True)
 
 
 def parse(text: str) -> URL:
