@@ -50,11 +50,12 @@ def service_errors(path: str, service: dict[str, Any]) -> list[FieldError]:
 
 
 def _service_path(path: str, value: str) -> list[FieldError]:
-    if value == "/":
+    if value in ("", "/"):
         return []
-    if not value or value[0] != "/":
-        return [invalid(path, value, "must start with a '/'")]
     found: list[FieldError] = []
+    if value[0] != "/":
+        found.append(invalid(path, value, "must start with a '/'"))
+    # the first byte is taken for the slash even where it is none
     segments = value[1:].split("/")
     for i, segment in enumerate(segments):
         if not segment:
