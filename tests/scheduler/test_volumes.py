@@ -246,3 +246,36 @@ def test_limits_of_a_driver(run: Any) -> None:
             assert "1 node(s) exceed max volume count." in (await c.condition("two")).message
 
     run(main())
+
+
+def test_drivers_say_where_there_is_room(run: Any) -> None:
+    async def main() -> None:
+        async with scheduling() as c:
+            for name in ("n1", "n2"):
+                await c.node(name)
+            await storage_class(c, "WaitForFirstConsumer")
+            driver = {"metadata": {"name": "disk.example.com"}, "spec": {"storageCapacity": True}}
+            await c.client.create({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", **driver})
+            await claim(c)
+            await c.pod("a", volumes=mounts("data"))
+            await c.settle()
+            assert (await c.condition("a")).message == (
+                "0/2 nodes are available: 2 node(s) did not have enough free storage. " + TAIL.format(n=2)
+            )
+            for node, capacity, most in (("n1", "2Gi", "512Mi"), ("n2", "1Gi", None)):
+                await c.client.create(
+                    {
+                        "apiVersion": "storage.k8s.io/v1",
+                        "kind": "CSIStorageCapacity",
+                        "metadata": {"name": node, "namespace": "default"},
+                        "storageClassName": "disk",
+                        "nodeTopology": {"matchLabels": {HOST: node}},
+                        "capacity": capacity,
+                        **({"maximumVolumeSize": most} if most else {}),
+                    }
+                )
+            await c.settle(5)
+            found = await c.client.get(core_v1.PersistentVolumeClaim, "data", "default")
+            assert found.metadata.annotations["volume.kubernetes.io/selected-node"] == "n2"
+
+    run(main())

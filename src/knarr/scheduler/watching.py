@@ -12,6 +12,8 @@ from knarr.scheduler.handle import Handle
 from knarr.scheduler.queue.events import (
     ASSIGNED_POD,
     CLAIM,
+    CSI_CAPACITY,
+    CSI_DRIVER,
     CSI_NODE,
     DEVICE_CLASS,
     NAMESPACE,
@@ -186,6 +188,8 @@ def _only_events() -> tuple[tuple[Any, str], ...]:
         (core_v1.PersistentVolume, VOLUME),
         (storage_v1.StorageClass, STORAGE_CLASS),
         (storage_v1.CSINode, CSI_NODE),
+        (storage_v1.CSIDriver, CSI_DRIVER),
+        (storage_v1.CSIStorageCapacity, CSI_CAPACITY),
         (resource_v1.ResourceClaim, RESOURCE_CLAIM),
         (resource_v1.DeviceClass, DEVICE_CLASS),
         (resource_v1.ResourceSlice, RESOURCE_SLICE),

@@ -66,6 +66,8 @@ class Claims:
         self.volumes = informers.of(core_v1.PersistentVolume).indexer
         self.classes = informers.of(storage_v1.StorageClass).indexer
         self.csi_nodes = informers.of(storage_v1.CSINode).indexer
+        self.csi_drivers = informers.of(storage_v1.CSIDriver).indexer
+        self.csi_capacities = informers.of(storage_v1.CSIStorageCapacity).indexer
 
     def volume(self, name: str) -> Any | None:
         return self.volumes.get(("", name))

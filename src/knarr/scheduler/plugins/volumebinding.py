@@ -27,6 +27,8 @@ from knarr.scheduler.plugins.claims import (
 from knarr.scheduler.plugins.nodeaffinity import term_mask
 from knarr.scheduler.queue.events import (
     CLAIM,
+    CSI_CAPACITY,
+    CSI_DRIVER,
     CSI_NODE,
     NODE,
     STORAGE_CLASS,
@@ -38,6 +40,7 @@ from knarr.scheduler.queue.events import (
 from knarr.scheduler.terms import NodeTerm, selector_of
 
 NO_VOLUMES = "node(s) didn't find available persistent volumes to bind"
+NOT_ENOUGH = "node(s) did not have enough free storage"
 ELSEWHERE = "node(s) didn't match PersistentVolume's node affinity"
 NO_SUCH_VOLUME = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
 #: how long a pod waits for its claims to be bound before it goes back into the queue
@@ -45,7 +48,7 @@ BIND_SECONDS_MAX, POLL_SECONDS = 600.0, 1.0
 
 
 class VolumeBinding(FilterPlugin):
-    """spec.volumes with claims, of any sort. Storage capacity that drivers publish is not looked at."""
+    """spec.volumes with claims, of any sort."""
 
     name = "VolumeBinding"
     depends = TOPOLOGY
@@ -55,6 +58,8 @@ class VolumeBinding(FilterPlugin):
         Interest(VOLUME, Action.ADD | Action.UPDATE),
         Interest(STORAGE_CLASS, Action.ADD | Action.UPDATE),
         Interest(CSI_NODE, Action.ADD | Action.UPDATE),
+        Interest(CSI_DRIVER, Action.UPDATE),
+        Interest(CSI_CAPACITY, Action.ADD | Action.UPDATE),
         Interest(NODE, Action.ADD | Action.NODE_LABEL),
     )
 
@@ -97,13 +102,15 @@ class VolumeBinding(FilterPlugin):
             elif (mask := affinity_mask(volume, nodes)) is not None:
                 found.append(Refusal(~mask, ELSEWHERE, True))
         if waiting:
-            found.append(Refusal(~self._satisfiable(waiting, cluster), NO_VOLUMES, True))
+            satisfied, enough = self._satisfiable(waiting, cluster)
+            found += [Refusal(~satisfied, NO_VOLUMES, True), Refusal(~enough, NOT_ENOUGH, True)]
         return found
 
-    def _satisfiable(self, waiting: list[Any], cluster: Cluster) -> Array:
-        """Where all claims find a volume of their own, or can have one made."""
+    def _satisfiable(self, waiting: list[Any], cluster: Cluster) -> tuple[Array, Array]:
+        """Where all claims find a volume of their own, or can have one made; and where there is room for these."""
         nodes = cluster.nodes
         mask = nodes.present.copy()
+        enough = np.ones(nodes.size, bool)
         #: volume -> nodes where an earlier claim of the pod takes it
         taken: dict[str, Array] = {}
         for claim in sorted(waiting, key=_size):
@@ -120,7 +127,8 @@ class VolumeBinding(FilterPlugin):
                     taken.get(volume.metadata.name, np.zeros(nodes.size, bool)) | here
                 )
             mask &= served | self._provisionable(claim, cluster)
-        return mask
+            enough &= served | self._roomy(claim, cluster)
+        return mask, enough | ~mask
 
     def _selected(self, claim: Any) -> str:
         return self._nodes.get(claim.metadata.uid) or claim.metadata.annotations.get(SELECTED_NODE, "")
@@ -155,6 +163,24 @@ class VolumeBinding(FilterPlugin):
             for term in found.allowedTopologies
         ]
         return np.logical_or.reduce([term_mask(term, nodes) for term in terms])
+
+    def _roomy(self, claim: Any, cluster: Cluster) -> Array:
+        """Where the driver has that much left. Drivers say so only where their CSIDriver announces it."""
+        nodes = cluster.nodes
+        kind = self._claims.storage_class(claim)
+        driver = self._claims.csi_drivers.get(("", kind.provisioner)) if kind is not None else None
+        if driver is None or not driver.spec.storageCapacity:
+            return np.ones(nodes.size, bool)
+        size = Quantity.parse(claim.spec.resources.requests.get("storage", "0")).value
+        mask = np.zeros(nodes.size, bool)
+        for published in self._claims.csi_capacities.list():
+            limit = published.maximumVolumeSize or published.capacity
+            if published.storageClassName != kind.metadata.name or published.nodeTopology is None:
+                continue
+            if limit is not None and Quantity.parse(limit).value >= size:
+                selector = selector_of(published.nodeTopology)
+                mask |= nodes.rows_where(lambda facts, s=selector: s.matches(facts.labels))
+        return mask
 
     def hint(self, pod: PodClass, event: ClusterEvent, cluster: Cluster) -> bool:
         if event.resource != CLAIM:

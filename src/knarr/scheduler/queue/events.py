@@ -32,6 +32,7 @@ CLAIM, VOLUME, STORAGE_CLASS, CSI_NODE = (
     "StorageClass",
     "CSINode",
 )
+CSI_DRIVER, CSI_CAPACITY = "CSIDriver", "CSIStorageCapacity"
 NAMESPACE = "Namespace"
 RESOURCE_CLAIM, DEVICE_CLASS, RESOURCE_SLICE = "ResourceClaim", "DeviceClass", "ResourceSlice"
 
