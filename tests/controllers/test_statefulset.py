@@ -8,6 +8,8 @@ import pytest
 
 from knarr.api.scheme import scheme
 from knarr.api.types import apps_v1, core_v1
+from knarr.controllers import history
+from knarr.controllers.hashing import fnv32, safe_encode
 from knarr.controllers.statefulset import retention
 from knarr.controllers.statefulset.planning import Revisions, plan, revision_for
 
@@ -439,3 +441,28 @@ def test_nothing_happens_while_it_is_being_deleted(play: Any) -> None:
         assert await c.pods() == []
 
     play(story, SS)
+
+
+def test_a_revision_is_named_as_kubernetes_names_it() -> None:
+    """By the data that its own tests hold."""
+    container = {
+        "image": "test",
+        "imagePullPolicy": "Always",
+        "name": "test",
+        "resources": {},
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+    }
+    spec = {
+        "containers": [container],
+        "dnsPolicy": "ClusterFirst",
+        "restartPolicy": "Always",
+        "schedulerName": "default-scheduler",
+        "securityContext": {},
+        "terminationGracePeriodSeconds": 30,
+    }
+    metadata = {"labels": {"app": "foo"}, "annotations": {"test": "value"}}
+    data = {"spec": {"template": {"spec": spec, "metadata": metadata, "$patch": "replace"}}}
+    assert history.data_hash(data, 0) == "776999688b"
+    escaped = safe_encode(str(fnv32(rb'{"a":"\u003c\u0026\u003e"}7')))
+    assert history.data_hash({"a": "<&>"}, 7) == escaped

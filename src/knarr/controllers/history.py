@@ -16,6 +16,7 @@ from knarr.client.informer import Informer
 from knarr.client.objects import controller_ref
 from knarr.controllers.hashing import fnv32, safe_encode
 from knarr.meta.errors import StatusError
+from knarr.meta.gofmt import go_json
 from knarr.meta.labels import Selector
 
 PREFIX_CHARS_MAX = 223
@@ -32,8 +33,9 @@ def template_of(revision: Any) -> dict[str, Any]:
 
 
 def data_hash(data: Any, collisions: int) -> str:
-    text = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
-    return safe_encode(str(fnv32(text + str(collisions).encode())))
+    """Of the data as Go writes it."""
+    text = go_json(orjson.loads(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)))
+    return safe_encode(str(fnv32(f"{text}{collisions}".encode())))
 
 
 def revision_name(owner: Any, hash_: str) -> str:
