@@ -351,6 +351,24 @@ def test_service_cidrs_say_which_addresses_there_are(api, run):
     run(main())
 
 
+def test_the_address_object_has_the_one_true_spelling(api, run):
+    async def main():
+        path, networks = "/api/v1/namespaces/n/services", "/apis/networking.k8s.io/v1"
+        api.services._addresses.families.append("IPv6")
+        for name, cidr in (("kubernetes", "10.96.0.0/24"), ("six", "fd00::/112")):
+            await api(
+                "POST", f"{networks}/servicecidrs", {"metadata": {"name": name}, "spec": {"cidrs": [cidr]}}
+            )
+        await api("POST", path, service("a", clusterIP="fd00:0::5"))
+        assert await api("GET", f"{networks}/ipaddresses/fd00::5")
+        error = await api.refused("POST", path, service("b", clusterIP="fd00::5"))
+        assert error.message.endswith("provided IP is already allocated")
+        await api("DELETE", f"{path}/a")
+        await api("POST", path, service("b", clusterIP="fd00::5"))
+
+    run(main())
+
+
 def ready(status: str):
     when = "2027-01-01T00:00:00Z"
     return {"type": "Ready", "status": status, "lastTransitionTime": when, "reason": "R", "message": "m"}

@@ -13,6 +13,11 @@ from knarr.registry.storage import Object
 GROUP = "networking.k8s.io"
 
 
+def canonical(ip: str) -> str:
+    """The name of the IPAddress of an address, however the service wrote it."""
+    return str(addresses.parse_ip(ip))
+
+
 class ServiceRanges:
     """Addresses of both families. Without any ServiceCIDR the networks of the cluster's own flag serve."""
 
@@ -57,7 +62,7 @@ class ServiceRanges:
 
     def take(self, family: str, ip: str) -> str | None:
         """Reserve one address; a message when that cannot be."""
-        ip = str(addresses.parse_ip(ip))
+        ip = canonical(ip)
         for range_ in self._of(family):
             if ip in range_:
                 return ALLOCATED if self._in_use(ip) else range_.take(ip)
@@ -86,7 +91,7 @@ class ServiceRanges:
     def pretend(self, family: str, ip: str) -> str | None:
         """What `take` would say, but for whether the address is free."""
         ranges = self._of(family)
-        if ranges and str(addresses.parse_ip(ip)) not in ranges[0]:
+        if ranges and canonical(ip) not in ranges[0]:
             network = ranges[0].network
             return f"the provided IP ({ip}) is not in the valid range. The range of valid IPs is {network}"
         return None

@@ -13,7 +13,7 @@ from knarr.meta import errors
 from knarr.registry.allocator import PORT_ALLOCATED, Full, PortRange
 from knarr.registry.context import Request
 from knarr.registry.registry import Registry
-from knarr.registry.serviceranges import GROUP, ServiceRanges
+from knarr.registry.serviceranges import GROUP, ServiceRanges, canonical
 from knarr.registry.storage import Object
 
 NODE_PORTS = (30000, 32767)
@@ -128,14 +128,14 @@ class ServiceHook:
                 {
                     "apiVersion": "networking.k8s.io/v1",
                     "kind": "IPAddress",
-                    "metadata": {"name": ip, "labels": labels},
+                    "metadata": {"name": canonical(ip), "labels": labels},
                     "spec": {"parentRef": parent},
                 },
             )
 
     async def _delete_address(self, ip: str) -> None:
         storage = self._registry.storage(GROUP, "ipaddresses")
-        await storage.store.delete(storage.key("", ip))
+        await storage.store.delete(storage.key("", canonical(ip)))
 
 
 class _Takings:
