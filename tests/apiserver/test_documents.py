@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -268,13 +269,40 @@ def test_health_says_what_fails(serve: Server, monkeypatch):
     assert 'kubernetes_healthcheck{name="ping",type="livez"} 1\n' in slis
 
 
-@pytest.mark.parametrize(
-    ("page", "text"), [("statusz", b"Binary version: 1.36"), ("flagz", b"authorization-mode=Node,RBAC")]
-)
-def test_pages_for_people(serve: Server, page, text):
+@pytest.mark.parametrize("page", ["statusz", "flagz"])
+def test_pages_for_people(serve: Server, page):
     answer = serve.get(f"/{page}", "text/plain")
-    assert answer.headers["content-type"] == "text/plain; charset=utf-8" and text in answer.body
-    assert serve.get(f"/{page}", "application/yaml").status == 406
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.body.startswith(f"\nkube-apiserver {page}\nWarning: This endpoint is not meant".encode())
+    for refused in ("application/yaml", "application/json", f"application/json;as={page.title()}"):
+        assert serve.get(f"/{page}", refused).status == 406
+    text = answer.body.decode()
+    if page == "flagz":
+        assert "\nauthorization-mode=[Node,RBAC]\n" in text and "\nrequest-timeout=1m0s\n" in text
+    else:
+        assert re.search(
+            r"\nStarted: [A-Z]\w\w [A-Z]\w\w [ \d]\d \d\d:\d\d:\d\d UTC 20\d\d\nUp: 0 hr \d\d min \d\d sec\n",
+            text,
+        )
+        assert text.endswith("Paths: /flagz /healthz /livez /metrics /readyz /statusz /version\n")
+
+
+@pytest.mark.parametrize("version", ["v1beta1", "v1alpha1"])
+@pytest.mark.parametrize("kind", ["Statusz", "Flagz"])
+def test_pages_for_programs(serve: Server, kind, version):
+    wanted = f"application/json;v={version};g=config.k8s.io;as={kind}"
+    answer = serve.get(f"/{kind.lower()}", f"{wanted}, text/plain;q=0.5")
+    found = answer.json
+    assert (found.pop("kind"), found.pop("apiVersion")) == (kind, f"config.k8s.io/{version}")
+    assert found.pop("metadata") == {"name": "kube-apiserver"}
+    assert ("is deprecated" in answer.headers.get("warning", "")) == (version == "v1alpha1")
+    if kind == "Flagz":
+        assert found["flags"]["anonymous-auth"] == "true" and len(found["flags"]) > 40
+    else:
+        assert found.keys() == {
+            *("startTime", "uptimeSeconds", "goVersion", "binaryVersion", "emulationVersion", "paths")
+        }
+        assert found["emulationVersion"] == "1.36" and "/livez" in found["paths"]
 
 
 NOWHERE = [

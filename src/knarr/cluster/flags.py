@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from knarr.meta import times
 
 if TYPE_CHECKING:
     from knarr.apiserver.audit.options import AuditOptions
-    from knarr.apiserver.limits import Limits
     from knarr.cluster.controlplane import ControlPlane
 
 
@@ -20,25 +20,47 @@ def shown(plane: ControlPlane) -> dict[str, str]:
         "secure-port": str(plane.server.port if plane.server else config.port),
         "service-cluster-ip-range": ",".join(config.service_cidrs),
         "service-node-port-range": f"{low}-{high}",
-        **_of_limits(config.limits),
+        "allow-privileged": "true",
+        "requestheader-extra-headers-prefix": "[X-Remote-Extra-]",
+        "requestheader-group-headers": "[X-Remote-Group]",
+        "requestheader-username-headers": "[X-Remote-User]",
+        **of_settings(config.limits),
+        **of_settings(config.authentication),
+        **of_settings(config.authorization),
         **_of_audit(config.audit),
-        **plane.identities.flags(),
+        "anonymous-auth": str(plane.identities.authenticator.anonymous).lower(),
+        "api-audiences": _text(config.authentication.audiences),
+        "authorization-mode": ""
+        if config.authorization.authorization_config
+        else _text(config.authorization.modes),
     }
 
 
-def _of_limits(limits: Limits) -> dict[str, str]:
-    return {
-        "enable-priority-and-fairness": str(limits.enable_priority_and_fairness).lower(),
-        "event-ttl": times.format_go_duration(limits.event_ttl),
-        "goaway-chance": f"{limits.goaway_chance:g}",
-        "livez-grace-period": times.format_go_duration(limits.livez_grace_period),
-        "max-mutating-requests-inflight": str(limits.max_mutating_requests_inflight),
-        "max-requests-inflight": str(limits.max_requests_inflight),
-        "min-request-timeout": f"{limits.min_request_timeout:g}",
-        "request-timeout": times.format_go_duration(limits.request_timeout),
-        "shutdown-delay-duration": times.format_go_duration(limits.shutdown_delay_duration),
-        "shutdown-send-retry-after": str(limits.shutdown_send_retry_after).lower(),
-    }
+#: numbers that are no spans of time
+NUMBERS = frozenset({"goaway_chance"})
+#: spans of time that are told in seconds
+SECONDS = frozenset({"min_request_timeout"})
+
+
+def of_settings(settings: Any) -> dict[str, str]:
+    """A dataclass whose fields are named as the flags are; what nobody has set and has no default is left out."""
+    found = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, float) and field.name not in NUMBERS | SECONDS:
+            value = times.format_go_duration(value)
+        if value is not None:
+            found[field.name.replace("_", "-")] = _text(value)
+    return found
+
+
+def _text(value: Any) -> str:
+    """As pflag writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{','.join(value)}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _of_audit(audit: AuditOptions | None) -> dict[str, str]:

@@ -291,21 +291,6 @@ class Identities:
         for part in (self.authenticator, self._account_tokens, self.impersonation):
             yield from part.metrics()
 
-    def flags(self) -> dict[str, str]:
-        """The settings by kube-apiserver's names, as /flagz shows them."""
-        own = self._authentication
-        found = {
-            "anonymous-auth": str(self.authenticator.anonymous).lower(),
-            "api-audiences": ",".join(own.audiences),
-            "enable-bootstrap-token-auth": str(own.enable_bootstrap_token_auth).lower(),
-            "service-account-issuer": ",".join(own.service_account_issuer),
-        }
-        if self._authorization.authorization_config:
-            found["authorization-config"] = self._authorization.authorization_config
-        else:
-            found["authorization-mode"] = ",".join(self._authorization.modes)
-        return found
-
 
 def _read(path: str) -> bytes:
     from knarr.auth.configuration.load import read_file

@@ -11,8 +11,9 @@ from knarr.apiserver.flowdebug import FlowDebug
 from knarr.apiserver.health import Health
 from knarr.apiserver.metrics import Metrics
 from knarr.apiserver.openapi.serve import OpenAPI
-from knarr.apiserver.paths import Pages
+from knarr.apiserver.paths import Index
 from knarr.apiserver.watch import Watches
+from knarr.apiserver.zpages import ZPages
 from knarr.auth.discovery import KEYS_PATH
 from knarr.cluster import flags
 from knarr.cluster.addresses import bracketed
@@ -46,7 +47,8 @@ class Surface:
             plane.identities.metrics,
             self.aggregation.metrics,
         ]
-        Pages(registry, handler, health, lambda: flags.shown(plane), self.aggregation.remote)
+        index = Index(registry, handler, health, self.aggregation.remote)
+        ZPages(handler, lambda: flags.shown(plane), index.paths)
 
     def _publish(self) -> None:
         """Custom resources have changed."""
