@@ -148,10 +148,12 @@ def test_a_claim_that_waits_learns_the_node_and_the_pod_waits_for_the_volume(run
             found = await c.client.get(core_v1.PersistentVolumeClaim, "data", "default")
             assert found.metadata.annotations["volume.kubernetes.io/selected-node"] == "n1"
             assert await c.where("a") == ""
+            assert (await c.get("a")).status.nominatedNodeName == "n1"
             await volume(c, "v1", node="n1")
             await bound(c, "data", "v1")
             await c.settle(3)
             assert await c.where("a") == "n1"
+            assert not (await c.get("a")).status.nominatedNodeName
 
     run(main())
 

@@ -321,6 +321,8 @@ class Scheduler:
     async def _bind(self, queued: QueuedPod, plugins: Framework, node: str) -> None:
         pod = queued.pod
         try:
+            if self._must_wait(pod, plugins):
+                await self._announce(pod, node)
             await self._through_to_bind(pod, plugins, node)
         except asyncio.CancelledError:
             raise
@@ -342,6 +344,13 @@ class Scheduler:
             "Binding",
             f"Successfully assigned {meta.namespace}/{meta.name} to {node}",
         )
+
+    async def _announce(self, pod: Any, node: str) -> None:
+        """Where the pod will run once what it waits for is there; a hint for autoscalers, cleared by the binding."""
+        if pod.status.nominatedNodeName != node:
+            patch = {"metadata": {"uid": pod.metadata.uid}, "status": {"nominatedNodeName": node}}
+            with contextlib.suppress(StatusError):
+                await self._write_status(pod, patch)
 
     @staticmethod
     async def _through_to_bind(pod: Any, plugins: Framework, node: str) -> None:
