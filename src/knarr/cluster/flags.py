@@ -47,7 +47,7 @@ def of_settings(settings: Any) -> dict[str, str]:
     found = {}
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        if isinstance(value, float) and field.name not in NUMBERS | SECONDS:
+        if field.type == "float" and field.name not in NUMBERS | SECONDS:
             value = times.format_go_duration(value)
         if value is not None:
             found[field.name.replace("_", "-")] = _text(value)
