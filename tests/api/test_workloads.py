@@ -196,6 +196,7 @@ def test_warnings_of_templates_and_names():
         label
         == 'spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead'
     )
+    assert DAEMONSETS.warnings({"metadata": {"name": "a.b"}, **body()}) == []
 
 
 ROWS = [

@@ -565,3 +565,36 @@ def test_data_of_a_revision_is_compared_as_it_was_sent(api, run, made, change, a
             assert cause["message"] == 'Invalid value: {"x":1}: field is immutable'
 
     run(main())
+
+
+OLD_LABEL = {"nodeSelector": {"beta.kubernetes.io/os": "linux"}}
+
+
+@pytest.mark.parametrize(
+    "path,given,warned",
+    [
+        ("/apis/apps/v1/namespaces/default/deployments", {}, (1, 1, 1)),
+        ("/apis/apps/v1/namespaces/default/replicasets", {}, (1, 1, 1)),
+        ("/apis/apps/v1/namespaces/default/statefulsets", {}, (1, 1, 1)),
+        ("/apis/apps/v1/namespaces/default/daemonsets", {}, (1, None, 0)),
+        ("/apis/apps/v1/namespaces/default/statefulsets", {"revisionHistoryLimit": -1}, (2, 2, 2)),
+    ],
+)
+def test_templates_are_warned_of_again_when_the_generation_is_new(api, run, path, given, warned):
+    async def main():
+        pod = {"containers": [{"name": "c", "image": "i"}], **OLD_LABEL}
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": pod}
+        spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template, **given}
+        seen = []
+        await api("POST", path, {"metadata": {"name": "w"}, "spec": spec})
+        seen.append(len(api.warnings))
+        if warned[1] is not None:
+            await api("PATCH", f"{path}/w/scale", {"spec": {"replicas": 3}}, MERGE)
+            seen.append(len(api.warnings))
+        await api("PATCH", f"{path}/w", {"spec": {"minReadySeconds": 5}}, MERGE)
+        seen.append(len(api.warnings))
+        assert seen == [n for n in warned if n is not None]
+        await api("PATCH", f"{path}/w", {"metadata": {"labels": {"x": "y"}}}, MERGE)
+        assert len(api.warnings) == len(given)
+
+    run(main())

@@ -99,8 +99,7 @@ class DaemonSet(Kind):
         return errors
 
     def warnings_on_create(self, obj: Object) -> list[str]:
-        found = warnings.for_owner_name(obj["metadata"].get("name", ""))
-        return found + warnings.for_template(obj["spec"]["template"], "spec.template")
+        return warnings.for_template(obj["spec"]["template"], "spec.template")
 
     def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
         if obj["spec"]["template"] == old["spec"]["template"]:

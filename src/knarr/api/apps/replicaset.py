@@ -61,9 +61,7 @@ class ReplicaSet(Kind):
         return found + warnings.for_template(obj["spec"]["template"], "spec.template")
 
     def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
-        if obj["spec"]["template"] == old["spec"]["template"]:
-            return []
-        return warnings.for_template(obj["spec"]["template"], "spec.template")
+        return warnings.for_update(obj, old, obj["spec"]["template"], "spec.template")
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec, status = obj.get("spec", {}), obj.get("status", {})

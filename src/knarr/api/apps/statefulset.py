@@ -86,11 +86,11 @@ class StatefulSet(Kind):
 
     def warnings_on_create(self, obj: Object) -> list[str]:
         found = warnings.for_template(obj["spec"]["template"], "spec.template")
-        found += _claim_warnings(obj["spec"])
-        if obj["spec"].get("revisionHistoryLimit", 0) < 0:
-            text = "a negative value retains all historical revisions; a value >= 0 is recommended"
-            found.append(f"spec.revisionHistoryLimit: {text}")
-        return found
+        return found + _spec_warnings(obj["spec"], "")
+
+    def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
+        found = warnings.for_update(obj, old, obj["spec"]["template"], "spec.template")
+        return found + _spec_warnings(obj["spec"], ".Spec")
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec, status = obj.get("spec", {}), obj.get("status", {})
@@ -130,14 +130,19 @@ def _claim_errors(spec: Object) -> list[FieldError]:
     ]
 
 
-def _claim_warnings(spec: Object) -> list[str]:
+def _spec_warnings(spec: Object, claim_spec: str) -> list[str]:
+    """All but the template's; Kubernetes has its own ideas of where a claim's spec is."""
     from knarr.api.core.persistentvolumeclaim import spec_warnings
 
-    return [
+    found = [
         text
         for index, claim in enumerate(spec.get("volumeClaimTemplates", ()))
-        for text in spec_warnings(claim.get("spec", {}), f"spec.volumeClaimTemplates[{index}].spec")
+        for text in spec_warnings(claim.get("spec", {}), f"spec.volumeClaimTemplates[{index}]{claim_spec}")
     ]
+    if spec.get("revisionHistoryLimit", 0) < 0:
+        text = "a negative value retains all historical revisions; a value >= 0 is recommended"
+        found.append(f"spec.revisionHistoryLimit: {text}")
+    return found
 
 
 def _validate_spec(spec: Object, creating: bool) -> list[FieldError]:

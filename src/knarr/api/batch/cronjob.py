@@ -6,7 +6,7 @@ from typing import Any
 
 from knarr.api.apps.workload import non_negative
 from knarr.api.batch import schedule
-from knarr.api.batch.job import default_job_spec
+from knarr.api.batch.job import default_job_spec, spec_warnings
 from knarr.api.batch.jobvalidation import validate_shared_spec
 from knarr.api.core.podspec import warnings
 from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells, format_selector
@@ -19,7 +19,7 @@ from knarr.meta.fielderrors import FieldError, invalid, not_supported, required
 NAME_MAX = 63 - 11
 _POLICIES = ("Allow", "Forbid", "Replace")
 _ZONE_IN_SCHEDULE = (
-    "CRON_TZ or TZ used in spec.schedule is not officially supported, see"
+    "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see"
     " https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
 )
 
@@ -63,10 +63,11 @@ class CronJob(Kind):
         return _validate_spec(obj["spec"], allow_zone="TZ" in old["spec"].get("schedule", ""))
 
     def warnings_on_create(self, obj: Object) -> list[str]:
-        return warnings.for_owner_name(obj["metadata"].get("name", "")) + _warnings(obj["spec"])
+        return warnings.for_owner_name(obj["metadata"].get("name", "")) + _job_warnings(obj)
 
     def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
-        return _warnings(obj["spec"])
+        found = _job_warnings(obj) if warnings.is_changed(obj, old) else []
+        return [*found, _ZONE_IN_SCHEDULE] if "TZ" in obj["spec"].get("schedule", "") else found
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         spec, status = obj.get("spec", {}), obj.get("status", {})
@@ -85,9 +86,8 @@ class CronJob(Kind):
         ]
 
 
-def _warnings(spec: Object) -> list[str]:
-    found = warnings.for_template(spec["jobTemplate"]["spec"]["template"], "spec.jobTemplate.spec.template")
-    return [*found, _ZONE_IN_SCHEDULE] if "TZ" in spec.get("schedule", "") else found
+def _job_warnings(obj: Object) -> list[str]:
+    return spec_warnings(obj["spec"]["jobTemplate"]["spec"], "spec.jobTemplate.spec")
 
 
 def _validate_spec(spec: Object, allow_zone: bool) -> list[FieldError]:

@@ -96,10 +96,11 @@ class Job(Kind):
         return validate_status_update(obj, old)
 
     def warnings_on_create(self, obj: Object) -> list[str]:
-        return warnings.for_owner_name(obj["metadata"].get("name", "")) + _warnings(obj["spec"])
+        found = warnings.for_owner_name(obj["metadata"].get("name", ""))
+        return found + spec_warnings(obj["spec"], "spec")
 
     def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
-        return _warnings(obj["spec"])
+        return spec_warnings(obj["spec"], "spec") if warnings.is_changed(obj, old) else []
 
     @staticmethod
     def _inherit_labels(obj: Object) -> None:
@@ -157,12 +158,13 @@ def _validate_pod_names(obj: Object, errors: list[FieldError]) -> None:
             errors.append(invalid("metadata.name", name, message))
 
 
-def _warnings(spec: Object) -> list[str]:
+def spec_warnings(spec: Object, path: str) -> list[str]:
+    """Also of jobs in templates."""
     found = []
     if spec.get("completionMode") == "Indexed" and spec.get("completions", 0) > 100_000:
         if spec.get("parallelism", 0) > 10_000:
-            found.append(f"spec: {_TOO_MANY}")
-    return found + warnings.for_template(spec["template"], "spec.template")
+            found.append(f"{path}: {_TOO_MANY}")
+    return found + warnings.for_template(spec["template"], f"{path}.template")
 
 
 def _shown_status(obj: Object) -> str:

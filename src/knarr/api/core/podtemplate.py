@@ -37,6 +37,9 @@ class PodTemplate(Kind):
     def warnings_on_create(self, obj: Object) -> list[str]:
         return warnings.for_template(obj["template"], "template")
 
+    def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
+        return warnings.for_update(obj, old, obj["template"], "template")
+
     def cells(self, obj: Object, now: float) -> list[Any]:
         template = obj.get("template", {})
         labels = format_labels(template.get("metadata", {}).get("labels"))

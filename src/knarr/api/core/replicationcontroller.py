@@ -73,10 +73,9 @@ class ReplicationController(Kind):
         return found
 
     def warnings_on_update(self, obj: Object, old: Object) -> list[str]:
-        template = obj["spec"].get("template")
-        if template is None or template == old["spec"].get("template"):
-            return []
-        return warnings.for_template(template, "spec.template")
+        # Kubernetes looks at the template that was there before
+        template = old["spec"].get("template")
+        return warnings.for_update(obj, old, template, "spec.template") if template else []
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         # Kubernetes validates the spec as a new one and then again as an update

@@ -76,7 +76,7 @@ class Scaling:
             return await self._scaled(live, make, is_apply)
 
         kind = view.storage.kind
-        rules = Rules(kind.prepare_for_update, kind.validate_update, lambda new, old: [])
+        rules = Rules(kind.prepare_for_update, kind.validate_update, kind.warnings_on_update)
         write = Write(applied=True, rules=rules, uid_is_precondition=request.verb == "update")
         admission = ScaleAdmission(self.operations.registry.admission, mapping.to_scale, mapping.apply_scale)
         result = await update(view, request, transform, admission, write)

@@ -67,6 +67,15 @@ def for_owner_name(name: str) -> list[str]:
     return _name_warnings(name, "this is used in Pod names and hostnames")
 
 
+def for_update(obj: Spec, old: Spec, template: Spec, path: str) -> list[str]:
+    """For an owner's template: what an update that is no new generation leaves is not warned of again."""
+    return for_template(template, path) if is_changed(obj, old) else []
+
+
+def is_changed(obj: Spec, old: Spec) -> bool:
+    return obj["metadata"].get("generation") != old["metadata"].get("generation")
+
+
 def _name_warnings(name: str, use: str) -> list[str]:
     wrong = names.is_dns1123_label(name) if name else []
     return [f"metadata.name: {use}, {_HOSTNAME}: [{' '.join(wrong)}]"] if wrong else []
