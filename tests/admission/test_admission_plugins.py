@@ -602,7 +602,8 @@ def test_approving_and_signing_need_the_signer(plugin, sub, verb):
         go(new=csr())  # a status that changes nothing needs no permission
 
 
-def test_nobody_asks_for_masters():
+def asking(signer, organization="devs", name="someone"):
+    """A request for a certificate of this subject."""
     import base64
 
     from cryptography import x509
@@ -610,12 +611,30 @@ def test_nobody_asks_for_masters():
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID
 
+    parts = ((NameOID.ORGANIZATION_NAME, organization), (NameOID.COMMON_NAME, name))
+    subject = x509.Name([x509.NameAttribute(*part) for part in parts])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    made = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    pem = base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
+    return {"metadata": {"name": "c"}, "spec": {"signerName": signer, "request": pem}}
+
+
+def test_a_node_asks_for_certificates_of_its_own_name(reader):
+    plugin = NodeRestriction(reader)
+    args = ("certificatesigningrequests", "CREATE", None, "certificates.k8s.io")
+    for signer in ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet"):
+        admit(plugin, asking(signer, name="system:node:n1"), *args, user=NODE)
+        found = refused(plugin, asking(signer, name="system:node:n2"), *args, user=NODE)
+        assert found[1].endswith("can only create a node CSR with CN=system:node:n1")
+        broken = {"metadata": {"name": "c"}, "spec": {"signerName": signer, "request": "eA=="}}
+        found = refused(plugin, broken, *args, user=NODE)
+        assert found[1].endswith("unable to parse csr: PEM block type must be CERTIFICATE REQUEST")
+    admit(plugin, asking("x.io/s"), *args, user=NODE)
+
+
+def test_nobody_asks_for_masters():
     def request(organization, signer="kubernetes.io/kube-apiserver-client"):
-        names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)]
-        builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names))
-        made = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
-        pem = base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
-        return {"metadata": {"name": "c"}, "spec": {"signerName": signer, "request": pem}}
+        return asking(signer, organization)
 
     plugin = CertificateSubjectRestriction()
     args = ("certificatesigningrequests", "CREATE", None, "certificates.k8s.io")
@@ -864,6 +883,18 @@ def test_what_else_a_node_writes(reader):
     relabelled = {**mine, "metadata": {**mine["metadata"], "labels": {"a": "b"}}}
     args = (relabelled, "pods", "UPDATE", mine)
     assert "cannot update labels through pod status" in refused(plugin, *args, sub="status", user=NODE)[1]
+
+    claimed = {**mine, "status": {"extendedResourceClaimStatus": {"resourceClaimName": "c"}}}
+    args = (claimed, "pods", "UPDATE", mine)
+    found = refused(plugin, *args, sub="status", user=NODE)
+    assert "cannot update extended resource claim status" in found[1]
+    found = refused(plugin, mine, "pods", "UPDATE", mine, sub="resize", user=NODE)
+    assert found[1].endswith(
+        "unexpected pod subresource \"resize\", only 'status' and 'eviction' are allowed"
+    )
+    claim = {"metadata": {"name": "data", "namespace": "ns"}}
+    found = refused(plugin, claim, "persistentvolumeclaims", "UPDATE", claim, user=NODE)
+    assert found[1].endswith("may only update PVC status")
 
     def token(**reference):
         spec = {"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", **reference}} if reference else {}

@@ -80,11 +80,26 @@ class CertificateSubjectRestriction(Plugin):
 
 
 def _organizations(a: Attributes, request: str) -> list[str]:
-    from cryptography import x509
     from cryptography.x509.oid import NameOID
 
+    return _subject(a, request, NameOID.ORGANIZATION_NAME, "failed to parse CSR")
+
+
+def common_names(a: Attributes, request: str) -> list[str]:
+    """Those that a request (base64 of PEM) asks for; Go's library takes the last for the name."""
+    from cryptography.x509.oid import NameOID
+
+    return _subject(a, request, NameOID.COMMON_NAME, "unable to parse csr")
+
+
+def _subject(a: Attributes, request: str, part: Any, words: str) -> list[str]:
+    from cryptography import x509
+
     try:
-        parsed = x509.load_pem_x509_csr(base64.b64decode(request))
+        data = base64.b64decode(request)
+        if b"-----BEGIN CERTIFICATE REQUEST-----" not in data:
+            raise ValueError("PEM block type must be CERTIFICATE REQUEST")
+        parsed = x509.load_pem_x509_csr(data)
     except (ValueError, binascii.Error) as error:
-        raise a.forbidden(f"failed to parse CSR: {error}") from None
-    return [str(part.value) for part in parsed.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+        raise a.forbidden(f"{words}: {error}") from None
+    return [str(found.value) for found in parsed.subject.get_attributes_for_oid(part)]

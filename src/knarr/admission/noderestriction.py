@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from knarr.admission import nodeaudiences
+from knarr.admission import certificates, nodeaudiences
 from knarr.admission.attributes import CREATE, DELETE, UPDATE, Attributes, Object, Target
 from knarr.admission.chain import Plugin
 from knarr.api import podrefs
@@ -18,6 +18,7 @@ PREFIX, NODES_GROUP = "system:node:", "system:nodes"
 MIRROR = "kubernetes.io/config.mirror"
 RESTRICTED_LABELS = "node-restriction.kubernetes.io"
 LEASE_NAMESPACE = "kube-node-lease"
+NODE_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
 #: labels below kubernetes.io and k8s.io that a kubelet may set on its node
 KUBELET_LABELS = frozenset(
     {
@@ -48,21 +49,19 @@ class NodeRestriction(Plugin):
 
     def __init__(self, reader: Reader, authorizer: Authorizer | None = None) -> None:
         self._reader, self._authorizer = reader, authorizer
-        self._rules: dict[tuple[str, str, str], Callable[[str, Attributes], Awaitable[None] | None]] = {
-            ("", "pods", ""): self._pod,
-            ("", "pods", "status"): self._pod_status,
-            ("", "pods", "eviction"): self._eviction,
-            ("", "nodes", ""): self._node,
-            ("", "nodes", "status"): self._node,
-            ("", "persistentvolumeclaims", "status"): self._claim_status,
-            ("", "serviceaccounts", "token"): self._token,
-            ("coordination.k8s.io", "leases", ""): self._lease,
-            ("storage.k8s.io", "csinodes", ""): self._csi_node,
-            ("resource.k8s.io", "resourceslices", ""): self._slice,
+        self._rules: dict[tuple[str, str], Callable[[str, Attributes], Awaitable[None] | None]] = {
+            ("", "pods"): self._pods,
+            ("", "nodes"): self._node,
+            ("", "persistentvolumeclaims"): self._claim,
+            ("", "serviceaccounts"): self._token,
+            ("coordination.k8s.io", "leases"): self._lease,
+            ("storage.k8s.io", "csinodes"): self._csi_node,
+            ("resource.k8s.io", "resourceslices"): self._slice,
+            ("certificates.k8s.io", "certificatesigningrequests"): self._certificate_request,
         }
 
     def handles(self, target: Target) -> bool:
-        return target[:3] in self._rules and target.operation in (CREATE, UPDATE, DELETE)
+        return target[:2] in self._rules and target.operation in (CREATE, UPDATE, DELETE)
 
     def admit(self, a: Attributes) -> Awaitable[None] | None:
         node = _node_name(a.user)
@@ -70,9 +69,18 @@ class NodeRestriction(Plugin):
             return None
         if not node:
             raise a.forbidden(f'could not determine node from user "{a.user.name}"')
-        return self._rules[a.request.group, a.request.resource, a.request.subresource](node, a)
+        return self._rules[a.request.group, a.request.resource](node, a)
 
     # -- pods --------------------------------------------------------------------------------------------
+
+    def _pods(self, node: str, a: Attributes) -> None:
+        rules = {"": self._pod, "status": self._pod_status, "eviction": self._eviction}
+        rule = rules.get(a.request.subresource)
+        if rule is None:
+            raise a.forbidden(
+                f"unexpected pod subresource {quote(a.request.subresource)}, only 'status' and 'eviction' are allowed"
+            )
+        rule(node, a)
 
     def _pod(self, node: str, a: Attributes) -> None:
         if a.operation == UPDATE:
@@ -140,6 +148,9 @@ class NodeRestriction(Plugin):
         claims = [(o.get("status") or {}).get("resourceClaimStatuses") or [] for o in (a.obj, a.old)]
         if claims[0] != claims[1]:
             raise a.forbidden(f'node "{node}" cannot update resource claim statues')
+        extended = [(o.get("status") or {}).get("extendedResourceClaimStatus") for o in (a.obj, a.old)]
+        if extended[0] != extended[1]:
+            raise a.forbidden(f'node "{node}" cannot update extended resource claim status')
 
     def _eviction(self, node: str, a: Attributes) -> None:
         if a.operation != CREATE:
@@ -190,16 +201,18 @@ class NodeRestriction(Plugin):
     # -- what belongs to it --------------------------------------------------------------------------------
 
     @staticmethod
-    def _claim_status(node: str, a: Attributes) -> None:
+    def _claim(node: str, a: Attributes) -> None:
+        if a.request.subresource != "status":
+            raise a.forbidden("may only update PVC status")
         if a.operation != UPDATE:
             raise a.forbidden(f'unexpected operation "{a.operation}"')
         if _without_capacity(a.obj) != _without_capacity(a.old):
             raise a.forbidden(
-                f'node "{node}" is not allowed to update fields other than status.capacity and status.conditions'
+                f'node "{node}" is not allowed to update fields other than status.quantity and status.conditions'
             )
 
     def _token(self, node: str, a: Attributes) -> Awaitable[None] | None:
-        if a.operation != CREATE:
+        if a.operation != CREATE or a.request.subresource != "token":
             return None
         reference = (a.obj.get("spec") or {}).get("boundObjectRef") or {}
         if (reference.get("apiVersion"), reference.get("kind")) != ("v1", "Pod") or not reference.get("name"):
@@ -259,6 +272,16 @@ class NodeRestriction(Plugin):
             raise a.forbidden("can only create ResourceSlice with the same NodeName as the requesting node")
         if a.operation == DELETE and a.old and (a.old.get("spec") or {}).get("nodeName") != node:
             raise a.forbidden("can only delete ResourceSlice with the same NodeName as the requesting node")
+
+    @staticmethod
+    def _certificate_request(node: str, a: Attributes) -> None:
+        """A node asks for certificates of its own name only; the rest of a request its signer looks at."""
+        spec = (a.obj or {}).get("spec") or {}
+        if a.operation != CREATE or spec.get("signerName") not in NODE_SIGNERS:
+            return
+        names = certificates.common_names(a, spec.get("request", ""))
+        if names[-1:] != [f"{PREFIX}{node}"]:
+            raise a.forbidden(f"can only create a node CSR with CN={PREFIX}{node}")
 
 
 def _node_name(user: UserInfo) -> str | None:
