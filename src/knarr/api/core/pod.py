@@ -116,13 +116,13 @@ class Pod(Kind):
         if "qosClass" in previous:
             status.setdefault("qosClass", previous["qosClass"])
         _keep_observed_generation(status, previous)
+        drop_disabled_status(status, previous)
 
     def reset_fields(self, subresource: str) -> tuple[tuple[str, ...], ...]:
         fields = super().reset_fields(subresource)
         if subresource != "status":
             return fields
         return (*fields, ("metadata", "deletionTimestamp"), ("metadata", "ownerReferences"))
-        drop_disabled_status(status, previous)
 
     def validate_status_update(self, obj: Object, old: Object) -> list[FieldError]:
         return validate_status_update(obj, old)
