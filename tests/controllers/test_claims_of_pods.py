@@ -136,6 +136,41 @@ def test_the_last_consumer_deallocates(play: Play, consumers: int) -> None:
     play(story, DEVICES)
 
 
+@pytest.mark.parametrize(("seconds", "after"), [(None, 0), (30, 30)])
+def test_a_pod_leaves_a_device_that_is_tainted(play: Play, seconds: int | None, after: int) -> None:
+    async def story(cluster: Cluster) -> None:
+        meta = {"name": "c", "namespace": NAMESPACE}
+        api = "resource.k8s.io/v1"
+        await cluster.create({"apiVersion": api, "kind": "ResourceClaim", "metadata": meta, "spec": DEVICE})
+        made = await cluster.create(with_device(resourceClaimName="c"))
+        result: dict[str, Any] = {"request": "r", "driver": "d.example", "pool": "n", "device": "d"}
+        if seconds is not None:
+            result["tolerations"] = [{"operator": "Exists", "tolerationSeconds": seconds}]
+        user = {"resource": "pods", "name": "p", "uid": made["metadata"]["uid"]}
+        status = {"status": {"allocation": {"devices": {"results": [result]}}, "reservedFor": [user]}}
+        await cluster.client.patch(resource_v1.ResourceClaim, "c", NAMESPACE, status, subresource="status")
+        await cluster.place(await cluster.get(core_v1.Pod, "p"), "n")
+        spec = {
+            "driver": "d.example",
+            "nodeName": "n",
+            "pool": {"name": "n", "generation": 1, "resourceSliceCount": 1},
+            "devices": [{"name": "d", "taints": [{"key": "k", "effect": "NoExecute"}]}],
+        }
+        await cluster.create(
+            {"apiVersion": api, "kind": "ResourceSlice", "metadata": {"name": "s"}, "spec": spec}
+        )
+        if after:
+            assert (await cluster.get(core_v1.Pod, "p")).metadata.deletionTimestamp is None
+            await cluster.later(after + 1)
+        assert await cluster.told("DeviceTaintManagerEviction") == ["Marking for deletion"]
+        found = await cluster.get(core_v1.Pod, "p")
+        (condition,) = (c for c in found.status.conditions if c.type == "DisruptionTarget")
+        assert condition.reason == "DeletionByDeviceTaintManager"
+        assert found.metadata.deletionTimestamp is not None
+
+    play(story, "device-taint-eviction-controller")
+
+
 def test_long_names_are_both_shortened() -> None:
     assert generate_name("p", "c") == "p-c-"
     assert generate_name("p" * 63, "c" * 63) == f"{'p' * 28}-{'c' * 28}"

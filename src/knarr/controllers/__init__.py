@@ -44,6 +44,9 @@ CONTROLLERS: dict[str, str] = {
     "cronjob-controller": "knarr.controllers.cronjob:CronJobController",
     "daemonset-controller": "knarr.controllers.daemonset:DaemonSetController",
     "deployment-controller": "knarr.controllers.deployment:DeploymentController",
+    "device-taint-eviction-controller": (
+        "knarr.controllers.devicetainteviction:DeviceTaintEvictionController"
+    ),
     "disruption-controller": "knarr.controllers.disruption:DisruptionController",
     "endpoints-controller": "knarr.controllers.endpoints:EndpointsController",
     "endpointslice-controller": "knarr.controllers.endpointslice:EndpointSliceController",

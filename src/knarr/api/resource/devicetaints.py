@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from knarr.api.kind import Object
 from knarr.api.resource import devicenames
 from knarr.meta import labels
@@ -66,3 +68,12 @@ def binding(item: Object, path: str) -> list[FieldError]:
         detail = "bindingFailureConditions are required to use bindingConditions"
         found.append(invalid(bad_path, None, detail))
     return found
+
+
+def tolerates(toleration: Any, taint: Any) -> bool:
+    """Of Structs: what does not say an effect or a key tolerates all of them."""
+    if toleration.effect and toleration.effect != taint.effect:
+        return False
+    if toleration.key and toleration.key != taint.key:
+        return False
+    return toleration.operator == "Exists" or (toleration.value or "") == (taint.value or "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from knarr.api.resource.devicetaints import tolerates
 from knarr.meta.quantity import Quantity
 from knarr.scheduler.devices import capacity
 from knarr.scheduler.devices.claims import DeviceId, Taken
@@ -313,14 +314,6 @@ def _tainted(device: Any, request: Any) -> bool:
     """By something that the request does not tolerate."""
     return any(
         taint.effect in ("NoSchedule", "NoExecute")
-        and not any(_tolerates(t, taint) for t in request.tolerations)
+        and not any(tolerates(t, taint) for t in request.tolerations)
         for taint in device.taints
     )
-
-
-def _tolerates(toleration: Any, taint: Any) -> bool:
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    return toleration.operator == "Exists" or (toleration.value or "") == (taint.value or "")
