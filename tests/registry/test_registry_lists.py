@@ -190,6 +190,9 @@ def test_fields_that_a_kind_selects_by(api, run):
             assert names(await api("GET", PODS, fieldSelector=selector)) == wanted, selector
         error = await api.refused("GET", PODS, fieldSelector="spec.x=1")
         assert error.status["message"] == "field label not supported: spec.x"
+        error = await api.refused("GET", "/api/v1/nodes", fieldSelector="metadata.namespace=")
+        assert error.status["message"] == "field label not supported: metadata.namespace"
+        await api("GET", "/api/v1/persistentvolumes", fieldSelector="metadata.namespace=")
 
     run(main())
 

@@ -203,9 +203,13 @@ def stored_fields(view: View, selector: fields.FieldSelector) -> fields.FieldSel
 
 
 def check_fields(view: View, selector: fields.FieldSelector) -> None:
-    """Only metadata.name, metadata.namespace and the kind's own fields can be selected by."""
-    known = {"metadata.name"} | set(selectable(view))
-    if view.row.namespaced or not view.custom:
+    """Only metadata.name, metadata.namespace and the kind's own fields can be selected by.
+
+    The namespace of what has none can be selected by only where a kind has no fields of its own.
+    """
+    own = set(selectable(view))
+    known = {"metadata.name"} | own
+    if view.row.namespaced or not (view.custom or own):
         known.add("metadata.namespace")
     for requirement in selector.requirements:
         if requirement.field not in known:
