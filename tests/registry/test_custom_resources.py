@@ -5,6 +5,7 @@ import asyncio
 import orjson
 import pytest
 
+from knarr.meta.errors import PathNotFound
 from knarr.registry.custom import jsonpath
 from knarr.registry.custom.establish import CLEANUP, CustomResources
 from knarr.registry.local import LocalAPI
@@ -138,6 +139,52 @@ def test_every_way_to_change(api, custom, run):
             "spec.size: Invalid value: -1: spec.size in body should be greater than or equal to 0"
             in error.message
         )
+
+    run(main())
+
+
+OTHER_TYPES = [
+    # what becomes of the type, code, message
+    ({"kind": None}, 422, "Object 'Kind' is missing in '{"),
+    ({"kind": "Raft"}, 422, 'Raft.example.com "a" is invalid: kind: Invalid value: "Raft": must be Boat'),
+    ({"kind": 5}, 422, "cannot unmarshal number into Go struct field .kind of type string"),
+    (
+        {"apiVersion": "v1"},
+        422,
+        'Boat "a" is invalid: apiVersion: Invalid value: "v1": must be example.com/v1',
+    ),
+    ({"apiVersion": None}, 500, "Object 'apiVersion' is missing in 'unstructured object has no version'"),
+]
+
+
+@pytest.mark.parametrize(("patch", "code", "message"), OTHER_TYPES)
+def test_a_patch_that_makes_another_kind_of_it(api, custom, run, patch, code, message):
+    async def main():
+        await custom(definition())
+        await api("POST", path(), boat())
+        error = await api.refused("PATCH", f"{path()}/a", patch, MERGE)
+        assert error.code == code and message in error.status["message"], error.status["message"]
+        error = await api.refused(
+            "PATCH", f"{path()}/a", [{"op": "replace", "path": "", "value": []}], JSON_PATCH
+        )
+        assert "couldn't get version/kind; json parse error: json: cannot unmarshal array" in error.message
+
+    run(main())
+
+
+def test_methods_that_have_no_route_of_their_own(api, custom, run):
+    async def main():
+        await custom(definition())
+        made = await api("POST", f"{path()}/other", boat())
+        assert made["metadata"]["name"] == "a", "the body names it"
+        for method in ("PUT", "PATCH"):
+            error = await api.refused(method, path(), boat(), MERGE)
+            assert (error.code, error.message) == (400, "name must be provided")
+        anywhere = path().replace("/namespaces/n", "")
+        for method, place in (("GET", f"{anywhere}/a"), ("POST", anywhere), ("DELETE", anywhere)):
+            with pytest.raises(PathNotFound):
+                await api(method, place, boat())
+        assert (await api("GET", anywhere))["items"]
 
     run(main())
 

@@ -385,7 +385,7 @@ UNREADABLE = [
     (JSON_PATCH, [{"op": "add", "path": 5}], "Ignore", 422, "the server rejected our request"),
     (MERGE, b"{", "Ignore", 400, "Invalid JSON Patch"),
     (MERGE, 5, "Ignore", 400, "Invalid JSON Patch"),
-    (MERGE, [1], "Ignore", 422, "json: cannot unmarshal array into Go value of type v1.ConfigMap"),
+    (MERGE, [1], "Ignore", 422, "json parse error: json: cannot unmarshal array into Go value of type struct {"),
     (MERGE, {"kind": 5}, "", 422, "cannot unmarshal number into Go struct field .kind of type string"),
     (MERGE, {"apiVersion": "a/b/c"}, "", 422, "unexpected GroupVersion string: a/b/c"),
     (MERGE, {"apiVersion": None}, "", 400, "name must be provided"),

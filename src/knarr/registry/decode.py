@@ -33,6 +33,10 @@ def unsupported(custom: bool = False) -> errors.StatusError:
     )
 
 
+class MissingKind(ValueError):
+    """A custom object that does not say what it is; the words for it show the whole object."""
+
+
 class Decoder:
     """Reads bodies of built-in and custom kinds. Findings go to the request as warnings, or raise under Strict."""
 
@@ -115,17 +119,22 @@ class Decoder:
         """What the decoder goes on with after it looked at a patched object's type, and what it has not read.
 
         A patch may not make another kind of an object; without a version the object counts as one of the server's
-        own type, whose fields have no names in JSON. Raises ValueError with the decoder's words.
+        own type, whose fields have no names in JSON. Custom objects only need a kind here: what it is, is a matter of
+        validation. Raises ValueError with the decoder's words.
         """
-        if not isinstance(new, dict) or view.normalize is not None:
-            return new, []
-        api_version, kind = new.get("apiVersion"), new.get("kind")
+        api_version = kind = None
+        if isinstance(new, dict):
+            api_version, kind = new.get("apiVersion"), new.get("kind")
         if (api_version, kind) == (view.row.api_version, view.row.kind):
             return new, []
         if why := gojson.type_meta_error(orjson.dumps(new)):
             raise ValueError(f"couldn't get version/kind; json parse error: {why}")
         if api_version and api_version.count("/") > 1:
             raise ValueError(f"unexpected GroupVersion string: {api_version}")
+        if view.normalize is not None:
+            if not kind:
+                raise MissingKind()
+            return new, []
         kind = kind or view.row.kind
         if not api_version and kind == view.row.kind:
             return {}, [f'unknown field "{name}"' for name in new if name not in ("apiVersion", "kind")]

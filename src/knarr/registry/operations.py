@@ -114,10 +114,14 @@ class Operations:
                 raise errors.method_not_allowed(row.group, row.name, request.verb)
             raise method_not_allowed()
         if row.namespaced and not request.namespace:
+            if view.custom and request.verb not in ("list", "watch"):
+                raise errors.PathNotFound()
             if request.name:
                 raise errors.page_not_found()
             if request.verb in ("create", "deletecollection"):
                 raise method_not_allowed()
+        if view.custom and not request.subresource:
+            self._settle_name(request)
         if not request.subresource and bool(request.name) != (request.verb in NAMED_VERBS):
             if not (request.name and request.verb in ("list", "watch")):
                 raise method_not_allowed()
@@ -126,6 +130,14 @@ class Operations:
         if view.kind.deprecation:
             deprecated(request, view.kind.deprecation)
         return view
+
+    def _settle_name(self, request: Request) -> None:
+        """Custom resources have no routes by method: a POST to a name creates what its body says, and who changes
+        nothing in particular is told so."""
+        if request.verb == "create":
+            request.name = ""
+        elif request.verb in ("update", "patch") and not request.name:
+            raise errors.bad_request("name must be provided")
 
     # -- reading -----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from knarr.meta import errors, fielderrors, times
 from knarr.meta.managed import apply, in_order, invalid_type
 from knarr.meta.patch import json_patch, merge_patch, strategic
 from knarr.registry.context import Request
-from knarr.registry.decode import Decoder, warn_of
+from knarr.registry.decode import Decoder, MissingKind, warn_of
 from knarr.registry.storage import Object, View
 from knarr.registry.update import Transform
 
@@ -175,7 +175,12 @@ def _decode_patched(
         if found and request.field_validation == "Strict":
             raise ValueError(f"strict decoding error: {', '.join(found)}")
     except ValueError as error:
-        problem = [fielderrors.invalid("patch", change.shown(live), change.complaint(new, error))]
+        shown = change.shown(live)
+        if isinstance(error, MissingKind):
+            why = f"Object 'Kind' is missing in '{shown}'"
+        else:
+            why = change.complaint(new, error)
+        problem = [fielderrors.invalid("patch", shown, why)]
         raise errors.invalid("", "", "", problem) from None
     warn_of(request, found)
     check_name(request, obj)

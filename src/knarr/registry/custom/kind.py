@@ -132,8 +132,13 @@ class CustomKind(Kind):
             found.append(fielderrors.invalid("kind", kind, f"must be {self.name}"))
         if version != self.api_version:
             found.append(fielderrors.invalid("apiVersion", version, f"must be {self.api_version}"))
+        if not version:
+            missing = "Object 'apiVersion' is missing in 'unstructured object has no version'"
+            raise errors.internal(missing)
         if found:
-            raise errors.invalid(self.group, str(kind), obj["metadata"].get("name", ""), found)
+            # It is named by what it says it is.
+            group = version.rpartition("/")[0]
+            raise errors.invalid(group, kind, obj["metadata"].get("name", ""), found)
 
     def _scale_status_errors(self, obj: Object) -> list[FieldError]:
         found = self._replicas_errors(obj, "statusReplicasPath")
