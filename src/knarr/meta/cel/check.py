@@ -9,6 +9,7 @@ from knarr.meta.cel import types
 from knarr.meta.cel.functions import PYTHON_TYPES, Functions, Overload
 from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr, Select, located
 from knarr.meta.cel.types import BOOL, DYN, ERROR, INT, NULL, Type, show
+from knarr.meta.cel.values import CelError
 
 #: types by the names that expressions may use for them
 TYPE_NAMES: dict[str, Type] = {
@@ -44,6 +45,28 @@ def check(
         texts = dict.fromkeys(located(source, offset, message) for offset, message in checker.errors)
         raise CheckError("\n".join(texts))
     checker.finish(expr)
+    if wrong := [
+        located(source, arg.offset, f"invalid {name} argument") for name, arg in _bad_literals(expr)
+    ]:
+        raise CheckError("\n".join(wrong))
+
+
+def _bad_literals(expr: Expr) -> list[tuple[str, Expr]]:
+    """Durations, times and patterns that will not do, where they are written in the expression."""
+    from knarr.meta import goregexp
+    from knarr.meta.cel.library.times import parse_duration, parse_timestamp
+
+    parsers = {"duration": parse_duration, "timestamp": parse_timestamp, "matches": goregexp.compile}
+    found: list[tuple[str, Expr]] = []
+    for node in nodes(expr):
+        if isinstance(node, Call) and node.function in parsers and node.args:
+            arg = node.args[0]
+            if isinstance(arg, Const) and isinstance(arg.value, str):
+                try:
+                    parsers[node.function](arg.value)
+                except (ValueError, CelError, goregexp.RegexpError):
+                    found.append((node.function, arg))
+    return sorted(found, key=lambda item: item[1].offset)
 
 
 def qualified_name(expr: Expr | None) -> str:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from knarr.meta.cel.library.lists import COMPARABLE
 from knarr.meta.cel.macros import ACCUMULATOR
 from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr, Select
 from knarr.meta.cel.types import SCALARS, Type
@@ -104,7 +105,7 @@ class _Coster:
             return ONE
         inner = self.cost(e.operand)
         if e.test_only:
-            return ONE.plus(inner)
+            return inner
         if e.operand.type[0] in ("map", "object", "param"):
             inner = inner.plus(ONE)
         self.paths[e.id] = (*self._path(e.operand), e.field)
@@ -258,12 +259,42 @@ class _Coster:
                 return Range(costs[0].least, costs[0].plus(costs[1]).most), None
             case "conditional":
                 return self._conditional(e, args, costs)
+            case _ if (found := self._lists(id_, target, e.args)) is not None:
+                return found[0].plus(spent), found[1]
             case "add_string" | "add_bytes" | "add_list":
                 return self._add(e, id_, args, spent)
         if id_ in COMPARISONS or id_ in ("equals", "not_equals"):
             smallest = min(size(args[0]).most, size(args[1]).most)
             return Range(1 if smallest else 0, smallest).factor(TRAVERSAL).plus(spent), None
         return ONE.plus(spent), None
+
+    def _lists(self, id_: str, target: _Node | None, args: list[Expr]) -> tuple[Range, Range] | None:
+        """cel-go's functions of lists: (cost, size of the result)."""
+        made = Range(LIST_BASE + 1, LIST_BASE + 1)
+        if id_ == "lists_range":
+            size = UNKNOWN
+            if not isinstance(args[0], Const):
+                return UNKNOWN, UNKNOWN
+            size = Range(args[0].value % (1 << 64), args[0].value % (1 << 64))
+            return size.plus(made), size
+        if target is None or id_ not in LIST_FUNCTIONS:
+            return None
+        size = self._estimated(target)
+        if id_ == "list_distinct":
+            return size.times(size).plus(made), size
+        if id_.endswith(("_sort", "_sortByAssociatedKeys")):
+            rounds = Range(_rounds(size.least), _rounds(size.most))
+            return size.times(rounds).factor(0.1 if id_.endswith("_sort") else 0.2).plus(made), size
+        if id_ == "list_slice":
+            start = args[0].value if isinstance(args[0], Const) else 0
+            end = args[1].value if isinstance(args[1], Const) else size.most
+            size = Range(end - start, end - start) if 0 <= start <= end else size
+        if id_ == "list_flatten_int":
+            depth = args[0].value if isinstance(args[0], Const) else 256
+            element = self._element(target)
+            if depth > 1:
+                size = size.times(self._estimated(element) if element else UNKNOWN).times(Range(depth, depth))
+        return size.plus(made), size
 
     def _conditional(self, e: Call, args: list[_Node], costs: list[Range]) -> tuple[Range, Range | None]:
         size = self._known(args[1]).union(self._known(args[2]))
@@ -442,6 +473,12 @@ COMPARISONS = frozenset(
     for operator in ("less", "less_equals", "greater", "greater_equals")
     for kind in ("string", "bytes")
 )
+LIST_FUNCTIONS = frozenset(
+    (
+        *("list_distinct", "list_flatten", "list_flatten_int", "list_reverse", "list_slice"),
+        *(f"list_{t}_{what}" for t in COMPARABLE for what in ("sort", "sortByAssociatedKeys")),
+    )
+)
 #: what costs 1
 NOMINAL = frozenset(
     (
@@ -487,6 +524,11 @@ _COSTS: dict[type, Any] = {
     MapExpr: _Coster._map,
     Comprehension: _Coster._comprehension,
 }
+
+
+def _rounds(size: int) -> int:
+    """How often a sort looks at each item; Go makes 1 << 63 of the logarithm of 0."""
+    return math.ceil(math.log2(size)) if size else 1 << 63
 
 
 def _literal_size(e: Expr) -> Range | None:

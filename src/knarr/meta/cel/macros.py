@@ -8,6 +8,7 @@ from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListE
 
 ACCUMULATOR = "@result"
 UNUSED = "#unused"
+SORT_BY_INPUT, SORT_BY_KEYS = "@__sortBy_input__", "@sortByAssociatedKeys"
 #: (name, number of arguments) of the comprehensions of two variables
 OF_TWO_VARIABLES = frozenset(
     {
@@ -34,6 +35,8 @@ def expand(ids: Any, call: Call) -> Expr:
     if target is not None and call.function == "existsOne" and len(args) == 2:
         _check_variables(args[:1])
         return make.exists_one()
+    if target is not None and call.function == "sortBy" and len(args) == 2:
+        return make.sort_by()
     if target is None or (call.function, len(args)) not in OF_TWO_VARIABLES:
         return call
     _check_variables(args[:2])
@@ -79,6 +82,9 @@ class _Make:
     def call(self, function: str, *args: Expr) -> Expr:
         return Call(self.ids.new_id(), self.call_.offset, function, None, list(args))
 
+    def list(self, *items: Expr) -> Expr:
+        return ListExpr(self.ids.new_id(), self.call_.offset, [*items], frozenset())
+
     def accu(self) -> Expr:
         return self.ident(ACCUMULATOR)
 
@@ -103,19 +109,27 @@ class _Make:
         name = self.args[0]
         if not isinstance(name, Ident):
             raise MacroError(name, "cel.bind() variable names must be simple identifiers")
-        empty = ListExpr(self.ids.new_id(), self.call_.offset, [], frozenset())
-        return Comprehension(
-            self.call_.id,
-            self.call_.offset,
-            UNUSED,
-            "",
-            empty,
-            name.name,
-            self.args[1],
-            self.const(False),
-            self.ident(name.name),
-            self.args[2],
+        return self._bound(name.name, self.args[1], self.args[2])
+
+    def _bound(self, name: str, value: Expr, result: Expr) -> Expr:
+        """`result`, in which `name` is `value`."""
+        id_, at = self.call_.id, self.call_.offset
+        never, same = self.const(False), self.ident(name)
+        return Comprehension(id_, at, UNUSED, "", self.list(), name, value, never, same, result)
+
+    def sort_by(self) -> Expr:
+        """The items, sorted by what the expression makes of each."""
+        name = self.args[0]
+        if not isinstance(name, Ident):
+            raise MacroError(name, "argument is not an identifier")
+        assert self.target is not None
+        step = self.call("_+_", self.accu(), self.list(self.args[1]))
+        id_, at, items = self.ids.new_id(), self.call_.offset, self.ident(SORT_BY_INPUT)
+        keys = Comprehension(
+            id_, at, name.name, "", items, ACCUMULATOR, self.list(), self.const(True), step, self.accu()
         )
+        id_, items = self.ids.new_id(), self.ident(SORT_BY_INPUT)
+        return self._bound(SORT_BY_INPUT, self.target, Call(id_, at, SORT_BY_KEYS, items, [keys]))
 
     def all(self) -> Expr:
         keep = self.call("@not_strictly_false", self.accu())
@@ -131,10 +145,8 @@ class _Make:
         return self.fold(self.const(0), self.const(True), step, self.call("_==_", self.accu(), self.const(1)))
 
     def transform_list(self) -> Expr:
-        new = ListExpr(self.ids.new_id(), self.call_.offset, [self.args[-1]], frozenset())
-        step = self._filtered(self.call("_+_", self.accu(), new))
-        empty = ListExpr(self.ids.new_id(), self.call_.offset, [], frozenset())
-        return self.fold(empty, self.const(True), step, self.accu())
+        step = self._filtered(self.call("_+_", self.accu(), self.list(self.args[-1])))
+        return self.fold(self.list(), self.const(True), step, self.accu())
 
     def transform_map(self, entry: bool) -> Expr:
         """`@insert` puts a key and a value, or a whole entry, into the accumulated map."""

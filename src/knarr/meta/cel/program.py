@@ -23,7 +23,7 @@ from knarr.meta.cel.values import (
     size_of,
 )
 
-TRAVERSAL, REGEX = 0.1, 0.25
+TRAVERSAL, REGEX, LIST_BASE = 0.1, 0.25, 10
 LIMIT = "operation cancelled: actual cost limit exceeded"
 
 
@@ -107,7 +107,6 @@ def _select(e: Select) -> Step:
     if e.test_only:
 
         def test(frame: Frame) -> bool:
-            frame.spend(1)
             return _present(operand(frame), field)
 
         return test
@@ -171,7 +170,7 @@ def _list(e: ListExpr) -> Step:
     elements, optional = [_compile(x) for x in e.elements], e.optional
 
     def step(frame: Frame) -> Any:
-        frame.spend(10)
+        frame.spend(LIST_BASE)
         if not optional:
             return [element(frame) for element in elements]
         found = []
@@ -304,6 +303,12 @@ def _traverse(value: Any) -> int:
     return 1
 
 
+def _flat_size(items: Any, depth: int = 1) -> int:
+    if depth <= 1:
+        return len(items)
+    return sum(_flat_size(item, depth - 1) if isinstance(item, list) else 1 for item in items)
+
+
 def _first(args: Any) -> int:
     return _share(size_of(args[0]))
 
@@ -344,6 +349,11 @@ _PRICES: dict[str, Callable[[Any], int]] = {
     "_+_": lambda args: (
         _share(size_of(args[0]) + size_of(args[1])) if isinstance(args[0], str | bytes) else 1
     ),
+    "slice": lambda args: LIST_BASE + 1 + max(args[2] - args[1], 0),
+    "reverse": lambda args: LIST_BASE + 1 + size_of(args[0]),
+    "lists.range": lambda args: LIST_BASE + 1 + max(args[0], 0),
+    "flatten": lambda args: LIST_BASE + 1 + _flat_size(*args),
+    "distinct": lambda args: LIST_BASE + 1 + _share(sum(map(size_of, args[0])) * len(args[0])),
     "join": lambda args: _share(sum(map(size_of, args[0])), 2 * TRAVERSAL),
     "format": lambda args: _share(size_of(args[0])),
 }

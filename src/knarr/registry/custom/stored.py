@@ -16,7 +16,7 @@ class KeepsVersion(Storage):
 
     __slots__ = ()
 
-    def encode(self, obj: Object) -> bytes:
+    def encode(self, obj: Object, sent: bytes = b"") -> bytes:
         return encoding.encode_stored(obj, self.row.kind, obj["apiVersion"])
 
 
@@ -26,7 +26,7 @@ class Pruned(Storage):
 
     schema: VersionSchema | None = None
 
-    def encode(self, obj: Object) -> bytes:
+    def encode(self, obj: Object, sent: bytes = b"") -> bytes:
         assert self.schema is not None
         stored = orjson.loads(orjson.dumps(obj))
         self.schema.read(stored)

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from knarr.api.apiextensions.schema import formats
 from knarr.meta.cel import types
-from knarr.meta.cel.library.times import parse_duration, parse_timestamp
+from knarr.meta.cel.library.times import parse_timestamp
 from knarr.meta.cel.types import ObjectType, Type
-from knarr.meta.cel.values import MapList, SetList
+from knarr.meta.cel.values import Duration, MapList, SetList
 
 Schema = dict[str, Any]
 Convert = Callable[[Any], Any] | None
@@ -189,11 +190,11 @@ def _string(schema: Schema) -> DeclType:
             most = max(longest, 0) if longest is not None else STRING_MAX
             return DeclType(types.BYTES, SIZES_MIN["bytes"], most, _bytes)
         case "duration":
-            return DeclType(types.DURATION, SIZES_MIN["duration"], DURATION_MAX, parse_duration)
+            return DeclType(types.DURATION, SIZES_MIN["duration"], DURATION_MAX, _duration)
         case "date":
             return DeclType(types.TIMESTAMP, SIZES_MIN["date"], DATE_MAX, _date)
         case "date-time":
-            return DeclType(types.TIMESTAMP, SIZES_MIN["timestamp"], TIMESTAMP_MAX, parse_timestamp)
+            return DeclType(types.TIMESTAMP, SIZES_MIN["timestamp"], TIMESTAMP_MAX, _date_time)
     if longest is not None:
         most = max(longest, 0) * UTF8_BYTES
     elif schema.get("enum"):
@@ -210,12 +211,32 @@ def _double(value: Any) -> Any:
     return float(value) if value.__class__ is int else value
 
 
+# A text that is not of its format stays a text: the schema's own check says so, and first.
+
+
 def _bytes(value: Any) -> Any:
-    return base64.b64decode(value) if isinstance(value, str) else value
+    try:
+        return base64.b64decode(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def _duration(value: Any) -> Any:
+    try:
+        return Duration(formats.parse_duration(value))
+    except (TypeError, ValueError):
+        return value
 
 
 def _date(value: Any) -> Any:
-    return parse_timestamp(f"{value}T00:00:00Z")
+    return _date_time(f"{value}T00:00:00Z")
+
+
+def _date_time(value: Any) -> Any:
+    try:
+        return parse_timestamp(value)
+    except (TypeError, ValueError):
+        return value
 
 
 def _list_converter(schema: Schema, convert: Convert) -> Convert:

@@ -32,6 +32,10 @@ def at_map(items: Any, key: Any) -> Optional:
     return NONE if found is None else Optional(found[0])
 
 
+def unwrapped(items: list[Optional]) -> list[Any]:
+    return [item.value for item in items if item.present]
+
+
 OVERLOADS = (
     overload("optional_of: optional.of(V) -> optional<V>", Optional),
     overload("optional_ofNonZeroValue: optional.ofNonZeroValue(V) -> optional<V>", of_non_zero),
@@ -49,6 +53,10 @@ OVERLOADS = (
     overload("optional_list_optindex_optional_int: _[?_](optional<list<V>>,int) -> optional<V>", at_list),
     overload("map_optindex_optional_value: _[?_](map<K,V>,K) -> optional<V>", at_map),
     overload("optional_map_optindex_optional_value: _[?_](optional<map<K,V>>,K) -> optional<V>", at_map),
+    overload("list_first: list<V>::first() -> optional<V>", lambda items: at_list(items, 0)),
+    overload("list_last: list<V>::last() -> optional<V>", lambda items: at_list(items, len(items) - 1)),
+    overload("optional_unwrap: optional.unwrap(list<optional<V>>) -> list<V>", unwrapped),
+    overload("optional_unwrapOpt: list<optional<V>>::unwrapOpt() -> list<V>", unwrapped),
     overload("optional_list_index_int: _[_](optional<list<V>>,int) -> optional<V>", at_list),
     overload("optional_map_index_value: _[_](optional<map<K,V>>,K) -> optional<V>", at_map),
 )

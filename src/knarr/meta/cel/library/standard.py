@@ -113,6 +113,11 @@ def string_of_double(value: float) -> str:
     return go_float(value)
 
 
+def no_conversion(wanted: str) -> CelError:
+    """The error of a text that is no `wanted`."""
+    return CelError(f"type conversion error from 'string' to '{wanted}'")
+
+
 def to_int(value: Any) -> int:
     kind = value.__class__
     if kind is float:
@@ -123,9 +128,12 @@ def to_int(value: Any) -> int:
         try:
             if not value or value.strip() != value or "_" in value:
                 raise ValueError
-            return checked(int(value))
+            number = int(value)
+            if not INT_MIN <= number <= INT_MAX:
+                raise ValueError
+            return number
         except ValueError:
-            raise CelError(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
+            raise no_conversion("int") from None
     if kind is Timestamp:
         return value // 1_000_000_000
     if kind is Duration:
@@ -140,9 +148,12 @@ def to_uint(value: Any) -> UInt:
         return UInt(int(value))
     if value.__class__ is str:
         try:
-            return unsigned(int(value))
+            number = int(value)
+            if not 0 <= number <= UINT_MAX or value.startswith("+"):
+                raise ValueError
+            return UInt(number)
         except ValueError:
-            raise CelError(f'strconv.ParseUint: parsing "{value}": invalid syntax') from None
+            raise no_conversion("uint") from None
     return unsigned(int(value))
 
 
@@ -151,7 +162,7 @@ def to_double(value: Any) -> float:
         try:
             return float(value)
         except ValueError:
-            raise CelError(f'strconv.ParseFloat: parsing "{value}": invalid syntax') from None
+            raise no_conversion("double") from None
     return float(value)
 
 
@@ -160,7 +171,7 @@ def to_bool(value: str) -> bool:
         return True
     if value in ("false", "False", "FALSE", "f", "0"):
         return False
-    raise CelError(f'strconv.ParseBool: parsing "{value}": invalid syntax')
+    raise no_conversion("bool")
 
 
 def bytes_to_string(value: bytes) -> str:

@@ -7,9 +7,8 @@ from typing import Any
 
 from knarr.meta import goregexp
 from knarr.meta.cel.functions import overload
-from knarr.meta.cel.library.standard import string_of_double, text_of, type_of
-from knarr.meta.cel.library.times import show_duration, show_timestamp
-from knarr.meta.cel.values import CelError, Duration, Timestamp, UInt
+from knarr.meta.cel.library.formatting import format_
+from knarr.meta.cel.values import CelError, NoSuchOverload
 
 LOWER = {i: i + 32 for i in range(ord("A"), ord("Z") + 1)}
 UPPER = {i: i - 32 for i in range(ord("a"), ord("z") + 1)}
@@ -91,104 +90,8 @@ def _compiled(pattern: str) -> Any:
         raise CelError(f"Illegal regex: {error}") from None
 
 
-# -- format ------------------------------------------------------------------------------------------------
-
-
-def format_(text: str, args: list[Any]) -> str:
-    out: list[str] = []
-    at, used = 0, 0
-    while at < len(text):
-        char = text[at]
-        if char != "%":
-            out.append(char)
-            at += 1
-            continue
-        if text[at + 1 : at + 2] == "%":
-            out.append("%")
-            at += 2
-            continue
-        at += 1
-        precision = None
-        if text[at : at + 1] == ".":
-            end = at + 1
-            while text[end : end + 1].isdigit():
-                end += 1
-            precision, at = int(text[at + 1 : end] or 0), end
-        if at >= len(text):
-            raise CelError("unexpected end of string")
-        if used >= len(args):
-            raise CelError(f"index {used} out of range")
-        out.append(_clause(text[at], args[used], precision))
-        used += 1
-        at += 1
-    return "".join(out)
-
-
-def _clause(verb: str, value: Any, precision: int | None) -> str:
-    number = value.__class__ in (int, UInt)
-    match verb:
-        case "s":
-            return show(value)
-        case "d":
-            if not number:
-                raise _wrong("decimal clause can only be used on integers", value)
-            return str(int(value))
-        case "f" | "e":
-            if not isinstance(value, int | float) or isinstance(value, bool):
-                raise _wrong("scientific clause can only be used on doubles", value)
-            digits = 6 if precision is None else precision
-            return f"{float(value):.{digits}{verb}}"
-        case "b":
-            if value.__class__ is bool:
-                return "1" if value else "0"
-            if not number:
-                raise _wrong("only integers and bools can be formatted as binary", value)
-            return f"{int(value):b}"
-        case "x" | "X":
-            if number:
-                return f"{int(value):{verb}}"
-            data = value.encode() if isinstance(value, str) else value
-            if not isinstance(data, bytes):
-                raise _wrong("only integers, byte buffers, and strings can be formatted as hex", value)
-            return data.hex() if verb == "x" else data.hex().upper()
-        case "o":
-            if not number:
-                raise _wrong("octal clause can only be used on integers", value)
-            return f"{int(value):o}"
-    raise CelError(f'could not parse formatting clause: unrecognized formatting clause "{verb}"')
-
-
-def _wrong(why: str, value: Any) -> CelError:
-    return CelError(f"error during formatting: {why}, was given {type_of(value)}")
-
-
-def show(value: Any) -> str:
-    """A value as %s prints it."""
-    kind = value.__class__
-    if kind is str:
-        return value
-    if value is None:
-        return "null"
-    if kind is bytes:
-        return value.decode("utf-8", "replace")
-    if kind is float:
-        return string_of_double(value)
-    if kind is Timestamp:
-        return show_timestamp(value)
-    if kind is Duration:
-        return show_duration(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(show, value))}]"
-    if kind is dict:
-        pairs = sorted((show(key), show(item)) for key, item in value.items())
-        return f"{{{', '.join(f'{key}: {item}' for key, item in pairs)}}}"
-    return text_of(value)
-
-
 def _joined(items: list[Any], separator: str = "") -> str:
     if not all(isinstance(item, str) for item in items):
-        from knarr.meta.cel.values import NoSuchOverload
-
         raise NoSuchOverload
     return separator.join(items)
 
@@ -212,7 +115,6 @@ OVERLOADS = (
     overload("list_join_string: list<string>::join(string) -> string", _joined),
     overload("string_format: string::format(list<dyn>) -> string", format_),
     overload("strings_quote: strings.quote(string) -> string", quote),
-    overload("string_reverse: string::reverse() -> string", lambda s: s[::-1]),
     overload("string_find_string: string::find(string) -> string", find),
     overload("string_find_all_string: string::findAll(string) -> list<string>", find_all),
     overload("string_find_all_string_int: string::findAll(string,int) -> list<string>", find_all),

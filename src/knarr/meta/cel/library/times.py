@@ -7,6 +7,7 @@ from typing import Any
 
 from knarr.meta import durations, times
 from knarr.meta.cel.functions import overload
+from knarr.meta.cel.library.standard import no_conversion
 from knarr.meta.cel.values import INT_MAX, INT_MIN, CelError, Duration, Timestamp
 
 SECOND = 1_000_000_000
@@ -27,11 +28,23 @@ def duration(nanos: int) -> Duration:
     return Duration(nanos)
 
 
-def parse_timestamp(text: str) -> Timestamp:
+def string_to_timestamp(text: str) -> Timestamp:
     try:
-        times.parse(text)
-    except ValueError as error:
-        raise CelError(str(error)) from None
+        return parse_timestamp(text)
+    except ValueError:
+        raise no_conversion("google.protobuf.Timestamp") from None
+
+
+def string_to_duration(text: str) -> Duration:
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise no_conversion("google.protobuf.Duration") from None
+
+
+def parse_timestamp(text: str) -> Timestamp:
+    """Raises ValueError for what is no RFC 3339 time."""
+    times.parse(text)
     whole, dot, rest = text.partition(".")
     fraction = ""
     if dot:
@@ -42,10 +55,8 @@ def parse_timestamp(text: str) -> Timestamp:
 
 
 def parse_duration(text: str) -> Duration:
-    try:
-        return duration(durations.parse_go_duration_nanos(text))
-    except ValueError as error:
-        raise CelError(str(error)) from None
+    """Raises ValueError for what is no duration of Go."""
+    return duration(durations.parse_go_duration_nanos(text))
 
 
 def show_timestamp(value: int) -> str:
@@ -127,10 +138,10 @@ def _getters() -> list[Any]:
 
 
 OVERLOADS = (
-    overload("string_to_timestamp: timestamp(string) -> timestamp", parse_timestamp),
+    overload("string_to_timestamp: timestamp(string) -> timestamp", string_to_timestamp),
     overload("timestamp_to_timestamp: timestamp(timestamp) -> timestamp", lambda a: a),
     overload("int64_to_timestamp: timestamp(int) -> timestamp", lambda a: timestamp(a * SECOND)),
-    overload("string_to_duration: duration(string) -> duration", parse_duration),
+    overload("string_to_duration: duration(string) -> duration", string_to_duration),
     overload("duration_to_duration: duration(duration) -> duration", lambda a: a),
     overload("int64_to_duration: duration(int) -> duration", lambda a: duration(a)),
     overload("timestamp_to_string: string(timestamp) -> string", show_timestamp),
