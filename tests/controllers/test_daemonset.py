@@ -189,6 +189,29 @@ def test_a_step_of_an_update(
     assert (sorted(todo.create), names(todo.delete)) == (create, delete)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "starts", "create", "delete"),
+    [
+        ("old-down | up", "01", [], ["a0"]),
+        ("old-up | up", "01", [], ["a0"]),
+        ("old-up | down", "01", [], []),
+        ("old-up | old-up | down | up", "0011", [], ["a0"]),
+        ("old-up | old-up | up", "001", [], ["a0", "b0"]),
+        ("old-up | old-up", "01", ["b"], ["a0"]),
+        ("old-up up | up", "01", [], ["a0"]),
+    ],
+)
+def test_a_surge_where_pods_may_only_stay(
+    nodes: str, starts: str, create: list[str], delete: list[str]
+) -> None:
+    there = look(nodes, YES, SURGE)
+    there.verdicts.update(  # type: ignore[attr-defined]
+        {node: YES if start == "1" else STAY for node, start in zip(there.verdicts, starts, strict=True)}
+    )
+    todo = update(there)
+    assert (todo.create, names(todo.delete)) == (create, delete)
+
+
 def test_status() -> None:
     status = status_of(look("up | old-down | | going up"), 3)
     wanted = {
@@ -370,5 +393,28 @@ def test_old_revisions_are_forgotten(play: Any) -> None:
             await c.change(apps_v1.DaemonSet, **image(tag))
         await c.run()
         assert sorted(r.revision for r in await c.list(apps_v1.ControllerRevision)) == [3, 4]
+
+    play(story, DS)
+
+
+def test_revisions_of_one_template_become_one(play: Any) -> None:
+    async def story(c: Cluster) -> None:
+        await add_nodes(c, "a")
+        await c.create(workload("DaemonSet"))
+        await c.run()
+        (first,) = await c.list(apps_v1.ControllerRevision)
+        twin = scheme().to_dict(first)
+        labels = {k: v for k, v in first.metadata.labels.items() if k != "controller-revision-hash"}
+        meta = {"name": "twin", "namespace": first.metadata.namespace, "labels": labels}
+        meta["ownerReferences"] = twin["metadata"]["ownerReferences"]
+        await c.create({**twin, "metadata": meta, "revision": 7})
+        await c.run()
+        await c.change(apps_v1.DaemonSet, minReadySeconds=1)
+        await c.settle()
+        (kept,) = await c.list(apps_v1.ControllerRevision)
+        assert (kept.metadata.name, kept.revision) == ("twin", 7)
+        assert kept.metadata.labels["controller-revision-hash"] == "twin"
+        (only,) = await c.active()
+        assert only.metadata.labels["controller-revision-hash"] == "twin"
 
     play(story, DS)

@@ -70,7 +70,7 @@ class DaemonSetController(PodOwner):
             return None
         if ds.metadata.deletionTimestamp:
             return None
-        known = await self.history.of(ds, self.selector_of(ds))
+        known = [await self.labelled(r) for r in await self.history.of(ds, self.selector_of(ds))]
         revision = await self.revision(ds, known)
         look = await self.look(ds, revision.metadata.labels[HASH])
         failure = None
@@ -171,9 +171,11 @@ class DaemonSetController(PodOwner):
         data = history.template_patch(ds.spec.template)
         same = [revision for revision in known if revision.data == data]
         if same:
-            if same[-1] is known[-1]:
-                return same[-1]
-            return await self.history.renumber(same[-1], history.next_number(known))
+            current = same[-1]
+            if len(same) > 1:
+                await self.merge(ds, same[:-1], current)
+            number = history.next_number([r for r in known if r.data != data])
+            return current if current.revision >= number else await self.history.renumber(current, number)
         before = ds.status.collisionCount or 0
         template = scheme().to_dict(ds.spec.template)
         made, collisions = await self.history.create(
@@ -195,12 +197,28 @@ class DaemonSetController(PodOwner):
             await self.client.update_status(evolve(ds, status={"collisionCount": collisions}))
         return made
 
+    async def labelled(self, revision: Any) -> Any:
+        """With a hash that pods may name: its name, where it came without one."""
+        if HASH in revision.metadata.labels:
+            return revision
+        labels = {**revision.metadata.labels, HASH: revision.metadata.name}
+        return await self.client.update(evolve(revision, metadata={"labels": labels}))
+
+    async def merge(self, ds: Any, others: list[Any], current: Any) -> None:
+        """Several revisions of one template become one, and the pods are its pods."""
+        hash_ = current.metadata.labels[HASH]
+        for pod in await claim(self.client, ds, self.candidates(ds), self.selector_of(ds)):
+            if pod.metadata.labels.get(HASH) != hash_:
+                body = {"metadata": {"labels": {HASH: hash_}}}
+                await self.client.patch(core_v1.Pod, pod.metadata.name, pod.metadata.namespace, body)
+        await self.history.delete(others)
+
     async def forget_old(self, ds: Any, known: list[Any], current: Any, look: Look) -> None:
         """Old revisions beyond the limit; those of pods that still run stay."""
         limit = ds.spec.revisionHistoryLimit
         if limit is None:
             return
-        old = [r for r in known if r.metadata.name != current.metadata.name]
+        old = [r for r in known if r.data != current.data]
         live = {pod.metadata.labels.get(HASH) for pods in look.pods.values() for pod in pods}
         idle = [revision for revision in old if revision.metadata.labels.get(HASH) not in live]
         await self.history.delete(idle[: max(0, len(old) - limit)])

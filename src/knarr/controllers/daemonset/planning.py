@@ -119,7 +119,7 @@ def update(look: Look) -> Plan:
     desired = sum(verdict.start for verdict in look.verdicts.values())
     surge = max_surge(look.ds, desired)
     if surge:
-        return _surge(look, surge)
+        return _surge(look, surge, desired)
     return _replace(look, max(1, max_unavailable(look.ds, desired)))
 
 
@@ -149,25 +149,35 @@ def _replace(look: Look, most: int) -> Plan:
     return Plan(delete=down + candidates[: max(0, most - unavailable)])
 
 
-def _surge(look: Look, most: int) -> Plan:
+def _surge(look: Look, most: int, desired: int) -> Plan:
     """Create new pods beside old ones, at most `most` at a time, and delete an old one when its successor is
-    available."""
-    todo, surging = Plan(), 0
+    available. Where no pod should be, an old one gets no successor: it goes when it is not available, or as soon as
+    the wanted number is available without it."""
+    todo, surging, available = Plan(), 0, 0
     candidates: list[str] = []
+    stranded: list[Any] = []
     for node in look.pods:
         new, old, single = _pair(look, node)
         if not single:
             surging += 1
-        elif old is None:
             continue
-        elif not look.verdicts.get(node, Verdict(False, False)).start:
-            continue  # not wanted there any more: no successor
-        elif new is None:
-            (candidates if look.is_available(old) else todo.create).append(node)
-        elif look.is_available(new):
-            todo.delete.append(old)
+        here = old if old is not None else new
+        up = here is not None and look.is_available(here)
+        available += up
+        if old is None:
+            continue
+        if new is not None:
+            if look.is_available(new):
+                todo.delete.append(old)
+            else:
+                surging += 1
+        elif node not in look.verdicts:
+            continue  # the node is gone: the garbage collector's
+        elif not look.verdicts[node].start:
+            (stranded if up else todo.delete).append(old)
         else:
-            surging += 1
+            (candidates if up else todo.create).append(node)
+    todo.delete += stranded[: max(0, available - desired)]
     todo.create += candidates[: max(0, most - surging)]
     return todo
 
