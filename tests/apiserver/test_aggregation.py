@@ -86,7 +86,9 @@ class Extension:
         self._context.load_verify_locations(cadata=clients)
         self._context.verify_mode = ssl.CERT_REQUIRED
         self.heads: list[str] = []
-        self.port = 0
+        self.port = self.connections = 0
+        #: how many a connection serves after the first; then it is closed, without a word
+        self.further_requests = 0
         self.broken = False
 
     @asynccontextmanager
@@ -96,17 +98,23 @@ class Extension:
             yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            method, target, _ = head.split(" ", 2)
-            path = target.partition("?")[0]
-            if path.startswith(f"{ROOT}/"):
-                self.heads.append(head)
-            await self._answer(method, path, target, head, reader, writer)
+            await self._serve_one(reader, writer)
+            for _ in range(self.further_requests):
+                await self._serve_one(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
+
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        method, target, _ = head.split(" ", 2)
+        path = target.partition("?")[0]
+        if path.startswith(f"{ROOT}/"):
+            self.heads.append(head)
+        await self._answer(method, path, target, head, reader, writer)
 
     async def _answer(self, method: str, path: str, target: str, head: str, reader: Any, writer: Any) -> None:
         if self.broken:
@@ -317,6 +325,30 @@ def test_requests_go_to_the_extension_server_in_the_users_name(authority: Author
             found = await server(method, f"{ROOT}/namespaces/default/pods/p", {"a": 1})
             assert found == (code, {"method": method, "body": '{"a": 1}'})
         assert (await server("GET", f"{ROOT}/absent"))[0] == 404
+
+    play(story, authority)
+
+
+@pytest.mark.parametrize("further", [0, 3, 1000])
+def test_connections_serve_many_reads(authority: Authority, further: int) -> None:
+    """However many requests the other side answers on one of them; a write is never sent twice."""
+
+    async def story(server: Server, extension: Extension) -> None:
+        extension.further_requests = further
+        await server.service(endpoint=extension.port)
+        await server.register(authority.bundle)
+        await server.available("Passed")
+        await asyncio.sleep(0.1)  # documents have been fetched
+        before, asked = extension.connections, len(extension.heads)
+        for _ in range(8):
+            assert await server("GET", f"{ROOT}/nodes/n0") == (200, METRICS)
+            assert (await server("GET", f"{ROOT}/nope"))[0] == 404
+        made = extension.connections - before
+        assert made >= 16 if further == 0 else made <= 16 / (further + 1) + 2
+        code, answer = await server("POST", f"{ROOT}/namespaces/default/pods", {"a": 1})
+        assert (code, answer["method"]) == (201, "POST")
+        assert extension.connections > before + made
+        assert len(extension.heads) == asked + 17
 
     play(story, authority)
 

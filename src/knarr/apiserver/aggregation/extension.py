@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import httptools
 
+from knarr.apiserver.aggregation.connections import Idle
 from knarr.apiserver.streaming import forward
 from knarr.apiserver.streaming.forward import Streams
 from knarr.auth.certificates import Pair
@@ -24,6 +25,9 @@ Object = dict[str, Any]
 HTTPS_PORT = 443
 #: a longer document of an extension server is refused
 DOCUMENT_BYTES_MAX = 64 << 20
+#: requests that may be sent twice: over a connection that the other side was about to close, and over a new one. A
+#: write might be carried out though nobody answers, so it gets a connection of its own
+REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: who asks for documents
 AGGREGATOR = UserInfo("system:kube-aggregator", groups=("system:masters",))
 
@@ -44,6 +48,10 @@ class Extensions:
         self._certificate = base64.b64encode(pair.certificate.encode()).decode()
         self._key = base64.b64encode(pair.key.encode()).decode()
         self._contexts = Contexts()
+        self._idle = Idle()
+
+    def close(self) -> None:
+        self._idle.close()
 
     async def route(self, spec: Object) -> Route:
         """Where the service of an APIService's spec is. Raises EgressError."""
@@ -51,11 +59,19 @@ class Extensions:
         port = service.get("port") or HTTPS_PORT
         return route_of(await self._resolve(service["namespace"], service["name"], port))
 
-    async def connect(self, spec: Object, route: Route | None = None, verified: bool = True) -> Streams:
-        """A connection over TLS. Raises EgressError in the words of Go's net/http."""
-        route = route or await self.route(spec)
-        service = spec["service"]
-        name = f"{service['name']}.{service['namespace']}.svc"
+    def idle(self, spec: Object, route: Route, verified: bool = True) -> Streams | None:
+        """A connection that has answered before; `keep` takes it back."""
+        return self._idle.take(self._same(spec, route, verified))
+
+    def keep(self, streams: Streams, spec: Object, route: Route, verified: bool = True) -> None:
+        self._idle.put(self._same(spec, route, verified), streams)
+
+    def _same(self, spec: Object, route: Route, verified: bool) -> Hashable:
+        return tuple(route.addresses), _server_name(spec), self._context(spec, verified)
+
+    async def connect(self, spec: Object, route: Route, verified: bool = True) -> Streams:
+        """A new connection over TLS. Raises EgressError in the words of Go's net/http."""
+        name = _server_name(spec)
         context = self._context(spec, verified)
         try:
             reader, writer = await _open(route)
@@ -110,17 +126,17 @@ class Extensions:
         """One request of this API server's own, within `timeout` seconds. Raises EgressError."""
         route = await self.route(spec)
         url = f"https://{route.shown}{target}"
+        sent = request_head(method, target, route.shown, user, headers.items(), len(body)) + body
         try:
             async with asyncio.timeout(timeout):
-                reader, writer = await self.connect(spec, route, verified)
-                try:
-                    writer.write(
-                        request_head(method, target, route.shown, user, headers.items(), len(body)) + body
-                    )
-                    await writer.drain()
-                    return await _whole(forward.Answer(reader))
-                finally:
-                    writer.close()
+                used = self.idle(spec, route, verified) if method in REPEATABLE else None
+                if used is not None:
+                    try:
+                        return await self._ask(used, sent, spec, route, verified)
+                    except (OSError, EOFError):
+                        pass  # the other side closes idle connections when it likes to
+                streams = await self.connect(spec, route, verified)
+                return await self._ask(streams, sent, spec, route, verified)
         except TimeoutError:
             why = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
             raise EgressError(f'{method.capitalize()} "{url}": {why}', why) from None
@@ -129,6 +145,26 @@ class Extensions:
         except (OSError, EOFError, httptools.HttpParserError) as error:
             cause = forward.broken(error)
             raise EgressError(f'{method.capitalize()} "{url}": {cause}', cause) from None
+
+    async def _ask(
+        self, streams: Streams, sent: bytes, spec: Object, route: Route, verified: bool
+    ) -> Fetched:
+        reader, writer = streams
+        answer = forward.Answer(reader)
+        try:
+            writer.write(sent)
+            await writer.drain()
+            return await _whole(answer)
+        finally:
+            if answer.reusable:
+                self.keep(streams, spec, route, verified)
+            else:
+                writer.close()
+
+
+def _server_name(spec: Object) -> str:
+    service = spec["service"]
+    return f"{service['name']}.{service['namespace']}.svc"
 
 
 async def _open(route: Route) -> Streams:
@@ -150,7 +186,7 @@ def request_head(
     lines += [f"{name}: {value}" for name, value in (*headers, *headers_of(user))]
     if size or method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {size}")
-    return ("\r\n".join([*lines, "Connection: close"]) + "\r\n\r\n").encode("latin-1", "replace")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
 
 async def _whole(answer: forward.Answer) -> Fetched:

@@ -37,3 +37,4 @@ class Others:
     def close(self) -> None:
         self.documents.close()
         self.availability.close()
+        self.extensions.close()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import functools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from knarr.apiserver.aggregation.conditions import is_available
-from knarr.apiserver.aggregation.extension import Extensions
+from knarr.apiserver.aggregation.extension import REPEATABLE, Extensions
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.respond import NO_CACHE
 from knarr.apiserver.streaming import forward
@@ -39,16 +40,27 @@ async def proxy(
     except EgressError:
         refuse(x, 503, "service unavailable")
         return
-    try:
-        streams = await extensions.connect(spec, route)
-    except EgressError as error:
-        refuse(x, 503, f"error trying to reach service: {error}")
-        return
     http = x.http
     target = http.escaped_path + (f"?{http.raw_query}" if http.raw_query else "")
-    head = forward.request_head(x, target, headers_of(x.request.user))
+    head = forward.request_head(x, target, headers_of(x.request.user), lasting=True)
+
+    def send(streams: forward.Streams) -> Awaitable[None]:
+        keep = functools.partial(extensions.keep, spec=spec, route=route)
+        return forward.forward(x, streams, head, stop, upgraded=lambda: lasts(x), keep=keep)
+
+    used = extensions.idle(spec, route) if http.method in REPEATABLE else None
+    if used is not None:
+        try:
+            await send(used)
+            return
+        except StatusError:
+            if http.answered:
+                raise
+            # The other side closes idle connections when it likes to: that is no answer to this request.
     try:
-        await forward.forward(x, streams, head, stop, upgraded=lambda: lasts(x))
+        await send(await extensions.connect(spec, route))
+    except EgressError as error:
+        refuse(x, 503, f"error trying to reach service: {error}")
     except StatusError as error:
         if http.answered:
             raise

@@ -65,8 +65,11 @@ def upgrade_of(x: Exchange) -> str:
     return headers.get("upgrade", "") if "upgrade" in headers.get("connection", "").lower() else ""
 
 
-def request_head(x: Exchange, target: str, more: Iterable[tuple[str, str]] = ()) -> bytes:
-    """The client's request as the backend gets it: at `target` (path and query), with `more` headers."""
+def request_head(
+    x: Exchange, target: str, more: Iterable[tuple[str, str]] = (), lasting: bool = False
+) -> bytes:
+    """The client's request as the backend gets it: at `target` (path and query), with `more` headers. A `lasting`
+    connection may be used again."""
     http, upgrade = x.http, upgrade_of(x)
     lines = [f"{http.method} {target} HTTP/1.1", f"Host: {http.headers.get('host', 'localhost')}"]
     named = {part.strip().lower() for part in http.headers.get("connection", "").split(",")}
@@ -86,7 +89,9 @@ def request_head(x: Exchange, target: str, more: Iterable[tuple[str, str]] = ())
     if upgrade:
         lines += ["connection: Upgrade", f"upgrade: {upgrade}"]
     else:
-        lines += [f"x-forwarded-uri: {http.escaped_path}", "connection: close"]
+        lines.append(f"x-forwarded-uri: {http.escaped_path}")
+        if not lasting:
+            lines.append("connection: close")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
 
@@ -97,17 +102,19 @@ async def forward(
     stop: asyncio.Event,
     location: Callable[[str], str] | None = None,
     upgraded: Callable[[], None] = lambda: None,
+    keep: Callable[[Streams], None] | None = None,
 ) -> None:
-    """Send the request over a new connection, which ends with it, and hand the answer on.
+    """Send the request over a connection and hand the answer on.
 
     `location` rewrites where redirects, and links in HTML, lead to. `upgraded` is called when the connection becomes
-    something else than HTTP. Raises 503 where no answer comes.
+    something else than HTTP. It ends with the request, but where `keep` takes it for the next one. Raises 503 where no
+    answer comes.
     """
     reader, writer = streams
     x.http.cancel_on_hang_up()
+    answer = Answer(reader)
     try:
         writer.write(head + x.http.body)
-        answer = Answer(reader)
         try:
             await writer.drain()
             async with asyncio.timeout(HEAD_SECONDS):
@@ -126,7 +133,10 @@ async def forward(
         else:
             await _hand_on(x, answer, location)
     finally:
-        writer.close()
+        if keep is not None and answer.reusable:
+            keep(streams)
+        else:
+            writer.close()
 
 
 async def over_tls(
@@ -170,6 +180,8 @@ class Answer:
         self.headers: list[tuple[str, str]] = []
         self.tail = b""
         self._head_done = self._done = False
+        #: it has come to its end, and another may follow on the same connection
+        self.reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
@@ -186,6 +198,7 @@ class Answer:
 
     def on_message_complete(self) -> None:
         self._done = self._head_done
+        self.reusable = self._done and self.code != 101 and self._parser.should_keep_alive()
 
     @property
     def length(self) -> int:
