@@ -433,6 +433,23 @@ def test_deleting(play: Any, source: dict[str, Any], why_not: str | None) -> Non
     play(story, BINDER, "persistentvolume-protection-controller")
 
 
+def test_a_class_of_attributes_stays_while_it_is_used(play: Any) -> None:
+    async def story(c: Cluster) -> None:
+        kind = {"apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttributesClass", "driverName": "d"}
+        for name in ("used", "unused"):
+            await c.create({**kind, "metadata": {"name": name}, "parameters": {"a": "b"}})
+        await c.create(wire_claim(volumeAttributesClassName="used"))
+        for name in ("used", "unused"):
+            await c.client.delete(storage_v1.VolumeAttributesClass, name)
+        await c.settle()
+        left = (await c.client.list(storage_v1.VolumeAttributesClass)).items
+        assert [found.metadata.name for found in left] == ["used"]
+        await free(c)
+        assert (await c.client.list(storage_v1.VolumeAttributesClass)).items == []
+
+    play(story, "volumeattributesclass-protection-controller")
+
+
 def test_growing_is_left_to_the_driver(play: Any) -> None:
     async def story(c: Cluster) -> None:
         await c.create(wire_class(allowVolumeExpansion=True))

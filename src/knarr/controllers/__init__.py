@@ -77,6 +77,7 @@ CONTROLLERS: dict[str, str] = {
     "validatingadmissionpolicy-status-controller": (
         "knarr.controllers.validatingadmissionpolicystatus:ValidatingAdmissionPolicyStatusController"
     ),
+    "volumeattributesclass-protection-controller": "knarr.controllers.vacprotection:VACProtectionController",
 }
 
 #: makes a client that acts as (user, groups) and signs its writes as a manager
