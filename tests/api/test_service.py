@@ -926,6 +926,17 @@ def test_dual_stack_comes_and_goes():
     assert serviceaddresses.released_cluster_ips(again, double) == ["fd00::77"]
 
 
+def test_a_load_balancer_keeps_its_node_ports_until_they_are_taken_out():
+    old = stored({"spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}})
+    new = copy.deepcopy(old)
+    new["spec"]["allocateLoadBalancerNodePorts"] = False
+    SERVICES.kind.prepare_for_update(new, old)
+    assert serviceaddresses.node_ports(new["spec"]) == serviceaddresses.node_ports(old["spec"]) == [30333]
+    del new["spec"]["ports"][0]["nodePort"]
+    serviceaddresses.patch_allocated_values(new, old)
+    assert serviceaddresses.node_ports(new["spec"]) == []
+
+
 def test_the_status_of_a_load_balancer_ends_with_it():
     old = stored({"spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}})
     old["status"] = {"loadBalancer": {"ingress": [{"ip": "1.2.3.4", "ipMode": "VIP"}]}, "conditions": []}

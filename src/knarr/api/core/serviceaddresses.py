@@ -44,6 +44,11 @@ def needs_node_port(spec: Spec) -> bool:
     )
 
 
+def may_have_node_ports(spec: Spec) -> bool:
+    """A load balancer for which none are allocated any more keeps those that it has."""
+    return spec.get("type") in ("NodePort", "LoadBalancer")
+
+
 def needs_health_check_node_port(spec: Spec) -> bool:
     return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
@@ -280,7 +285,7 @@ def allocate_node_ports(
     spec = service["spec"]
     before = old["spec"] if old else {}
     errors: list[FieldError] = []
-    if spec.get("type") in ("NodePort", "LoadBalancer"):
+    if may_have_node_ports(spec):
         if old:
             errors = _allocate_further_ports(spec, before, take, take_any)
         else:
@@ -380,8 +385,8 @@ def drop_type_dependent_fields(service: Service, old: Service) -> None:
         for key in ("ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
             _drop_if_same(spec, before, key)
     if (
-        needs_node_port(before)
-        and not needs_node_port(spec)
+        may_have_node_ports(before)
+        and not may_have_node_ports(spec)
         and set(node_ports(spec)) <= set(node_ports(before))
     ):
         for port in spec.get("ports", ()):
