@@ -450,6 +450,8 @@ def test_pipelined_requests_are_answered_in_order(client):
     assert named == [f"n{number}" for number in range(count)]
 
 
+UNKNOWN_FIELD = '"a" is not a known field selector: only "metadata.name", "metadata.namespace"'
+UNKNOWN_SLICE_FIELD = "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: a"
 PATHS = [
     # path, code, kind or message: escapes are decoded before anything is looked for
     ("/api%2Fv1", 200, "APIResourceList"),
@@ -457,6 +459,9 @@ PATHS = [
     ("/api/v1/namespaces/default%2Fconfigmaps", 200, "ConfigMapList"),
     ("/api/v1/namespaces/default/configmaps/a%2Fb", 404, "the server could not find the requested resource"),
     ("/api/v1/namespaces/default/configmaps/..", 400, "Name parameter invalid: \"..\": may not be '..'"),
+    ("/api/v1/componentstatuses/x", 500, "Component not found: x"),
+    ("/api/v1/componentstatuses?fieldSelector=a=b", 400, UNKNOWN_FIELD),
+    ("/apis/resource.k8s.io/v1/resourceslices?fieldSelector=a=b", 400, UNKNOWN_SLICE_FIELD),
     ("/api/v1/nodes/a%25b", 400, "Name parameter invalid: \"a%b\": may not contain '%'"),
     ("/api/v1/namespaces/default/namespaces", 404, "the server could not find the requested resource"),
     (

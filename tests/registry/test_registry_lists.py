@@ -182,6 +182,7 @@ def test_fields_that_a_kind_selects_by(api, run):
         for selector, wanted in (
             ("spec.nodeName=n1", ["a", "c"]),
             ("spec.nodeName!=n1", ["b"]),
+            ("spec.host=n1", ["a", "c"]),
             ("status.phase=Running", ["c"]),
             ("spec.nodeName=n1,status.phase=Pending", ["a"]),
             ("metadata.name=b", ["b"]),

@@ -74,7 +74,7 @@ class Kind:
     orphan_warning: ClassVar[str] = ""
     #: told with every request to a deprecated resource
     deprecation: ClassVar[str] = ""
-    #: selectable fields that the stored version (`catalog`) knows by another name
+    #: selectable fields that are another name for one the stored version (`catalog`) has
     field_aliases: ClassVar[dict[str, str]] = {}
     #: lists whose defaults are for absent ones only: sent empty they stay so, for validation to see
     told_empty: ClassVar[tuple[tuple[str, ...], ...]] = ()

@@ -11,7 +11,9 @@ from knarr.auth.tokens import DEFAULT_SECONDS
 from knarr.meta import errors, times
 from knarr.registry.context import Request
 from knarr.registry.hooks import GVK, Object
+from knarr.registry.lists import check_fields
 from knarr.registry.operations import read_write_options
+from knarr.registry.options import list_options
 from knarr.registry.result import Result
 from knarr.registry.storage import View
 from knarr.registry.subresources import binding, eviction, scale
@@ -82,6 +84,16 @@ def _register_tokens(plane: ControlPlane) -> None:
 COMPONENTS = ("controller-manager", "etcd-0", "scheduler")
 
 
+def _is_selected(view: View, request: Request, name: str) -> bool:
+    """Raises 400 and 422 for options that no list can have."""
+    options = list_options(request.query)
+    labels, fields = options.label_selector, options.field_selector
+    if fields is not None:
+        check_fields(view, fields)
+    names = {"metadata.name": name, "metadata.namespace": ""}
+    return (labels is None or labels.matches({})) and (fields is None or fields.matches(names))
+
+
 def _register_component_statuses(plane: ControlPlane) -> None:
     def status(name: str) -> dict[str, object]:
         condition = {"type": "Healthy", "status": "True", "message": "ok"}
@@ -89,11 +101,11 @@ def _register_component_statuses(plane: ControlPlane) -> None:
 
     async def serve(request: Request, view: View, body: bytes, content_type: str) -> Result:
         if request.verb == "list":
-            items = [status(name) for name in COMPONENTS]
+            items = [status(name) for name in COMPONENTS if _is_selected(view, request, name)]
             whole = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items}
             return Result(orjson.dumps(whole), 200, view, is_list=True)
         if request.name not in COMPONENTS:
-            raise errors.not_found("", "componentstatuses", request.name)
+            raise errors.StatusError(errors.failure(500, "", f"Component not found: {request.name}"))
         head = {"kind": "ComponentStatus", "apiVersion": "v1"}
         return Result(orjson.dumps({**head, **status(request.name)}), 200, view)
 

@@ -208,7 +208,7 @@ def check_fields(view: View, selector: fields.FieldSelector) -> None:
     The namespace of what has none can be selected by only where a kind has no fields of its own.
     """
     own = set(selectable(view))
-    known = {"metadata.name"} | own
+    known = {"metadata.name", *own, *view.kind.field_aliases}
     if view.row.namespaced or not (view.custom or own):
         known.add("metadata.namespace")
     for requirement in selector.requirements:

@@ -23,6 +23,8 @@ class Pod(Kind):
     tracks_generation = True
     graceful = True
     columns = podtable.COLUMNS
+    #: what the first clients of v1 sent
+    field_aliases = {"spec.host": "spec.nodeName"}
     subresource_rules: ClassVar[dict[str, tuple[str, str]]] = {
         "ephemeralcontainers": ("prepare_for_ephemeral_update", "validate_ephemeral_update"),
         "resize": ("prepare_for_resize", "validate_resize"),

@@ -28,6 +28,9 @@ class ResourceSlice(Kind):
         AGE,
     )
 
+    def unsupported_field(self, field: str) -> str:
+        return f"field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {field}"
+
     def prepare_for_create(self, obj: Object) -> None:
         super().prepare_for_create(obj)
         for device in obj["spec"].get("devices") or ():
