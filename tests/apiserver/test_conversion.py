@@ -72,6 +72,8 @@ def convert(obj: Any, version: str) -> Any:
 class Webhook:
     def __init__(self) -> None:
         self.down, self.delay = False, 0.0
+        #: objects that an answer lacks
+        self.lost = 0
 
     async def __call__(self, seen: Seen) -> Any:
         review = json.loads(seen.body)
@@ -83,7 +85,7 @@ class Webhook:
         review["response"] = {
             "uid": request["uid"],
             "result": {"status": "Success"},
-            "convertedObjects": objects,
+            "convertedObjects": objects[self.lost :],
         }
         del review["request"]
         return 200, {}, json.dumps(review).encode()
@@ -287,5 +289,32 @@ def test_a_watch_ends_with_the_webhooks_failure(authority: Authority) -> None:
         assert status["message"] == f"{what}: {why}"
         code, status = await server("GET", f"{BOATS.format('v2')}/a")
         assert (code, status["message"], status.get("reason")) == (500, f"{what}: {why}", None)
+
+    play(story, authority)
+
+
+def test_what_metrics_tell(authority: Authority) -> None:
+    async def story(server: Server, webhook: Webhook) -> None:
+        for name in "abc":
+            await server.boat(name, "x:1")
+        path = BOATS.format("v2")
+        assert (await server("GET", f"{path}/a"))[0] == 200
+        webhook.lost = 1
+        assert (await server("GET", f"{path}/b"))[0] == 500
+        webhook.down = True
+        assert (await server("GET", f"{path}/c"))[0] == 500
+        async with server.session.get(f"{server.url}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        calls = {line for line in lines if line.startswith("apiserver_conversion_webhook_request_total{")}
+        labels = (
+            'failure_type="",result="success"',
+            'failure_type="conversion_webhook_call_failure",result="failure"',
+            'failure_type="conversion_webhook_partial_response_failure",result="failure"',
+        )
+        assert calls == {f"apiserver_conversion_webhook_request_total{{{label}}} 1" for label in labels}
+        name = "apiserver_crd_conversion_webhook_duration_seconds_count"
+        versions = 'crd_name="boats.example.com",from_version="v1",succeeded="%s",to_version="v2"'
+        assert f"{name}{{{versions % 'true'}}} 1" in lines
+        assert f"{name}{{{versions % 'false'}}} 2" in lines
 
     play(story, authority)

@@ -46,6 +46,7 @@ class Surface:
             plane.plugins.metrics,
             plane.identities.metrics,
             self.aggregation.metrics,
+            self.custom_resources.webhook_counts.families,
         ]
         index = Index(registry, handler, health, self.aggregation.remote)
         ZPages(handler, lambda: flags.shown(plane), index.paths)

@@ -18,6 +18,7 @@ from knarr.meta.errors import StatusError
 from knarr.registry.context import LOOPBACK, Request
 from knarr.registry.custom import names, scale, views, webhook
 from knarr.registry.custom.views import Definition
+from knarr.registry.custom.webhookcounts import WebhookCounts
 from knarr.registry.delete import delete
 from knarr.registry.hooks import AdmitAll
 from knarr.registry.operations import Operations
@@ -62,6 +63,7 @@ class CustomResources:
     ) -> None:
         self.operations, self.registry = operations, operations.registry
         self._changed, self._post = changed, post
+        self.webhook_counts = WebhookCounts()
         self._crds: dict[str, Object] = {}
         #: what is served, by name of the definition, with the parts of the definition it was made from
         self.definitions: dict[str, Definition] = {}
@@ -124,7 +126,8 @@ class CustomResources:
         strategy = (crd["spec"].get("conversion") or {}).get("strategy")
         if strategy != "Webhook" or self._post is None:
             return None
-        return webhook.ConversionWebhook(crd, self._post, self.registry.world.chance.uid)
+        world = self.registry.world
+        return webhook.ConversionWebhook(crd, self._post, world.chance.uid, self.webhook_counts, world.clock)
 
     def _mark_terminating(self, definition: Definition) -> None:
         for version in definition.served:

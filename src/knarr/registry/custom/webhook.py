@@ -9,7 +9,9 @@ import orjson
 
 from knarr.egress import Answer, EgressError, refusal
 from knarr.meta import errors, fielderrors, gofmt, gojson, labels, objectmeta
+from knarr.registry.custom.webhookcounts import CALL, INVALID, MALFORMED, PARTIAL, WebhookCounts
 from knarr.registry.storage import Object
+from knarr.world.clock import Clock, RealClock
 
 #: how long a webhook may take; the webhook learns of it from the query
 TIMEOUT_SECONDS = 30.0
@@ -33,7 +35,16 @@ class Post(Protocol):
 class ConversionWebhook:
     """The webhook that `spec.conversion` of a definition names. `uid` draws the uids of reviews."""
 
-    def __init__(self, crd: Object, post: Post, uid: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        crd: Object,
+        post: Post,
+        uid: Callable[[], str],
+        counts: WebhookCounts | None = None,
+        clock: Clock = RealClock(),
+    ) -> None:
+        self._definition = crd["metadata"]["name"]
+        self._counts, self._clock = counts or WebhookCounts(), clock
         webhook = crd["spec"]["conversion"]["webhook"]
         self._client = webhook["clientConfig"]
         self._versions = webhook["conversionReviewVersions"]
@@ -44,11 +55,26 @@ class ConversionWebhook:
         annotations is what it was. Raises 500 in the API server's words.
         """
         converted: list[Object] = []
-        for part in _parts(objects):
-            converted += await self._review(part, api_version)
+        began = self._clock.monotonic()
+        succeeded = False
+        try:
+            for part in _parts(objects):
+                converted += await self._counted(part, api_version)
+            succeeded = True
+        finally:
+            seconds, before = self._clock.monotonic() - began, objects[0].get("apiVersion", "")
+            self._counts.converted(seconds, self._definition, before, api_version, succeeded)
         return converted
 
-    async def _review(self, objects: Sequence[Object], api_version: str) -> list[Object]:
+    async def _counted(self, objects: Sequence[Object], api_version: str) -> list[Object]:
+        began = self._clock.monotonic()
+        step = _Step()
+        try:
+            return await self._review(objects, api_version, step)
+        finally:
+            self._counts.called(self._clock.monotonic() - began, step.failure)
+
+    async def _review(self, objects: Sequence[Object], api_version: str, step: _Step) -> list[Object]:
         version = next((v for v in self._versions if v in REVIEW_VERSIONS), None)
         if version is None:
             raise failed("no supported conversion review versions")
@@ -62,11 +88,17 @@ class ConversionWebhook:
                 timeout=TIMEOUT_SECONDS,
                 query=f"timeout={int(TIMEOUT_SECONDS)}s",
             )
-            found = _converted(answer, version, uid)
+            refused = refusal(answer)
+            if refused is not None:
+                raise ValueError(refused.message)
+            step.failure = MALFORMED
+            found = _converted(answer.body, version, uid)
         except (EgressError, ValueError) as error:
             raise failed(f"{what} failed: {error}") from None
+        step.failure = PARTIAL
         if len(found) != len(objects):
             raise failed(f"{what} returned {len(found)} objects, expected {len(objects)}")
+        step.failure = INVALID
         for before, after in zip(objects, found, strict=True):
             _check_type(what, before, after, api_version)
             try:
@@ -77,7 +109,14 @@ class ConversionWebhook:
                 after["metadata"] = _metadata(before, after)
             except ValueError as error:
                 raise failed(f"{what} returned invalid metadata: {error}") from None
+        step.failure = ""
         return found
+
+
+class _Step:
+    """How a call under way would have failed, if it ended now."""
+
+    failure = CALL
 
 
 def failed(message: str) -> errors.StatusError:
@@ -102,12 +141,9 @@ def _gvk(obj: Object) -> str:
     return f"{obj.get('apiVersion', '')}, Kind={obj.get('kind', '')}"
 
 
-def _converted(answer: Answer, version: str, uid: str) -> list[Object]:
+def _converted(body: bytes, version: str, uid: str) -> list[Object]:
     """The objects of an answer. Raises ValueError for an answer that has none."""
-    refused = refusal(answer)
-    if refused is not None:
-        raise ValueError(refused.message)
-    review = _decoded(answer.body)
+    review = _decoded(body)
     wanted, got = f"{GROUP}/{version}", review["apiVersion"]
     if version == "v1" and (got, review["kind"]) != (wanted, REVIEW):
         raise ValueError(f"expected webhook response of {wanted}, Kind={REVIEW}, got {_gvk(review)}")
