@@ -937,6 +937,18 @@ def test_a_load_balancer_keeps_its_node_ports_until_they_are_taken_out():
     assert serviceaddresses.node_ports(new["spec"]) == []
 
 
+def test_an_unknown_type_is_the_only_thing_wrong():
+    old = stored({"spec": {"type": "NodePort", "ports": [{"port": 80}]}})
+    new = copy.deepcopy(old)
+    new["spec"]["type"] = "Magic"
+    serviceaddresses.patch_allocated_values(new, old)
+    SERVICES.kind.prepare_for_update(new, old)
+    assert [str(error) for error in SERVICES.kind.validate_update(new, old)] == [
+        'spec.type: Unsupported value: "Magic":'
+        ' supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"'
+    ]
+
+
 def test_the_status_of_a_load_balancer_ends_with_it():
     old = stored({"spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}})
     old["status"] = {"loadBalancer": {"ingress": [{"ip": "1.2.3.4", "ipMode": "VIP"}]}, "conditions": []}

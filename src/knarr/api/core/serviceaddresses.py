@@ -33,7 +33,8 @@ OTHER_FAMILY = {"IPv4": "IPv6", "IPv6": "IPv4"}
 
 
 def needs_cluster_ip(spec: Spec) -> bool:
-    return spec.get("type") in WITH_CLUSTER_IP
+    """Whatever the type, if it is known at all: an unknown one must not cost the service its address."""
+    return spec.get("type") != "ExternalName"
 
 
 def needs_node_port(spec: Spec) -> bool:
@@ -148,7 +149,7 @@ def _prefers_dual_stack_as_before(spec: Spec, before: Spec | None) -> bool:
     return (
         before is not None
         and before.get("type") == spec.get("type")
-        and needs_cluster_ip(spec)
+        and spec.get("type") in WITH_CLUSTER_IP
         and spec.get("ipFamilyPolicy") == PREFER
         and before.get("ipFamilyPolicy", PREFER) == PREFER
         and _same(spec, before, "clusterIPs")
