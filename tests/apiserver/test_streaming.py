@@ -216,6 +216,12 @@ def test_pods_without_a_node_and_nodes_without_a_kubelet() -> None:
         assert (status, body["message"]) == (400, "pod r does not have a host assigned")
         status, body = await server.get(f"{PODS}/r/portforward")
         assert (status, body["message"]) == (400, "pod r does not have a host assigned")
+        for ports, why in (
+            ("80,x", 'parsing "x": invalid syntax'),
+            ("65536", 'parsing "65536": value out of range'),
+        ):
+            status, body = await server.get(f"{PODS}/r/portforward", ports=ports)
+            assert (status, body["message"]) == (400, f"cannot convert to []int32: strconv.ParseUint: {why}")
 
     play(story)
 

@@ -71,9 +71,14 @@ def parse_int(query: Mapping[str, str], name: str) -> int | None:
 
 def revision_fault(text: str) -> str:
     """What Go says of a text that is no resourceVersion; "" when it is one."""
+    return unsigned_fault(text, 64)
+
+
+def unsigned_fault(text: str, bits: int) -> str:
+    """What Go says of a text that is no unsigned number of so many bits; "" when it is one."""
     if not (text.isascii() and text.isdigit()):
         return f"strconv.ParseUint: parsing {quote(text)}: invalid syntax"
-    return "" if int(text) < 1 << 64 else f"strconv.ParseUint: parsing {quote(text)}: value out of range"
+    return "" if int(text) < 1 << bits else f"strconv.ParseUint: parsing {quote(text)}: value out of range"
 
 
 def list_options(query: Mapping[str, str]) -> ListOptions:

@@ -10,7 +10,7 @@ from knarr.apiserver.handler import StreamHandler
 from knarr.apiserver.streaming import pods
 from knarr.apiserver.streaming.proxy import rest_of
 from knarr.meta import errors
-from knarr.meta.gofmt import quote
+from knarr.registry.options import unsigned_fault
 from knarr.registry.registry import Registry
 
 Object = dict[str, Any]
@@ -44,8 +44,8 @@ def port_forward(x: Exchange) -> Object:
     """PodPortForwardOptions. Raises 400."""
     texts = [text for value in x.http.query_all("ports") for text in value.split(",")]
     for text in texts:
-        if not text.lstrip("-").isdigit():
-            raise errors.bad_request(f"strconv.ParseInt: parsing {quote(text)}: invalid syntax")
+        if why := unsigned_fault(text, 16):
+            raise errors.bad_request(f"cannot convert to []int32: {why}")
     return {"ports": [int(text) for text in texts]} if texts else {}
 
 
