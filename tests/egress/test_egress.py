@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 
 import pytest
 
@@ -247,6 +248,9 @@ def test_a_server_that_does_not_answer(authority):
         egress = Egress(nowhere)
         text = await failure(egress, "https://127.0.0.1:1/x", authority)
         assert text == 'Post "https://127.0.0.1:1/x": dial tcp 127.0.0.1:1: connect: connection refused'
+        text = await failure(egress, "https://localhost:1/x", authority)
+        told = r'Post "https://localhost:1/x": dial tcp (127\.0\.0\.1|\[::1\]):1: connect: connection refused'
+        assert re.fullmatch(told, text)
         text = await failure(egress, "https://nobody.invalid/x", authority)
         assert text == 'Post "https://nobody.invalid/x": dial tcp: lookup nobody.invalid: no such host'
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ Authority = tuple[dict[str, Any], bytes]
 UNKNOWN_AUTHORITY = "x509: certificate signed by unknown authority"
 #: Go's words for the commonest errno values; of the others it has strerror's, in small letters
 REFUSED = "connect: connection refused"
+#: asyncio's words for an address; of several addresses Go tells of the first
+_ADDRESS = re.compile(r"\[|[0-9.]+:")
+_TRIED = re.compile(r"Connect call failed \('([^']+)', (\d+)")
 #: text of a refusal that is looked at
 TEXT_BYTES_MAX = 2048
 #: what a status code says by itself: (reason, message)
@@ -42,8 +46,11 @@ BY_CODE = {
 
 
 def dialling(error: OSError, shown: str) -> str:
-    """Why no connection came about; `shown` is host:port."""
+    """Why no connection came about; `shown` is host:port. For a name, the address it led to is told instead."""
     code = error.errno
+    if not _ADDRESS.match(shown) and (tried := _TRIED.search(str(error))):
+        address = f"[{tried[1]}]" if ":" in tried[1] else tried[1]
+        shown = f"{address}:{tried[2]}"
     if code is None and "refused" in str(error).lower():
         code = errno.ECONNREFUSED  # several addresses were tried: asyncio joins their texts
     if code is None and isinstance(error, ConnectionError):
