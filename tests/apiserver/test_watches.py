@@ -90,6 +90,24 @@ def test_without_a_version_the_present_comes_first(serve: Server, path):
             serve("POST", path, configmap("a"))
 
 
+def test_one_by_the_old_path(serve: Server, path, namespace):
+    serve("POST", path, configmap("a"))
+    old = path.replace("/v1/", "/v1/watch/") + "/a"
+    with watching(serve, old, fieldSelector="metadata.name=a") as watch:
+        assert watch.take(1) == [("ADDED", "a")]
+    answer = serve.get(f"{old}?fieldSelector=metadata.name%3Db")
+    assert (answer.status, answer.json["message"]) == (
+        400,
+        "fieldSelector metadata.name doesn't match requested name",
+    )
+    with watching(serve, f"/api/v1/watch/namespaces/{namespace}") as watch:
+        assert watch.take(1) == [("ADDED", namespace)]
+    for nowhere in ("/api/v1/watch/componentstatuses", f"{old.replace('configmaps', 'pods')}/log"):
+        assert serve.get(nowhere).status == 404
+    answer = serve.get("/api/v1/componentstatuses?watch=true")
+    assert answer.json["message"] == 'watch is not supported on resources of kind "componentstatuses"'
+
+
 def test_from_the_past(serve: Server, path):
     before = revision(serve, path)
     serve("POST", path, configmap("a"))
@@ -257,6 +275,12 @@ REFUSED = [
         "only the following media types are accepted: application/json;stream=watch",
     ),
     ({}, "text/html", 406, "Available representations: application/json"),
+    (
+        {},
+        TABLE.replace("v=v1", "v=v9"),
+        406,
+        "accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+    ),
 ]
 
 

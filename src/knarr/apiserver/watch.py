@@ -17,6 +17,7 @@ from knarr.apiserver.http import HTTPRequest, Stream, chunk
 from knarr.apiserver.respond import NO_CACHE, warning_headers
 from knarr.apiserver.streaming import websocket
 from knarr.apiserver.transform import metadata_of
+from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.registry.context import Request
 from knarr.registry.lists import REVISION_WAIT_SECONDS, parse_bare_revision, stored_fields, too_large
@@ -87,8 +88,9 @@ def wants_socket(http: HTTPRequest) -> bool:
 
 def accepted(x: Exchange, view: View) -> negotiate.Representation:
     """What the events are sent as. Raises 406."""
-    found = negotiate.accept(x.http.headers.get("accept", ""), protobuf=not view.custom)
-    if found is None and view.custom:
+    header = x.http.headers.get("accept", "")
+    found = negotiate.accept(header, protobuf=not view.custom)
+    if found is None and (view.custom or "as=" in header):
         raise negotiate.only_these()
     if found is None:
         raise negotiate.not_acceptable(negotiate.SERVED + negotiate.STREAMED)
@@ -98,11 +100,15 @@ def accepted(x: Exchange, view: View) -> negotiate.Representation:
 
 
 def selection_of(view: View, request: Request, options: ListOptions) -> Selection:
-    """Raises 400 for fields that cannot be selected by."""
+    """Raises 400 for fields that cannot be selected by, and for another name than the path's."""
     fields = options.field_selector
     if fields is not None:
         fields = stored_fields(view, fields)
-    return Selection(request.namespace, request.name, options.label_selector, fields)
+        if request.name and not fields.empty and fields.exact("metadata.name") != request.name:
+            raise errors.bad_request("fieldSelector metadata.name doesn't match requested name")
+    # A namespace is asked for as if it were in itself, and is in none.
+    namespace = request.namespace if view.row.namespaced else ""
+    return Selection(namespace, request.name, options.label_selector, fields)
 
 
 class _Session:
@@ -126,7 +132,8 @@ class _Session:
 
     async def run(self) -> None:
         x, view = self.x, self.view
-        send, selection, representation = self._send, self.selection, self._representation()
+        send: Callable[[Any], None] = self._send
+        selection, representation = self.selection, self._representation()
         converted: ConvertedWatch | None = None
         if view.conversion is not None:
             from knarr.apiserver.convertedwatch import ConvertedWatch

@@ -13,6 +13,7 @@ from dataclasses import replace
 import orjson
 
 from knarr.api import catalog
+from knarr.api.resources import Resource
 from knarr.meta import errors, names
 from knarr.meta.gofmt import quote
 from knarr.meta.managed import default_manager
@@ -112,7 +113,7 @@ class Operations:
         if request.verb not in verbs:
             if view.custom:
                 raise errors.method_not_allowed(row.group, row.name, request.verb)
-            raise method_not_allowed()
+            raise not_watched(request, row) if request.verb == "watch" else method_not_allowed()
         if row.namespaced and not request.namespace:
             if view.custom and request.verb not in ("list", "watch"):
                 raise errors.PathNotFound()
@@ -264,6 +265,15 @@ def nothing_there(group: str) -> errors.StatusError:
 def method_not_allowed() -> errors.StatusError:
     message = "the server does not allow this method on the requested resource"
     return errors.StatusError(errors.failure(405, "MethodNotAllowed", message, {}))
+
+
+def not_watched(request: Request, row: Resource) -> errors.StatusError:
+    """404 on the old path of a watch, which only what can be watched has; 405 for a list that shall be one."""
+    if "/watch/" in request.path:
+        return errors.page_not_found()
+    if "list" in row.verbs:
+        return errors.method_not_allowed(row.group, row.name, "watch")
+    return method_not_allowed()
 
 
 def read_write_options(request: Request, view: View, is_apply: bool = False) -> None:
