@@ -35,8 +35,9 @@ class Attributes:
     request: Request
     operation: str
     kind: tuple[str, str, str]
-    obj: Object | None = None
-    old: Object | None = None
+    # `| Any`: plugins know by their operation whether there is one
+    obj: Object | Any = None
+    old: Object | Any = None
     options: Object = field(default_factory=dict)
     #: set by the first policy or webhook that changes the object
     reinvocation: Reinvocation | None = None

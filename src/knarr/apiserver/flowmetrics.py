@@ -73,8 +73,8 @@ def families(flow: FlowController) -> Iterator[Family]:
     ]
     yield from _counters(counted)
     yield from _executing(levels, counted)
-    for name, words, value in SCHEMA_GAUGES:
-        yield Family(PREFIX + name, "gauge", words, [("", labels, value(c)) for labels, c in counted])
+    for name, words, of_schema in SCHEMA_GAUGES:
+        yield Family(PREFIX + name, "gauge", words, [("", labels, of_schema(c)) for labels, c in counted])
     for name, words, of, more in SCHEMA_HISTOGRAMS:
         samples = [s for labels, c in counted for s in _histogram({**labels, **more}, of(c))]
         yield Family(PREFIX + name, "histogram", words, samples)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
@@ -41,6 +41,7 @@ class Authenticates(Protocol):
         peer_certificate: Any = None,
         annotations: dict[str, str] | None = None,
         path: str = "",
+        headers: Sequence[tuple[str, str]] = (),
     ) -> UserInfo: ...
 
 

@@ -624,6 +624,7 @@ class Listener:
 
     async def _bind(self, host: str, port: int, ssl_context: Any, backlog: int) -> int:
         handler, connections = self._handler, self._connections
+        times: dict[str, Any] = {"ssl_handshake_timeout": 20.0} if ssl_context is not None else {}
         server = await asyncio.get_running_loop().create_server(
             lambda: Connection(handler, connections),
             host,
@@ -631,7 +632,7 @@ class Listener:
             ssl=ssl_context,
             backlog=backlog,
             reuse_address=True,
-            **({"ssl_handshake_timeout": 20.0} if ssl_context is not None else {}),
+            **times,
         )
         self._servers.append(server)
         return server.sockets[0].getsockname()[1]

@@ -115,7 +115,7 @@ def _policy(line: str) -> Policy:
 
 
 def _of(spec: dict[str, Any]) -> Policy:
-    values = []
+    values: list[Any] = []
     for key, kind in FIELDS.items():
         value = spec.get(key, kind())
         if not isinstance(value, kind):

@@ -75,7 +75,7 @@ def label_requirements(text: str) -> list[Object]:
         selector = labels.parse(text)
     except ValueError:
         return []
-    return list(_label_parts(selector.requirements))
+    return list(_label_parts(selector.requirements or ()))
 
 
 def _label_parts(requirements: Iterable[Any]) -> Iterable[Object]:

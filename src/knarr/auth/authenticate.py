@@ -53,7 +53,9 @@ class Authenticator:
         self._certificates = ClientCertificates(clock)
         #: whose word about users is taken (auth/requestheader.py)
         self.front_proxy: RequestHeaders | None = None
-        self._steps = [(m.authenticate, inspect.iscoroutinefunction(m.authenticate)) for m in methods]
+        self._steps: list[tuple[Callable[..., Any], bool]] = [
+            (m.authenticate, inspect.iscoroutinefunction(m.authenticate)) for m in methods
+        ]
         self._cache: dict[tuple[str, tuple[str, ...]], _Cached] = {}
         self._hits = self._misses = self._rejected = 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from knarr.meta import errors
@@ -53,7 +53,9 @@ class Authorizers:
     def replace(self, *authorizers: Authorizer) -> None:
         """From the next request on, ask these."""
         self.members = authorizers
-        self._steps = [(a.authorize, inspect.iscoroutinefunction(a.authorize)) for a in authorizers]
+        self._steps: list[tuple[Callable[..., Any], bool]] = [
+            (a.authorize, inspect.iscoroutinefunction(a.authorize)) for a in authorizers
+        ]
 
     async def authorize(self, request: Request) -> Decision:
         """Never raises; the reasons of all who had none but a reason are joined as Kubernetes joins them."""

@@ -87,7 +87,9 @@ class NodeGraph:
 
     def _forget(self, place: tuple[str, str]) -> None:
         known = self._pods.pop(place, None)
-        for key in known.keys if known else ():
+        if known is None:
+            return
+        for key in known.keys:
             users = self._users[key]
             users[known.node] -= 1
             if not users[known.node]:

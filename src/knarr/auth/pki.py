@@ -118,6 +118,14 @@ class PKI:
         load_pair(context, self.server.certificate.encode(), self.server.key.encode())
         return context
 
+    def read_server(self) -> None:
+        """Take the server's certificate and key from their files, where somebody has replaced them."""
+        pair = Pair(self._read("apiserver.crt"), self._read("apiserver.key"))
+        load_pair(
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pair.certificate.encode(), pair.key.encode()
+        )  # raises
+        self.server = pair
+
     def client_context(self, pair: Pair | None = None) -> ssl.SSLContext:
         """For a client that trusts this cluster only, with `pair` as its certificate if given."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -121,7 +121,7 @@ def compact(parts: Iterable[Rule]) -> list[Rule]:
     merged: dict[tuple[str, ...], Rule] = {}
     others: list[Rule] = []
     for part in parts:
-        groups, resources = part.get("apiGroups") or (), part.get("resources") or ()
+        groups, resources = part.get("apiGroups") or [], part.get("resources") or []
         names = part.get("resourceNames") or ()
         if part.get("nonResourceURLs") or len(groups) != 1 or len(resources) != 1 or len(names) > 1:
             others.append(part)

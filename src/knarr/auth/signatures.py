@@ -26,13 +26,15 @@ def curve(name: str) -> Any:
     """The cryptography library's curve; KeyError for one that JOSE does not sign with."""
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    return {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}[name]()
+    curves: dict[str, Any] = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}
+    return curves[name]()
 
 
 def digest(algorithm: str) -> Any:
     from cryptography.hazmat.primitives import hashes
 
-    return {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}[algorithm[2:]]()
+    digests: dict[str, Any] = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+    return digests[algorithm[2:]]()
 
 
 def verify(key: PublicKey, algorithm: str, signed: bytes, signature: bytes) -> bool:

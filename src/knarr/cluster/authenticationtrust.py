@@ -37,12 +37,21 @@ class AuthenticationTrust:
 
     def __init__(self, registry: Registry, pki: PKI, further: str = "") -> None:
         """`further` are more authorities of clients, PEM."""
-        self._registry = registry
-        self._bundles = {"client-ca-file": _combined(pki.ca.certificate, further)}
-        if pki.has_front_proxy:
-            self._bundles["requestheader-client-ca-file"] = pki.front_proxy_ca.certificate
+        self._registry, self._pki = registry, pki
+        self._bundles = self._of(further)
         self._watcher: Watcher | None = None
         self._task: asyncio.Task[None] | None = None
+
+    def _of(self, further: str) -> dict[str, str]:
+        bundles = {"client-ca-file": _combined(self._pki.ca.certificate, further)}
+        if self._pki.has_front_proxy:
+            bundles["requestheader-client-ca-file"] = self._pki.front_proxy_ca.certificate
+        return bundles
+
+    def change(self, further: str) -> None:
+        """There are other authorities of clients; what the ConfigMap has of those before stays in it."""
+        self._bundles = self._of(further)
+        self._changed()
 
     def start(self) -> None:
         cacher = self._registry.storage("", "configmaps").cacher

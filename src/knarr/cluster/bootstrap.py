@@ -154,7 +154,7 @@ async def write(registry: Registry, wanted: Iterable[tuple[str, str, Object]]) -
             if error.reason != "AlreadyExists":
                 raise
 
-    work = []
+    work: list[Awaitable[Any]] = []
     for group, resource, obj in wanted:
         metadata = obj["metadata"]
         found = registry.get(group, resource, metadata.get("namespace", ""), metadata["name"])

@@ -24,6 +24,7 @@ from knarr.cluster.identities import Identities
 from knarr.cluster.objects import open_registry
 from knarr.cluster.plugins import Plugins
 from knarr.cluster.services import ServiceResolver
+from knarr.cluster.servingtls import ServingTLS
 from knarr.cluster.surface import Surface
 from knarr.egress import Egress
 from knarr.flowcontrol.controller import FlowController
@@ -46,6 +47,7 @@ class ControlPlane:
         config.limits.check()
         self.config, self.world, self.store = config, world, store
         self.server: Server | None = None
+        self._tls: ServingTLS | None = None
         self.ready = False
 
         self.registry, self.services = open_registry(config, world, store)
@@ -55,7 +57,9 @@ class ControlPlane:
         self.pki = PKI(directory, world.clock, world.chance, (self.services.first_address, config.host))
         self.token = config.admin_token or kept_token(directory, world.chance)
         self.identities = Identities(config, self.registry, world, self.pki, self.token)
-        self.trust = AuthenticationTrust(self.registry, self.pki, self.identities.client_authorities)
+        identities = self.identities
+        self.trust = AuthenticationTrust(self.registry, self.pki, identities.client_authorities)
+        identities.on_authorities.append(lambda: self.trust.change(identities.client_authorities))
 
         #: the kubelets that answer for their nodes
         self.nodes = NodeConnections()
@@ -123,7 +127,9 @@ class ControlPlane:
         self.surface.start()
         port = PORT
         if config.serve:
-            self.server = Server(self.handler, self.pki.server_context(self.identities.client_authorities))
+            self._tls = ServingTLS(self.pki, self.identities)
+            self._tls.start()
+            self.server = Server(self.handler, self._tls.context)
             await self.server.start(config.host, config.port)
             port = self.server.port
         self.surface.listening(port)
@@ -165,6 +171,8 @@ class ControlPlane:
         await asyncio.gather(*self._upkeep, return_exceptions=True)
         self.surface.close()
         self.trust.close()
+        if self._tls is not None:
+            await self._tls.stop()
         if self.server is not None:
             await self.server.stop()
         await self.identities.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,8 @@ class Identities:
             proxy = pki.front_proxy_ca.read.subject
             self.authenticator.front_proxy = RequestHeaders(proxy, world.clock)
         self.impersonation = Impersonation(self.authorizers, world.clock)
+        #: called when `client_authorities` has changed
+        self.on_authorities: list[Callable[[], None]] = []
         #: of client certificates, besides the cluster's own; PEM
         self.client_authorities = self._client_authorities(pki)
 
@@ -196,7 +198,18 @@ class Identities:
         path = self._authentication.client_ca_file
         if not path:
             return ""
-        text = _read(path).decode("utf-8", "replace")
+        content = _read(path)
+        self._watch(path, content, lambda content: self._change_authorities(content, path, pki))
+        return self._parse_authorities(content, path, pki)
+
+    def _change_authorities(self, content: bytes, path: str, pki: PKI) -> None:
+        self.client_authorities = self._parse_authorities(content, path, pki)
+        for listener in self.on_authorities:
+            listener()
+
+    @staticmethod
+    def _parse_authorities(content: bytes, path: str, pki: PKI) -> str:
+        text = content.decode("utf-8", "replace")
         try:
             pieces = der.all_pem(text, "CERTIFICATE")
             subjects = [der.read_certificate(piece).subject for piece in pieces]
@@ -283,8 +296,8 @@ class Identities:
         for watch in self._watches:
             await watch.stop()
         for part in (self._issuers, self._webhook_tokens, *self.authorizers.members):
-            if hasattr(part, "close"):
-                await part.close()
+            if (close := getattr(part, "close", None)) is not None:
+                await close()
         await asyncio.gather(*self._closing)
 
     def metrics(self) -> Iterator[Family]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from knarr.admission.chain import Chain
 from knarr.admission.defaults import default_plugins
@@ -25,15 +26,10 @@ class Plugins:
         authorizers = identities.authorizers
         self._webhooks = Counts()
         plugins = default_plugins(registry, world, authorizers, egress.post, self._webhooks)
-        self.chain = Chain(
-            [
-                *plugins,
-                EscalationGuard(identities.rbac, authorizers),
-                ClaimStatusGuard(authorizers),
-                ParameterAccess(registry, Equivalents(registry), authorizers),
-            ],
-            world.clock,
-        )
+        # shaped like plugins, by parts that do not know of admission
+        guards: list[Any] = [EscalationGuard(identities.rbac, authorizers), ClaimStatusGuard(authorizers)]
+        access = ParameterAccess(registry, Equivalents(registry), authorizers)
+        self.chain = Chain([*plugins, *guards, access], world.clock)
 
     def metrics(self) -> Iterator[Family]:
         yield from self._webhooks.families()

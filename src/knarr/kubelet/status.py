@@ -208,10 +208,9 @@ def _facts(status: Status, container: Any, shown: ContainerRecord | None) -> Non
     if shown is not None and shown.state == RUNNING:
         status["resources"] = given = {}
         if resources is not None and resources.requests:
-            status["allocatedResources"] = dict(resources.requests)
-            given["requests"] = dict(resources.requests)
+            status["allocatedResources"] = given["requests"] = resources.requests
         if resources is not None and resources.limits:
-            given["limits"] = dict(resources.limits)
+            given["limits"] = resources.limits
         uid, gid, groups = shown.user
         status["user"] = {"linux": {"uid": uid, "gid": gid, "supplementalGroups": list(groups)}}
     if container.volumeMounts and shown is not None:

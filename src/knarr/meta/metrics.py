@@ -101,6 +101,6 @@ def number(value: float) -> str:
     exact = Decimal(text)
     if -5 < (exponent := exact.adjusted()) < 6:
         return text
-    first, *rest = "".join(map(str, exact.as_tuple().digits)).rstrip("0")
-    fraction = f".{''.join(rest)}" if rest else ""
+    digits = "".join(map(str, exact.as_tuple().digits)).rstrip("0")
+    first, fraction = digits[0], f".{digits[1:]}" if digits[1:] else ""
     return f"{'-' if value < 0 else ''}{first}{fraction}e{exponent:+03d}"

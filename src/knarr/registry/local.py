@@ -57,7 +57,8 @@ class Elsewhere(Protocol):
 class Others(Protocol):
     """`apiserver.aggregation.Aggregation`: which other servers there are, and the way to them."""
 
-    remote: Mapping[tuple[str, str], Any]
+    @property
+    def remote(self) -> Mapping[tuple[str, str], Any]: ...
 
     @property
     def api(self) -> Elsewhere: ...

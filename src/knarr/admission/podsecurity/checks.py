@@ -172,7 +172,7 @@ def _apparmor(view: View) -> Finding | None:
     profile = (view.context.get("appArmorProfile") or {}).get("type")
     in_pod = profile not in (None, *SAFE_PROFILES)
     if in_pod:
-        values.add(profile)
+        values.add(str(profile))
     names = []
     for name, context, _ in view.containers():
         profile = (context.get("appArmorProfile") or {}).get("type")

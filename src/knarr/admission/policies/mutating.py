@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import partial
 from typing import Any, NamedTuple
 
 from knarr.admission.attributes import CONNECT, Attributes
@@ -101,9 +102,7 @@ class Mutating:
         for index in range(len(evaluator)):
             started, kind = self._clock.monotonic(), NO_ERROR
             try:
-                new = await answered(
-                    decisions, lambda index=index, inputs=inputs: evaluator.mutate(index, inputs, view)
-                )
+                new = await answered(decisions, partial(evaluator.mutate, index, inputs, view))
             except MutationError as failure:
                 failures.append(str(failure))
                 kind = error_type(str(failure))

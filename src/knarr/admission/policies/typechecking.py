@@ -201,7 +201,7 @@ class Resolver:
         reference = facts.get("$ref") or next((part.get("$ref") for part in facts.get("allOf") or ()), None)
         if reference:
             return self.definition(reference.rpartition("/")[2])
-        found = {key: facts[key] for key in ("type", "format") if key in facts}
+        found: Object = {key: facts[key] for key in ("type", "format") if key in facts}
         if isinstance(facts.get("items"), dict):
             found["items"] = self._resolved(facts["items"])
         if isinstance(facts.get("additionalProperties"), dict):

@@ -104,7 +104,7 @@ def _failure(denial: Denial, binding: Binding) -> str:
         "message": denial.message,
         "policy": binding.policy,
         "binding": binding.name,
-        "expressionIndex": denial.index,
+        "expressionIndex": denial.position,
         "validationActions": binding.spec.get("validationActions") or [],
     }
     text = orjson.dumps([value]).decode()

@@ -21,7 +21,7 @@ class Denial(NamedTuple):
     `ignored`: an error that failurePolicy Ignore lets pass.
     """
 
-    index: int
+    position: int
     message: str
     reason: str = ""
     ignored: bool = False

@@ -43,6 +43,7 @@ class _Desk:
 
     queue: list[_Waiting] = field(default_factory=list)
     busy: bool = False
+    server: asyncio.Task[None] | None = None
 
 
 class ResourceQuota(Plugin):
@@ -77,7 +78,7 @@ class ResourceQuota(Plugin):
             desk.busy = True
             # a task of its own: the first one's client may hang up while others wait for the same write
             task = asyncio.get_running_loop().create_task(self._serve(a.namespace, desk))
-            waiting.done.add_done_callback(lambda _, keep=task: None)
+            desk.server = task
         await waiting.done
 
     async def _serve(self, namespace: str, desk: _Desk) -> None:

@@ -59,7 +59,8 @@ class ValidatingAdmissionWebhook(WebhookPlugin):
         started, counts = self._clock.monotonic(), self._counts
         rejected, code = True, 0
         try:
-            await self._caller.call(hook, a, matched, *shown[matched], mutating=False)
+            obj, old = shown[matched]
+            await self._caller.call(hook, a, matched, obj, old, mutating=False)
             rejected, code = False, 200
             return None
         except Denied as denied:

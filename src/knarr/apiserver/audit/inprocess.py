@@ -16,12 +16,11 @@ from knarr.client.http import path_of
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.registry.context import LOOPBACK, Request, UserInfo
-from knarr.registry.local import LocalAPI
+from knarr.registry.local import Call, LocalAPI
 from knarr.world import World, chance
 
 if TYPE_CHECKING:
     from knarr.api.resources import Resource
-    from knarr.client.inprocess import Call
 
 LOOPBACK_IP = "127.0.0.1"
 #: nobody asks whether the parts of the control plane may

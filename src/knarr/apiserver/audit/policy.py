@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from knarr.apiserver.audit.options import VERSION, AuditError
@@ -24,7 +25,7 @@ POLICY = {
     "omitStages": list,
     "omitManagedFields": bool,
 }
-RULE = {
+RULE: dict[str, type] = {
     "level": str,
     "users": list,
     "userGroups": list,
@@ -35,7 +36,7 @@ RULE = {
     "omitStages": list,
     "omitManagedFields": bool,
 }
-RESOURCES = {"group": str, "resources": list, "resourceNames": list}
+RESOURCES: dict[str, type] = {"group": str, "resources": list, "resourceNames": list}
 #: Go's names of types, as its JSON decoder's messages have them
 GO_NAMES = {str: "string", list: "array", bool: "bool", dict: "object"}
 
@@ -159,7 +160,7 @@ def _rule(rule: dict[str, Any], stages: frozenset[str], managed: bool) -> Rule:
         stages | frozenset(rule.get("omitStages") or ()),
         managed if own is None else bool(own),
     )
-    sets = (frozenset(rule.get(key) or ()) for key in ("users", "userGroups", "verbs"))
+    users, groups, verbs = (frozenset(rule.get(key) or ()) for key in ("users", "userGroups", "verbs"))
     resources = tuple(
         GroupResources(
             r.get("group") or "", tuple(r.get("resources") or ()), frozenset(r.get("resourceNames") or ())
@@ -167,7 +168,7 @@ def _rule(rule: dict[str, Any], stages: frozenset[str], managed: bool) -> Rule:
         for r in rule.get("resources") or ()
     )
     namespaces, urls = frozenset(rule.get("namespaces") or ()), tuple(rule.get("nonResourceURLs") or ())
-    return Rule(verdict, *sets, resources, namespaces, urls)
+    return Rule(verdict, users, groups, verbs, resources, namespaces, urls)
 
 
 # -- reading ----------------------------------------------------------------------------------------------------
@@ -204,7 +205,7 @@ def _shown(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _strict(obj: dict[str, Any], fields: dict[str, type], path: str):
+def _strict(obj: dict[str, Any], fields: dict[str, type], path: str) -> Iterator[str]:
     """Unknown fields, and values of another type than the field's."""
     for key, value in obj.items():
         name = f"{path}{key}"
@@ -217,8 +218,10 @@ def _strict(obj: dict[str, Any], fields: dict[str, type], path: str):
             yield from _items(key, value, name)
 
 
-def _items(key: str, values: list[Any], path: str):
-    inner = {"rules": RULE, "resources": RESOURCES}.get(key) if "resources[" not in path else None
+def _items(key: str, values: Any, path: str) -> Iterator[str]:
+    inner: dict[str, type] | None = (
+        {"rules": RULE, "resources": RESOURCES}.get(key) if "resources[" not in path else None
+    )
     if inner is not None and values and all(isinstance(value, str) for value in values):
         yield f"cannot unmarshal string into Go struct field {path} of type object"
         return

@@ -83,7 +83,7 @@ class UserMapping:
 
     def _extra(self, claims: Claims) -> dict[str, tuple[str, ...]]:
         identifier = claims.get("jti")
-        found = {}
+        found: dict[str, tuple[str, ...]] = {}
         if isinstance(identifier, str) and identifier:
             found[CREDENTIAL_ID] = (f"JTI={identifier}",)
         for key, expression in self._issuer.extra:

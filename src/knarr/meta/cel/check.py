@@ -56,7 +56,11 @@ def _bad_literals(expr: Expr) -> list[tuple[str, Expr]]:
     from knarr.meta import goregexp
     from knarr.meta.cel.library.times import parse_duration, parse_timestamp
 
-    parsers = {"duration": parse_duration, "timestamp": parse_timestamp, "matches": goregexp.compile}
+    parsers: dict[str, Callable[[str], object]] = {
+        "duration": parse_duration,
+        "timestamp": parse_timestamp,
+        "matches": goregexp.compile,
+    }
     found: list[tuple[str, Expr]] = []
     for node in nodes(expr):
         if isinstance(node, Call) and node.function in parsers and node.args:
