@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import datetime
 import ssl
 from types import SimpleNamespace
@@ -13,8 +14,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from knarr.auth.certificates import SERVER_AUTH, Subject
 from knarr.auth.configuration import ConfigurationError
+from knarr.auth.pki import PKI
+from knarr.cluster.servingtls import ServingTLS
 from knarr.controllers.certificates.signer import status_of
+from knarr.world.chance import chance
+from knarr.world.clock import RealClock
 
 from .servers import REVIEW, with_server
 
@@ -130,6 +136,71 @@ def test_clients_of_further_authorities(tmp_path, added):
         assert (authority.strip() in bundle) is added
 
     with_server(test, {"client_ca_file": str(tmp_path / "cas.pem")})
+
+
+def test_authorities_that_change(tmp_path):
+    """While the server runs: in its handshakes, and in what extension servers are told."""
+    authority, client = own_authority()
+    other, _ = own_authority("other")
+    (tmp_path / "client.pem").write_text(client)
+    authorities = tmp_path / "cas.pem"
+    authorities.write_text(other)
+
+    async def change(server, text):
+        authorities.write_text(text)
+        for watch in server.plane.identities._watches:
+            watch.look()
+
+    async def test(server):
+        assert await who(server, tmp_path / "client.pem") is None
+        await change(server, authority)
+        assert await who(server, tmp_path / "client.pem") == ("mary", ["dev"])
+        path = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
+        for _ in range(100):
+            status, trust = await server.call("GET", path, "T")
+            if status == 200 and authority.strip() in trust["data"]["client-ca-file"]:
+                break
+            await asyncio.sleep(0.02)
+        assert authority.strip() in trust["data"]["client-ca-file"]
+        await change(server, "nonsense")
+        assert await who(server, tmp_path / "client.pem") == ("mary", ["dev"])
+        await change(server, other)
+        assert await who(server, tmp_path / "client.pem") is None
+
+    with_server(test, {"client_ca_file": str(authorities)})
+
+
+def test_the_server_s_own_certificate_is_followed(tmp_path):
+    made = PKI(tmp_path, RealClock(), chance(1))
+    identities = SimpleNamespace(client_authorities="", on_authorities=[])
+
+    def shown(tls):
+        """The certificate that a client is shown."""
+        outgoing, incoming = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = made.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+        server = tls.context.wrap_bio(outgoing, incoming, server_side=True)
+        for step in (client, server, client, server):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                step.do_handshake()
+        return ssl.DER_cert_to_PEM_cert(client.getpeercert(binary_form=True))
+
+    async def test():
+        tls = ServingTLS(made, identities)
+        tls.start()
+        first = made.server.certificate
+        assert shown(tls) == first
+        new = made._issue(made.ca, Subject("kube-apiserver"), SERVER_AUTH, ("localhost",), 3600)
+        (tmp_path / "apiserver.crt").write_text(new.certificate)
+        for watch in tls._watches:
+            watch.look()
+        assert shown(tls) == first  # the key is still another one's
+        (tmp_path / "apiserver.key").write_text(new.key)
+        for watch in tls._watches:
+            watch.look()
+        assert shown(tls) == new.certificate
+        await tls.stop()
+
+    asyncio.run(test())
 
 
 @pytest.mark.parametrize(
