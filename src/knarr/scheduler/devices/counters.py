@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knarr.scheduler.devices.claims import DeviceId
 from knarr.scheduler.devices.pools import Candidate, Pool
 
+if TYPE_CHECKING:
+    from fractions import Fraction
+
 #: (counter set, counter) -> what is left
-Left = dict[tuple[str, str], Fraction]
+Left = dict[tuple[str, str], "Fraction | int"]
 
 
 class Counters:
@@ -23,7 +25,7 @@ class Counters:
     def take(self, candidate: Candidate) -> bool:
         """False where the device needs more than is left; then nothing was taken."""
         left, needed = self._left(candidate.pool), _consumed(candidate.device)
-        if any(left.get(key, Fraction(0)) < amount for key, amount in needed.items()):
+        if any(left.get(key, 0) < amount for key, amount in needed.items()):
             return False
         for key, amount in needed.items():
             left[key] -= amount
@@ -51,7 +53,7 @@ class Counters:
             for device in spec.devices:
                 if device.consumesCounters and self._in_use(DeviceId(pool.driver, pool.name, device.name)):
                     for key, amount in _consumed(device).items():
-                        left[key] = left.get(key, Fraction(0)) - amount
+                        left[key] = left.get(key, 0) - amount
         return left
 
 

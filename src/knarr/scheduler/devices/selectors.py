@@ -1,14 +1,15 @@
-"""CEL selectors: expressions over a device's driver, attributes and capacity."""
+"""CEL selectors: expressions over a device's driver, attributes and capacity.
+
+CEL is imported when the first selector is looked at: most clusters have none.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from knarr.meta.cel.environment import CompileError, Expression
-from knarr.meta.cel.library.quantity import QuantityValue
-from knarr.meta.cel.library.semver import Semver
-from knarr.meta.cel.values import CelError, DefaultMap
+if TYPE_CHECKING:
+    from knarr.meta.cel.environment import Expression
 
 COST_MAX = 1_000_000
 #: expressions that stay compiled
@@ -46,13 +47,15 @@ class Selectors:
 
 @lru_cache(EXPRESSIONS_MAX)
 def _compiled(text: str) -> Expression:
-    # late: an API server that nobody asks for devices does without
     from knarr.api.resource.deviceselectors import environment
 
     return environment().compile(text)
 
 
 def _evaluate(text: str, device: Any, driver: str, where: str, name: object) -> bool:
+    from knarr.meta.cel.environment import CompileError
+    from knarr.meta.cel.values import CelError
+
     try:
         program = _compiled(text).program
     except CompileError as error:
@@ -71,6 +74,8 @@ def _evaluate(text: str, device: Any, driver: str, where: str, name: object) -> 
 
 def described(device: Any, driver: str) -> dict[str, Any]:
     """The variable `device`."""
+    from knarr.meta.cel.library.quantity import QuantityValue
+
     return {
         "driver": driver,
         "allowMultipleAllocations": bool(device.allowMultipleAllocations),
@@ -80,14 +85,18 @@ def described(device: Any, driver: str) -> dict[str, Any]:
 
 
 def _value(attribute: Any) -> Any:
+    from knarr.meta.cel.library.semver import Semver
+
     for value in (attribute.int, attribute.bool, attribute.string):
         if value is not None:
             return value
     return Semver(attribute.version) if attribute.version is not None else None
 
 
-def _by_domain(items: dict[str, Any], driver: str) -> DefaultMap:
+def _by_domain(items: dict[str, Any], driver: str) -> dict[str, Any]:
     """Names without a domain are the driver's; a domain that the device does not know is empty."""
+    from knarr.meta.cel.values import DefaultMap
+
     domains: dict[str, dict[str, Any]] = {}
     for name, value in items.items():
         domain, slash, identifier = name.rpartition("/")
