@@ -226,6 +226,7 @@ def test_evictions_take_from_the_budget_until_it_is_empty(api, run):
         assert sorted(a.code for a in answers) == [201, 201, 429]
         status = (await api("GET", f"{BUDGETS}/b"))["status"]
         assert status["disruptionsAllowed"] == 0 and len(status["disruptedPods"]) == 2
+        assert [(c["status"], c["reason"]) for c in status["conditions"]] == [("False", "InsufficientPods")]
         for number, answer in enumerate(answers):
             found = await api("GET", f"{PODS}/p{number}")
             evicted = not isinstance(answer, StatusError)

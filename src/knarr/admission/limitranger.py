@@ -31,7 +31,7 @@ class LimitRanger(Plugin):
         return target.operation in (CREATE, UPDATE) and not target.subresource
 
     def admit(self, a: Attributes) -> None:
-        if a.request.resource != "pods":
+        if a.request.resource != "pods" or _is_going(a):
             return
         for limit_range in self._reader.list("", "limitranges", a.namespace):
             notes = list(_apply_defaults(a.obj["spec"], limit_range))
@@ -41,13 +41,18 @@ class LimitRanger(Plugin):
                 metadata["annotations"] = (metadata.get("annotations") or {}) | {ANNOTATION: text}
 
     def validate(self, a: Attributes) -> None:
-        if a.operation == UPDATE and a.old["metadata"].get("deletionTimestamp"):
-            return  # what is going away must be able to lose its finalizers
+        if _is_going(a):
+            return
         find = _pod_faults if a.request.resource == "pods" else _claim_faults
         for limit_range in self._reader.list("", "limitranges", a.namespace):
             faults = list(dict.fromkeys(find(a.obj, limit_range)))
             if faults:
                 raise a.forbidden(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")
+
+
+def _is_going(a: Attributes) -> bool:
+    """What is going away must be able to lose its finalizers."""
+    return a.operation == UPDATE and bool(a.old["metadata"].get("deletionTimestamp"))
 
 
 def _limits(limit_range: Object) -> list[Object]:

@@ -170,7 +170,21 @@ def spend(budget: Object, pod: str, now: float) -> None:
         error.headers.pop("Retry-After", None)
         raise error
     status["disruptionsAllowed"] = allowed - 1
+    if allowed == 1:
+        put_condition(status, exhausted(status.get("observedGeneration", 0), times.format(now)))
     status.setdefault("disruptedPods", {})[pod] = times.format(now)
+
+
+def exhausted(generation: int, now: str) -> Object:
+    """What a budget says when the last disruption is taken."""
+    condition: Object = {
+        "type": "DisruptionAllowed",
+        "status": "False",
+        "lastTransitionTime": now,
+        "reason": "InsufficientPods",
+        "message": "",
+    }
+    return condition | ({"observedGeneration": generation} if generation else {})
 
 
 def shortage(budget: Object) -> str:
