@@ -113,11 +113,13 @@ class Operations:
         if request.verb not in verbs:
             if view.custom:
                 raise errors.method_not_allowed(row.group, row.name, request.verb)
+            if not has_path(row, request):
+                raise errors.page_not_found()
             raise not_watched(request, row) if request.verb == "watch" else method_not_allowed()
         if row.namespaced and not request.namespace:
             if view.custom and request.verb not in ("list", "watch"):
                 raise errors.PathNotFound()
-            if request.name:
+            if request.name or not has_path(row, request):
                 raise errors.page_not_found()
             if request.verb in ("create", "deletecollection"):
                 raise method_not_allowed()
@@ -265,6 +267,13 @@ def nothing_there(group: str) -> errors.StatusError:
 def method_not_allowed() -> errors.StatusError:
     message = "the server does not allow this method on the requested resource"
     return errors.StatusError(errors.failure(405, "MethodNotAllowed", message, {}))
+
+
+def has_path(row: Resource, request: Request) -> bool:
+    """Whether anything is served where the request goes: what can only be created has no objects and no lists."""
+    if row.namespaced and not request.namespace:
+        return not request.name and "list" in row.verbs
+    return bool(request.subresource) or not request.name or not NAMED_VERBS.isdisjoint(row.verbs)
 
 
 def not_watched(request: Request, row: Resource) -> errors.StatusError:
