@@ -40,7 +40,7 @@ def test_tokens_are_renewed_at_four_fifths_of_their_life(play: Any, tmp_path: Pa
     async def story(cluster: Cluster) -> None:
         clock = cluster.world.clock
         client = Tokens(clock, cluster.client)
-        manager = VolumeManager(client, clock.now)  # type: ignore[arg-type]
+        manager = VolumeManager(lambda node: client, clock.now)  # type: ignore[arg-type,return-value]
         token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 1000, "audience": "vault"}}
         made = pod(
             "c", serviceAccountName="robot", volumes=[{"name": "v", "projected": {"sources": [token]}}]
@@ -81,7 +81,7 @@ def test_tokens_are_renewed_at_four_fifths_of_their_life(play: Any, tmp_path: Pa
 def test_volumes_that_cannot_be_made(play: Any, tmp_path: Path, volume: dict[str, Any], message: str) -> None:
     async def story(cluster: Cluster) -> None:
         await config_map(cluster)
-        manager = VolumeManager(cluster.client, cluster.world.clock.now)
+        manager = VolumeManager(lambda node: cluster.client, cluster.world.clock.now)
         with pytest.raises(MountError) as refused:
             await manager.make(pod("c", volumes=[{"name": "v", **volume}]), tmp_path, Volumes(), PLACE)
         assert (str(refused.value), refused.value.volume) == (message, "v")
@@ -101,7 +101,7 @@ def test_items_modes_and_what_may_be_missing(play: Any, tmp_path: Path) -> None:
 
     async def story(cluster: Cluster) -> None:
         await config_map(cluster)
-        manager = VolumeManager(cluster.client, cluster.world.clock.now)
+        manager = VolumeManager(lambda node: cluster.client, cluster.world.clock.now)
         volumes = Volumes()
         made = [
             {"name": "v", "configMap": volume},

@@ -72,8 +72,9 @@ async def start_kubelets(cluster: Cluster) -> Any:
     from knarr.kubelet.settings import Settings
 
     # One client reads for all nodes of this process; what each writes, it writes as itself.
-    client = cluster.client(manager="kubelet")
-    runtime, specs = _process(cluster, client) if cluster.config.runtime == "process" else _simulated(cluster)
+    client, client_of = cluster.client(manager="kubelet"), _clients(cluster)
+    real = cluster.config.runtime == "process"
+    runtime, specs = _process(cluster, client, client_of) if real else _simulated(cluster)
     settings = Settings(creating_shown=len(specs) <= SHOWN_NODES_MAX)
     kubelets = Kubelets(
         client,
@@ -81,7 +82,7 @@ async def start_kubelets(cluster: Cluster) -> Any:
         specs,
         connections=cluster.plane.nodes,
         settings=settings,
-        client_of=_clients(cluster),
+        client_of=client_of,
     )
     await kubelets.start()
     return kubelets
@@ -105,7 +106,7 @@ def _simulated(cluster: Cluster) -> tuple[Any, list[Any]]:
     return runtime, [NodeSpec(name) for name in _names(cluster)]
 
 
-def _process(cluster: Cluster, client: Any) -> tuple[Any, list[Any]]:
+def _process(cluster: Cluster, client: Any, client_of: Callable[[str], Client]) -> tuple[Any, list[Any]]:
     """Every node of this runtime is this machine; several share what it has."""
     from pathlib import Path
     from tempfile import mkdtemp
@@ -123,7 +124,7 @@ def _process(cluster: Cluster, client: Any) -> tuple[Any, list[Any]]:
         allocatable={"cpu": has["cpu"], "memory": has["memory"]},
     )
     capacity = {**has, "pods": "110"}
-    runtime = ProcessRuntime(client, settings, config.pod_network)
+    runtime = ProcessRuntime(client, settings, config.pod_network, client_of=client_of)
     return runtime, [NodeSpec(name, capacity=capacity) for name in _names(cluster)]
 
 

@@ -23,6 +23,7 @@ from knarr.client.informer import SharedInformers
 from knarr.kubelet import words
 from knarr.kubelet.addresses import Exhausted, PodAddresses
 from knarr.kubelet.hooks import run_hook
+from knarr.kubelet.node import ClientOf
 from knarr.kubelet.process import address, cgroups, leftovers, logfile, namespaces
 from knarr.kubelet.process.access import Access
 from knarr.kubelet.process.child import LaunchError
@@ -85,6 +86,7 @@ class ProcessRuntime:
         settings: ProcessSettings,
         pod_cidr: str = "10.244.0.0/16",
         informers: SharedInformers | None = None,
+        client_of: ClientOf | None = None,
     ) -> None:
         self.addresses = PodAddresses(pod_cidr)
         self.settings = settings
@@ -92,7 +94,7 @@ class ProcessRuntime:
         self._now = client.world.clock.now
         self._own_informers = informers is None
         self._informers = informers or SharedInformers(client)
-        self._volumes = VolumeManager(client, self._now)
+        self._volumes = VolumeManager(client_of or (lambda node: client), self._now)
         self._pods: dict[str, ProcessPod] = {}
         self._listener: Listener | None = None
         self._specs: LaunchSpecs | None = None

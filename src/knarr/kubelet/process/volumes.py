@@ -16,6 +16,7 @@ from typing import Any
 
 from knarr.api.types import core_v1
 from knarr.client.client import Client, is_not_found
+from knarr.kubelet.node import ClientOf
 from knarr.kubelet.process import atomic
 from knarr.kubelet.process.atomic import File
 from knarr.kubelet.process.downward import Unsupported, field_value, resource_value
@@ -54,8 +55,8 @@ class Volumes:
 class VolumeManager:
     """Makes and renews volumes. `now` tells the cluster's time."""
 
-    def __init__(self, client: Client, now: Callable[[], float]) -> None:
-        self._client, self._now = client, now
+    def __init__(self, client_of: ClientOf, now: Callable[[], float]) -> None:
+        self._client_of, self._now = client_of, now
         self._kinds: dict[str, Callable[[_Work, Any, Any], Awaitable[Path]]] = {
             "configMap": _config_map,
             "secret": _secret,
@@ -72,8 +73,9 @@ class VolumeManager:
         volumes.sources.clear()
         volumes.renew_at = 0.0
         gid = pod.spec.securityContext.fsGroup if pod.spec.securityContext is not None else None
+        client = self._client_of(pod.spec.nodeName)
         for volume in pod.spec.volumes:
-            work = _Work(self._client, self._now, pod, volume.name, folder, volumes, place, gid)
+            work = _Work(client, self._now, pod, volume.name, folder, volumes, place, gid)
             kind = next((name for name in self._kinds if getattr(volume, name) is not None), None)
             if kind is None:
                 name = next((n for n in SOURCES if getattr(volume, n, None) is not None), "unknown")
