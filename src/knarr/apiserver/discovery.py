@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+AGGREGATED_AS = (negotiate.JSON, negotiate.YAML)
 AGGREGATED_PARAMETERS = frozenset({"g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"})
 
 
@@ -41,8 +41,8 @@ class Discovery:
     # -- the documents -------------------------------------------------------------------------------------
 
     async def core(self, x: Exchange) -> None:
-        if wants_aggregated(x):
-            await self._aggregated(x, [""])
+        if media_type := wants_aggregated(x):
+            await self._aggregated(x, media_type, [""])
             return
         only_reads(x)
         self._send(
@@ -55,8 +55,8 @@ class Discovery:
         )
 
     async def groups(self, x: Exchange) -> None:
-        if wants_aggregated(x):
-            await self._aggregated(x, [name for name in self._groups(aggregated=True) if name])
+        if media_type := wants_aggregated(x):
+            await self._aggregated(x, media_type, [name for name in self._groups(aggregated=True) if name])
             return
         groups = [group_of(name, versions) for name, versions in self._groups().items() if name]
         self._send(x, {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
@@ -81,7 +81,7 @@ class Discovery:
             raise nothing_there(group)
         self._send(x, resource_list(group, wanted, self._rows(group, wanted)))
 
-    async def _aggregated(self, x: Exchange, groups: list[str]) -> None:
+    async def _aggregated(self, x: Exchange, media_type: str, groups: list[str]) -> None:
         items = [
             {
                 "metadata": {"name": name} if name else {},
@@ -99,11 +99,13 @@ class Discovery:
 
         body = orjson.dumps(document)
         etag = f'"{hashlib.sha512(body).hexdigest().upper()}"'
-        x.headers += [("vary", "Accept"), ("etag", etag)]
+        x.headers += [("vary", "Accept"), ("etag", etag), ("cache-control", "public")]
+        content_type = f"{media_type};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
         if x.http.headers.get("if-none-match") == etag:
-            self._handler.responder.send(x, 304, AGGREGATED, b"")
+            self._handler.responder.send(x, 304, content_type, b"")
             return
-        self._handler.responder.send(x, 200, AGGREGATED, body)
+        body = encode(body, negotiate.Representation(media_type))
+        self._handler.responder.send(x, 200, content_type, body)
 
     # -- from the rows -------------------------------------------------------------------------------------
 
@@ -145,16 +147,16 @@ def only_reads(x: Exchange) -> None:
         raise method_not_allowed()
 
 
-def wants_aggregated(x: Exchange) -> bool:
-    """Whether the first clause of Accept that can be served asks for the aggregated form."""
+def wants_aggregated(x: Exchange) -> str:
+    """The media type in which the first clause of Accept that can be served asks for the aggregated form, if so."""
     for clause in x.http.headers.get("accept", "").split(","):
         media_type, *parameters = (part.strip() for part in clause.split(";"))
         named = {p for p in parameters if not p.startswith("q=")}
-        if media_type == "application/json" and named >= AGGREGATED_PARAMETERS:
-            return True
-        if media_type in ("application/json", "*/*") and not named:
-            return False
-    return False
+        if media_type in AGGREGATED_AS and named >= AGGREGATED_PARAMETERS:
+            return media_type
+        if media_type in (*AGGREGATED_AS, "*/*") and not named:
+            return ""
+    return ""
 
 
 def group_of(name: str, versions: list[str]) -> Object:

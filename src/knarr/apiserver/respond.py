@@ -19,7 +19,9 @@ from knarr.world import World
 GZIP_BYTES_MIN = 128 * 1024
 #: the API server's level: speed before size
 GZIP_LEVEL = 1
-NO_CACHE = ("cache-control", "no-cache, private")
+CACHE_CONTROL = "cache-control"
+#: what is said of answers that say nothing of their own
+NO_CACHE = (CACHE_CONTROL, "no-cache, private")
 #: warnings of one answer, in characters, before long ones are cut; and what is left of those then
 WARNING_CHARS_MAX, WARNING_CHARS_CUT = 4096, 256
 
@@ -108,9 +110,9 @@ class Responder:
 
     def send(self, x: Exchange, code: int, content_type: str, body: bytes) -> None:
         x.code, x.size = code, len(body)
-        headers = (
-            [("content-type", content_type), NO_CACHE, *x.headers] if content_type else [NO_CACHE, *x.headers]
-        )
+        headers = [("content-type", content_type), *x.headers] if content_type else [*x.headers]
+        if not any(name == CACHE_CONTROL for name, _ in x.headers):
+            headers.append(NO_CACHE)
         if x.request.warnings:
             headers += warning_headers(x.request.warnings)
         if len(body) >= GZIP_BYTES_MIN and "gzip" in x.http.headers.get("accept-encoding", ""):
