@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from knarr.api.admissionregistration.expressions import compile_to
-from knarr.meta.cel.environment import Environment
-from knarr.meta.cel.types import BOOL, DYN, STRING, ObjectType, map_of
 from knarr.meta.fielderrors import FieldError, invalid, required, too_long, too_many
+
+if TYPE_CHECKING:
+    from knarr.meta.cel.environment import Environment
 
 SELECTORS_MAX = 32
 EXPRESSION_BYTES_MAX = 10 * 1024
@@ -17,7 +17,10 @@ QUANTITY = ("opaque", "kubernetes.Quantity")
 
 @cache
 def environment() -> Environment:
-    """What a selector sees: `device`."""
+    """What a selector sees: `device`. CEL is imported late: claims are read where nobody selects anything."""
+    from knarr.meta.cel.environment import Environment
+    from knarr.meta.cel.types import BOOL, DYN, STRING, ObjectType, map_of
+
     device = ObjectType(
         "kubernetes.DRADevice",
         {
@@ -52,6 +55,9 @@ def errors(selectors: Any, path: str, stored: bool = False) -> list[FieldError]:
 
 def _compile_errors(text: str, path: str) -> list[FieldError]:
     """Attributes are of any type, so an expression of an unknown type will do."""
+    from knarr.api.admissionregistration.expressions import compile_to
+    from knarr.meta.cel.types import BOOL, DYN
+
     _, error = compile_to(environment(), text, (BOOL, DYN))
     if not error:
         return []
