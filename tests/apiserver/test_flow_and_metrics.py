@@ -81,6 +81,9 @@ def labelled(serve: Server, name: str) -> list[dict[str, str]]:
         ("authorization_duration_seconds_count", "result"),
         ("etcd_request_duration_seconds_count", "group operation resource"),
         ("etcd_requests_total", "group operation resource"),
+        ("kube_apiserver_clusterip_allocator_allocated_ips", "cidr"),
+        ("kube_apiserver_clusterip_allocator_allocation_total", "cidr scope"),
+        ("kube_apiserver_nodeport_allocator_available_ports", ""),
         (
             "pod_security_evaluations_total",
             "decision mode policy_level policy_version request_operation resource subresource",

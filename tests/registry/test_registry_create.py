@@ -209,13 +209,13 @@ def test_a_dry_run_answers_and_writes_nothing(api, run, method, path, body, cont
     async def main():
         await api("POST", CONFIGMAPS, configmap("old"))
         await api("POST", PODS, pod("bound", node="node"))
-        before, taken = api.store.revision, len(api.services._ports._numbers)
+        before, taken = api.store.revision, len(api.services._ports.numbers)
         answer = await api(
             method, path, body or (service if method == "POST" else None), content_type, dryRun="All"
         )
         assert answer["kind"] in ("ConfigMap", "Service", "Status", "ConfigMapList", "Pod")
         assert api.store.revision == before
-        assert len(api.services._ports._numbers) == taken
+        assert len(api.services._ports.numbers) == taken
         real = await api(method, path, body or (service if method == "POST" else None), content_type)
         assert api.store.revision > before, real
 
@@ -232,7 +232,7 @@ def test_what_was_allocated_for_a_refused_service_is_given_back(api, run):
         path = "/api/v1/namespaces/n/services"
         numbers = api.services._addresses._taken["IPv4"]
         await api("POST", path, service("a", clusterIP="10.96.0.50"))
-        held = len(numbers), len(api.services._ports._numbers)
+        held = len(numbers), len(api.services._ports.numbers)
         # taken, refused after the allocation, and outside the range
         for spec in (
             {"clusterIP": "10.96.0.50"},
@@ -245,7 +245,7 @@ def test_what_was_allocated_for_a_refused_service_is_given_back(api, run):
             assert error.code == 422, error
         error = await api.refused("POST", path, service("a"))
         assert error.code == 409
-        assert (len(numbers), len(api.services._ports._numbers)) == held
+        assert (len(numbers), len(api.services._ports.numbers)) == held
 
     run(main())
 
@@ -290,10 +290,10 @@ def test_what_only_the_allocator_finds_is_an_internal_error(api, run, spec, mess
     async def main():
         path = "/api/v1/namespaces/n/services"
         await api("POST", path, service("a", type="NodePort"))
-        held = len(api.services._ports._numbers)
+        held = len(api.services._ports.numbers)
         error = await api.refused("PATCH", f"{path}/a", {"spec": spec}, MERGE)
         assert (error.code, error.message) == (500, message)
-        assert len(api.services._ports._numbers) == held
+        assert len(api.services._ports.numbers) == held
 
     run(main())
 
@@ -403,8 +403,8 @@ def test_updates_that_race_hold_on_to_no_port_they_did_not_get(api, run):
             *(api("PATCH", f"{path}/a", patch, MERGE) for patch in patches), return_exceptions=True
         )
         ports = (await api("GET", f"{path}/a"))["spec"]["ports"]
-        assert len(api.services._ports._numbers) == sum("nodePort" in port for port in ports)
+        assert len(api.services._ports.numbers) == sum("nodePort" in port for port in ports)
         await api("DELETE", f"{path}/a")
-        assert len(api.services._ports._numbers) == 0
+        assert len(api.services._ports.numbers) == 0
 
     run(main())

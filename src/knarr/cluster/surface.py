@@ -45,6 +45,7 @@ class Surface:
         self.metrics.sources += [
             plane.plugins.metrics,
             plane.identities.metrics,
+            plane.services.metrics,
             self.aggregation.metrics,
             self.custom_resources.webhook_counts.families,
         ]

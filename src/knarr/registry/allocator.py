@@ -17,6 +17,9 @@ ALLOCATED = "provided IP is already allocated"
 PORT_ALLOCATED = "provided port is already allocated"
 
 
+STATIC, DYNAMIC = "static", "dynamic"
+
+
 class Full(Exception):
     """Nothing is left."""
 
@@ -36,6 +39,17 @@ class NumberRange:
         self._chance = chance
         self._dynamic_low = min(low + reserved_for_static, high)
         self._taken: set[int] = set() if taken is None else taken
+        #: how often a number was taken, and could not be: one that was asked for, or any
+        self.granted = {STATIC: 0, DYNAMIC: 0}
+        self.refused = {STATIC: 0, DYNAMIC: 0}
+
+    @property
+    def size(self) -> int:
+        return self.high - self.low + 1
+
+    @property
+    def used(self) -> int:
+        return sum(self.low <= number <= self.high for number in self._taken)
 
     def __contains__(self, number: int) -> bool:
         return self.low <= number <= self.high
@@ -43,8 +57,10 @@ class NumberRange:
     def take(self, number: int) -> bool:
         """False when it is taken already."""
         if number in self._taken:
+            self.refused[STATIC] += 1
             return False
         self._taken.add(number)
+        self.granted[STATIC] += 1
         return True
 
     def is_taken(self, number: int) -> bool:
@@ -61,7 +77,9 @@ class NumberRange:
                 number = low + (start + step) % size
                 if number not in self._taken and not avoid(number):
                     self._taken.add(number)
+                    self.granted[DYNAMIC] += 1
                     return number
+        self.refused[DYNAMIC] += 1
         raise Full
 
     def release(self, number: int) -> None:
@@ -81,7 +99,7 @@ class AddressRange:
         # more than 2**16 addresses are never handed out unasked: that would only make searches slow
         usable = min(self._last, 1 << 16)
         offset = min(max(OFFSET_MIN, usable // OFFSET_STEP), OFFSET_MAX)
-        self._numbers = NumberRange(
+        self.numbers = NumberRange(
             self._base + 1,
             self._base + max(usable, 1),
             chance,
@@ -106,7 +124,7 @@ class AddressRange:
         """Reserve one address; a message when that cannot be."""
         if ip not in self:
             return MISMATCHED
-        return None if self._numbers.take(int(ipaddress.ip_address(ip))) else ALLOCATED
+        return None if self.numbers.take(int(ipaddress.ip_address(ip))) else ALLOCATED
 
     def take_any(self, avoid: Callable[[str], bool] = lambda _: False) -> str:
         """Raises Full."""
@@ -115,12 +133,12 @@ class AddressRange:
         def text(number: int) -> str:
             return str(zero + (number - self._base))
 
-        return text(self._numbers.take_any(lambda number: avoid(text(number))))
+        return text(self.numbers.take_any(lambda number: avoid(text(number))))
 
     def release(self, ip: str) -> None:
         address = ipaddress.ip_address(ip)
         if address in self.network:
-            self._numbers.release(int(address))
+            self.numbers.release(int(address))
 
 
 class PortRange:
@@ -129,20 +147,20 @@ class PortRange:
     def __init__(self, low: int, high: int, chance: Chance) -> None:
         size = high - low + 1
         offset = min(max(OFFSET_MIN, size // PORT_OFFSET_STEP), PORT_OFFSET_MAX)
-        self._numbers = NumberRange(low, high, chance, offset if size > OFFSET_MIN else 0)
+        self.numbers = NumberRange(low, high, chance, offset if size > OFFSET_MIN else 0)
 
     def take(self, port: int) -> str | None:
-        if port not in self._numbers:
-            low, high = self._numbers.low, self._numbers.high
+        if port not in self.numbers:
+            low, high = self.numbers.low, self.numbers.high
             return f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
-        return None if self._numbers.take(port) else PORT_ALLOCATED
+        return None if self.numbers.take(port) else PORT_ALLOCATED
 
     def is_taken(self, port: int) -> bool:
-        return self._numbers.is_taken(port)
+        return self.numbers.is_taken(port)
 
     def take_any(self) -> int:
         """Raises Full."""
-        return self._numbers.take_any()
+        return self.numbers.take_any()
 
     def release(self, port: int) -> None:
-        self._numbers.release(port)
+        self.numbers.release(port)

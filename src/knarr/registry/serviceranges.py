@@ -43,6 +43,10 @@ class ServiceRanges:
         return known
 
     def _of(self, family: str) -> list[AddressRange]:
+        return [range_ for range_ in self.ready() if range_.family == family]
+
+    def ready(self) -> list[AddressRange]:
+        """The networks that addresses are taken from."""
         if not self._listening:
             self._registry.subscribe(GROUP, "servicecidrs", self._changed)
             self._listening = True
@@ -50,7 +54,7 @@ class ServiceRanges:
             objects = list(self._registry.list(GROUP, "servicecidrs"))
             cidrs = [cidr for obj in objects if is_ready(obj) for cidr in obj["spec"]["cidrs"]]
             self._ready = [self._range(cidr) for cidr in dict.fromkeys(cidrs if objects else self._cidrs)]
-        return [range_ for range_ in self._ready if range_.family == family]
+        return self._ready
 
     def _changed(self, type_: str, obj: Object) -> None:
         self._ready = None

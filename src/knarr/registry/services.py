@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 
 from knarr.api.core import serviceaddresses as rules
 from knarr.meta import errors
+from knarr.meta.metrics import Family
+from knarr.registry.allocationmetrics import families
 from knarr.registry.allocator import PORT_ALLOCATED, Full, PortRange
 from knarr.registry.context import Request
 from knarr.registry.registry import Registry
@@ -44,6 +47,10 @@ class ServiceHook:
                 self._addresses.occupy(ip)
             for port in rules.released_node_ports(None, service):
                 self._ports.take(port)
+
+    def metrics(self) -> Iterator[Family]:
+        ranges = self._addresses.ready()
+        return families([(str(r.network), r.numbers) for r in ranges], self._ports.numbers)
 
     # -- the hook ------------------------------------------------------------------------------------------
 
