@@ -937,6 +937,14 @@ def test_a_load_balancer_keeps_its_node_ports_until_they_are_taken_out():
     assert serviceaddresses.node_ports(new["spec"]) == []
 
 
+def test_a_status_with_an_address_as_nobody_writes_it():
+    body = {"status": {"loadBalancer": {"ingress": [{"hostname": "a"}, {"ip": "2001:db8:0::1"}]}}}
+    (said,) = SERVICES.kind.warnings_on_status_update(body, body)
+    assert said.startswith(
+        'status.loadBalancer.ingress[1]: IPv6 address "2001:db8:0::1" should be in RFC 5952'
+    )
+
+
 def test_an_unknown_type_is_the_only_thing_wrong():
     old = stored({"spec": {"type": "NodePort", "ports": [{"port": 80}]}})
     new = copy.deepcopy(old)

@@ -12,6 +12,8 @@ from knarr.meta.fielderrors import FieldError, required
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 SHOWN_MAX = 3
+#: and the controller that writes addresses as they should be
+MANAGED_BY = ("endpoints.kubernetes.io/managed-by", "endpoint-controller")
 
 
 class Endpoints(Kind):
@@ -36,6 +38,8 @@ class Endpoints(Kind):
         return _validate(obj, {ip for _, ip in _ips(old)})
 
     def warnings_on_create(self, obj: Object) -> list[str]:
+        if MANAGED_BY in (obj["metadata"].get("labels") or {}).items():
+            return []
         return [said for path, ip in _ips(obj) for said in addresses.ip_warning(f"{path}.ip", ip)]
 
     def cells(self, obj: Object, now: float) -> list[Any]:

@@ -70,6 +70,13 @@ class Service(Kind):
     def warnings_on_create(self, obj: Object) -> list[str]:
         return warnings(obj)
 
+    def warnings_on_status_update(self, obj: Object, old: Object) -> list[str]:
+        return [
+            said
+            for i, point in enumerate(obj["status"]["loadBalancer"].get("ingress") or ())
+            for said in addresses.ip_warning(f"status.loadBalancer.ingress[{i}]", point.get("ip", ""))
+        ]
+
     def fields(self, obj: Object) -> dict[str, str]:
         spec = obj.get("spec", {})
         return {"spec.clusterIP": spec.get("clusterIP", ""), "spec.type": spec.get("type", "")}

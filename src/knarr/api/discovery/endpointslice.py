@@ -20,6 +20,9 @@ ZONE_HINTS_MAX = 8
 NODE_HINTS_MAX = 8
 NODE_LABEL = "kubernetes.io/hostname"
 SHOWN_MAX = 3
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+#: who manages slices and writes addresses as they should be
+CONTROLLERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
 
 
 class EndpointSlice(Kind):
@@ -70,6 +73,8 @@ class EndpointSlice(Kind):
         if obj["addressType"] == "FQDN":
             return ["spec.addressType: FQDN endpoints are deprecated"]
         said: list[str] = []
+        if (obj["metadata"].get("labels") or {}).get(MANAGED_BY) in CONTROLLERS:
+            return said
         for i, endpoint in enumerate(obj["endpoints"] or ()):
             for j, address in enumerate(endpoint["addresses"] or ()):
                 said += addresses.ip_warning(f"endpoints[{i}].addresses[{j}]", address)
