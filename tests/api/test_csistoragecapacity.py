@@ -64,3 +64,14 @@ ROWS = [
 @pytest.mark.parametrize(("body", "cells"), ROWS)
 def test_rows(body, cells):
     assert CSISTORAGECAPACITIES.row_of(body) == cells
+
+
+def test_old_names_of_node_labels_are_warned_about():
+    expressions = [{"key": "beta.kubernetes.io/os", "operator": "Exists"}]
+    topology = {"matchLabels": {"beta.kubernetes.io/arch": "a", "b": "c"}, "matchExpressions": expressions}
+    assert CSISTORAGECAPACITIES.warnings({"storageClassName": "s", "nodeTopology": topology}) == [
+        "nodeTopology.matchExpressions[0].key: beta.kubernetes.io/os is deprecated since v1.14;"
+        ' use "kubernetes.io/os" instead',
+        "nodeTopology.matchLabels.beta.kubernetes.io/arch: deprecated since v1.14;"
+        ' use "kubernetes.io/arch" instead',
+    ]

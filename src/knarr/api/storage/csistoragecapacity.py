@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, printing
+from knarr.api.core import nodelabels
 from knarr.api.kind import Kind, Object
 from knarr.meta import labels
 from knarr.meta.fielderrors import FieldError, invalid
@@ -26,6 +27,13 @@ class CSIStorageCapacity(Kind):
             if key in obj and Quantity.parse(obj[key]).nanos < 0:
                 errors.append(invalid(key, obj[key], checks.NOT_NEGATIVE))
         return errors
+
+    def warnings_on_create(self, obj: Object) -> list[str]:
+        topology = obj.get("nodeTopology") or {}
+        said = nodelabels.term_warnings(topology, "nodeTopology")
+        for label in sorted(topology.get("matchLabels") or ()):
+            said += nodelabels.deprecated_label_warning(f"nodeTopology.matchLabels.{label}", label)
+        return said
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
         errors = self.validate(obj)
