@@ -26,25 +26,6 @@ CREATED = [
         },
         id="slice fqdn warning",
     ),
-    pytest.param(
-        {"addressType": "IPv6", "endpoints": [{"addresses": ["2001:db8:0::1"]}]},
-        [
-            'endpoints[0].addresses[0]: IPv6 address "2001:db8:0::1" should be in RFC 5952 canonical format'
-            ' ("2001:db8::1")'
-        ],
-        id="address as nobody writes it",
-    ),
-    pytest.param(
-        {
-            "metadata": {
-                "labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
-            },
-            "addressType": "IPv6",
-            "endpoints": [{"addresses": ["2001:db8:0::1"]}],
-        },
-        [],
-        id="the controller knows how to write",
-    ),
 ]
 
 
@@ -262,6 +243,25 @@ WARNINGS = [
         {"addressType": "FQDN", "endpoints": [{"addresses": ["a.example.com"]}], "ports": [{"port": 80}]},
         ["spec.addressType: FQDN endpoints are deprecated"],
         id="slice fqdn warning",
+    ),
+    pytest.param(
+        {"addressType": "IPv6", "endpoints": [{"addresses": ["2001:db8:0::1"]}]},
+        [
+            'endpoints[0].addresses[0]: IPv6 address "2001:db8:0::1" should be in RFC 5952 canonical format'
+            ' ("2001:db8::1")'
+        ],
+        id="address as nobody writes it",
+    ),
+    pytest.param(
+        {
+            "metadata": {
+                "labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
+            },
+            "addressType": "IPv6",
+            "endpoints": [{"addresses": ["2001:db8:0::1"]}],
+        },
+        [],
+        id="the controller knows how to write",
     ),
 ]
 
