@@ -6,7 +6,7 @@ import orjson
 
 from knarr.registry.local import LocalAPI
 
-from .conftest import MERGE
+from .conftest import APPLY, MERGE
 
 V1 = "/apis/autoscaling/v1/namespaces/n/horizontalpodautoscalers"
 V2 = "/apis/autoscaling/v2/namespaces/n/horizontalpodautoscalers"
@@ -104,6 +104,54 @@ def test_an_event_is_one_object_in_both_groups(api, run):
         for path, selector in ((EVENTS, "involvedObject.name=p"), (CORE, "regarding.name=p")):
             error = await api.refused("GET", path, fieldSelector=selector)
             assert "field label not supported" in error.status["message"]
+
+    run(main())
+
+
+def owned(obj: dict) -> dict:
+    return {
+        (entry["manager"], entry["operation"], entry["apiVersion"]): entry["fieldsV1"]
+        for entry in obj["metadata"]["managedFields"]
+    }
+
+
+def test_who_writes_in_one_version_leaves_the_owners_of_the_other(api, run):
+    async def main():
+        applied = autoscaler("v1", targetCPUUtilizationPercentage=60, minReplicas=2)
+        await api("PATCH", f"{V1}/a", applied, APPLY, fieldManager="ap")
+        await api("PATCH", f"{V2}/a", {"spec": {"maxReplicas": 9}}, MERGE, fieldManager="up")
+        new = await api(
+            "PATCH", f"{V2}/a", {"spec": {"metrics": [utilization(70)]}}, MERGE, fieldManager="up"
+        )
+        assert owned(new) == {
+            ("ap", "Apply", "autoscaling/v1"): {"f:spec": {"f:minReplicas": {}, "f:scaleTargetRef": {}}},
+            ("up", "Update", "autoscaling/v2"): {"f:spec": {"f:maxReplicas": {}, "f:metrics": {}}},
+        }
+        # what nobody applies any more goes, whichever version it was applied in
+        del applied["spec"]["minReplicas"]
+        conflict = await api.refused("PATCH", f"{V1}/a", applied, APPLY, fieldManager="ap")
+        causes = conflict.status["details"]["causes"]
+        assert [cause["field"] for cause in causes] == [".spec.maxReplicas", ".spec.metrics"]
+        only = {**autoscaler("v2"), "spec": {"scaleTargetRef": TARGET}}
+        left = await api("PATCH", f"{V2}/a", only, APPLY, fieldManager="ap")
+        assert left["spec"]["minReplicas"] == 1
+        assert left["spec"]["metrics"] == [utilization(70)]
+
+    run(main())
+
+
+def test_an_event_keeps_the_owners_of_the_other_group(api, run):
+    async def main():
+        event = {
+            "metadata": {"name": "e"},
+            "involvedObject": {"kind": "Pod", "namespace": "n"},
+            "reason": "R",
+        }
+        await api("POST", f"{CORE}", event, fieldManager="old")
+        new = await api(
+            "PATCH", f"{EVENTS}/e", {"metadata": {"labels": {"a": "b"}}}, MERGE, fieldManager="new"
+        )
+        assert [key[::2] for key in owned(new)] == [("new", "events.k8s.io/v1"), ("old", "v1")]
 
     run(main())
 

@@ -105,7 +105,12 @@ class Registry:
         )
         storage = self._storage(catalog.BY_GVR[stored_as])
         definition = schema.definition_of(row.group, row.version, row.kind)
-        fields = FieldManager(schema_of(schema.definitions(), definition), row.api_version, kind.reset_fields)
+        fields = FieldManager(
+            schema_of(schema.definitions(), definition),
+            row.api_version,
+            kind.reset_fields,
+            convert=versions.field_converter(row),
+        )
         view = View(row, kind, storage, definition, fields)
         if stored_as != (row.group, row.version, row.name):
             view.to_stored, view.to_served = versions.converters(row)

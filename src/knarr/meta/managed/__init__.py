@@ -7,12 +7,14 @@ of paths they produce; `update` and `apply` say what becomes of `entries`.
 
 from knarr.meta.managed.entries import in_order
 from knarr.meta.managed.manager import FieldManager, default_manager, invalid_type, validate_manager
+from knarr.meta.managed.ownership import Converter
 from knarr.meta.managed.scale import ScaleEntries
 from knarr.meta.managed.schema import UNTYPED, TypeSchema, schema_of, schema_of_crd
 from knarr.meta.managed.timestamps import keep_times
 
 __all__ = [
     "UNTYPED",
+    "Converter",
     "FieldManager",
     "ScaleEntries",
     "TypeSchema",
