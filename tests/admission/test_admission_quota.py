@@ -121,8 +121,9 @@ def test_compute_is_taken_and_resized(reader, plugin):
 
 
 def test_a_quota_nobody_has_counted_yet(reader, plugin):
-    quota(reader, used={}, pods="1")
-    assert refusal(lambda: ask(plugin, pod()))[1].endswith("status unknown for quota: q, resources: pods")
+    quota(reader, used={"pods": "0"}, **{"pods": "1", "count/pods": "1"})
+    words = "status unknown for quota: q, resources: count/pods,pods"
+    assert refusal(lambda: ask(plugin, pod()))[1].endswith(words)
     fresh = reader.put("", "resourcequotas", CONFIG | {"spec": {"hard": {"pods": "0"}}})
     assert "status" not in fresh
     reader.drop("", "resourcequotas", "ns", "q")

@@ -172,9 +172,8 @@ class ResourceQuota(Plugin):
         for name, names in concerned.items():
             self._check_explicit(a, name, names)
             known = (quotas[name].get("status") or {}).get("used") or {}
-            unknown = sorted(n for n in names if n not in known)
-            if unknown:
-                raise a.forbidden(f"status unknown for quota: {name}, resources: {','.join(unknown)}")
+            if any(n not in known for n in names):
+                raise a.forbidden(f"status unknown for quota: {name}, resources: {','.join(sorted(names))}")
         more = self._growth(a)
         charges: dict[str, Amounts] = {}
         for name in concerned:
