@@ -164,6 +164,11 @@ def test_a_patch_that_makes_another_kind_of_it(api, custom, run, patch, code, me
         await api("POST", path(), boat())
         error = await api.refused("PATCH", f"{path()}/a", patch, MERGE)
         assert error.code == code and message in error.status["message"], error.status["message"]
+        error = await api.refused("POST", path(), {"kind": "Boat", "metadata": {"name": "b"}})
+        assert (error.code, error.message) == (
+            400,
+            "the API version in the data () does not match the expected API version (example.com/v1)",
+        )
         error = await api.refused(
             "PATCH", f"{path()}/a", [{"op": "replace", "path": "", "value": []}], JSON_PATCH
         )

@@ -385,7 +385,13 @@ UNREADABLE = [
     (JSON_PATCH, [{"op": "add", "path": 5}], "Ignore", 422, "the server rejected our request"),
     (MERGE, b"{", "Ignore", 400, "Invalid JSON Patch"),
     (MERGE, 5, "Ignore", 400, "Invalid JSON Patch"),
-    (MERGE, [1], "Ignore", 422, "json parse error: json: cannot unmarshal array into Go value of type struct {"),
+    (
+        MERGE,
+        [1],
+        "Ignore",
+        422,
+        "json parse error: json: cannot unmarshal array into Go value of type struct {",
+    ),
     (MERGE, {"kind": 5}, "", 422, "cannot unmarshal number into Go struct field .kind of type string"),
     (MERGE, {"apiVersion": "a/b/c"}, "", 422, "unexpected GroupVersion string: a/b/c"),
     (MERGE, {"apiVersion": None}, "", 400, "name must be provided"),
@@ -455,6 +461,43 @@ def test_an_object_of_another_version_than_the_paths(api, run, path, sent, kind,
             400,
             f"the API version in the data ({sent}) does not match the expected API version ({expected})",
         )
+
+    run(main())
+
+
+NOT_ONE = [
+    # body, content type, what is said
+    (
+        {"kind": "List", "apiVersion": "v1", "items": []},
+        "application/json",
+        "converting (v1.List) to (core.ConfigMap)",
+    ),
+    (
+        {"kind": "Status", "apiVersion": "v1"},
+        "application/json",
+        "converting (v1.Status) to (core.ConfigMap)",
+    ),
+    (
+        {"kind": "DeleteOptions", "apiVersion": "apps/v1"},
+        "application/json",
+        "converting (v1.DeleteOptions) to",
+    ),
+    (
+        {"kind": "List", "apiVersion": "apps/v1"},
+        "application/json",
+        'no kind "List" is registered for version',
+    ),
+    (b"- a", "application/yaml", "(2d2061)"),
+    (b"!!binary x", "application/yaml", "(212162696e6172792078)"),
+    (b" {", "application/json", "unexpected end of JSON input (207b)"),
+]
+
+
+@pytest.mark.parametrize(("body", "content_type", "said"), NOT_ONE)
+def test_what_is_no_object_of_the_path(api, run, body, content_type, said):
+    async def main():
+        error = await api.refused("POST", CONFIGMAPS, body, content_type)
+        assert error.code == 400 and said in error.status["message"], error.status["message"]
 
     run(main())
 

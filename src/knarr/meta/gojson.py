@@ -23,9 +23,8 @@ def excerpt(body: bytes) -> str:
     """The beginning of a body as `runtime.NewNotRegistered...`'s messages show it."""
     if not body:
         return "<empty>"
-    looks_json = body.lstrip(WHITESPACE)[:1] == b"{"
     head = body[:EXCERPT_BYTES]
-    text = head.decode("utf-8", "replace") if looks_json else head.hex()
+    text = head.decode("utf-8", "replace") if head[:1] == b"{" else head.hex()
     return text + (" ..." if len(body) > EXCERPT_BYTES else "")
 
 

@@ -11,7 +11,7 @@ from knarr.api.catalog import BY_GVK
 from knarr.api.decoding import DecodeError
 from knarr.api.scheme import Strictness, has_duplicates, scheme
 from knarr.meta import errors, gojson
-from knarr.registry import oldversions
+from knarr.registry import unserved
 from knarr.registry.context import Request
 from knarr.registry.storage import Object, View
 
@@ -50,11 +50,18 @@ class Decoder:
     def _read(self, view: View, request: Request, body: bytes, content_type: str) -> Object:
         if content_type == PROTOBUF and not view.custom:
             return self._protobuf(view, body)
-        found: list[str] = []
         if content_type == YAML:
-            body, found = from_yaml(view, body)
-        elif content_type != "application/json":
+            text, found = from_yaml(view, body)
+            try:
+                return self._json(view, request, text, found)
+            except Unrecognized as error:
+                raise Unrecognized(view.row.kind, error.why, body) from None
+        if content_type != "application/json":
             raise unsupported(view.custom)
+        return self._json(view, request, body, [])
+
+    def _json(self, view: View, request: Request, body: bytes, found: list[str]) -> Object:
+        """`found`: what strict decoding already said of the YAML it was."""
         if view.normalize is not None:
             return self._custom(view, request, body, found)
         try:
@@ -185,8 +192,8 @@ class Decoder:
         check_syntax(view, body)
         obj, findings = view.normalize.read(body, request.field_validation != "Ignore")
         self._report(view, request, findings, obj)
-        if obj["apiVersion"] != view.row.api_version:
-            check_type(view, (obj["apiVersion"], obj["kind"]), body)
+        if obj.get("apiVersion") != view.row.api_version:
+            check_type(view, (obj.get("apiVersion") or "", obj["kind"]), body)
         return self._finish(view, obj)
 
     def _finish(self, view: View, obj: Object) -> Object:
@@ -304,7 +311,7 @@ def from_yaml(view: View, body: bytes) -> tuple[bytes, list[str]]:
     try:
         document = goyaml.load(body)
         return orjson.dumps(document.value), [document.complaint] if document.duplicates else []
-    except (yaml.YAMLError, TypeError) as error:
+    except (yaml.YAMLError, TypeError, ValueError) as error:
         raise unrecognized(view, gojson.yaml_error(error), body) from None
 
 
@@ -315,7 +322,7 @@ def _load_yaml_patch(body: bytes) -> Any:
 
     try:
         return goyaml.load(body)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise errors.bad_request(
             f"error decoding YAML: error converting YAML to JSON: {gojson.yaml_error(error)}"
         ) from None
@@ -330,11 +337,18 @@ def check_syntax(view: View, body: bytes) -> None:
         raise unrecognized(view, why, body) from None
 
 
-def unrecognized(view: View, why: str, body: bytes) -> errors.StatusError:
-    """400 for a body whose kind cannot even be read."""
-    return errors.bad_request(
-        f"the object provided is unrecognized (must be of type {view.row.kind}): {why} ({gojson.excerpt(body)})"
-    )
+class Unrecognized(errors.StatusError):
+    """400 for a body whose kind cannot even be read; its message shows the beginning of what was sent."""
+
+    def __init__(self, kind: str, why: str, body: bytes) -> None:
+        shown = gojson.excerpt(body)
+        message = f"the object provided is unrecognized (must be of type {kind}): {why} ({shown})"
+        super().__init__(errors.bad_request(message).status)
+        self.why = why
+
+
+def unrecognized(view: View, why: str, body: bytes) -> Unrecognized:
+    return Unrecognized(view.row.kind, why, body)
 
 
 def _type_of(view: View, body: bytes) -> tuple[str, str]:
@@ -352,8 +366,10 @@ def _named(view: View, body: bytes) -> tuple[str, str]:
 
 
 def check_type(view: View, type_: tuple[str, str], body: bytes) -> None:
-    """The body's kind must be the resource's; an absent one is taken to be."""
-    api_version, kind = type_[0] or view.row.api_version, type_[1] or view.row.kind
+    """The body's kind must be the resource's; an absent one is taken to be, but for versions of custom resources."""
+    api_version, kind = type_[0], type_[1] or view.row.kind
+    if not view.custom:
+        api_version = api_version or view.row.api_version
     if (api_version, kind) == (view.row.api_version, view.row.kind):
         return
     if api_version.count("/") > 1:
@@ -370,8 +386,8 @@ def check_type(view: View, type_: tuple[str, str], body: bytes) -> None:
     known = (group, version, kind) in BY_GVK or (
         kind.endswith("List") and (group, version, kind.removesuffix("List")) in BY_GVK
     )
-    known = known or oldversions.is_known(api_version, kind)
-    if known and oldversions.is_same_type(group, kind, (view.row.group, view.row.kind)):
+    known = known or unserved.is_known(api_version, kind)
+    if known and unserved.is_same_type(group, kind, (view.row.group, view.row.kind)):
         raise errors.bad_request(
             f"the API version in the data ({api_version}) does not match the expected API version"
             f" ({view.row.api_version})"

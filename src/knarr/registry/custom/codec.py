@@ -10,6 +10,7 @@ import orjson
 from knarr.api.apiextensions.schema.version import VersionSchema
 from knarr.api.decoding import find_duplicates
 from knarr.meta import errors, gojson
+from knarr.registry.decode import Unrecognized
 from knarr.registry.storage import Object
 
 _KEYS = re.compile(rb'"\s*:')
@@ -34,11 +35,11 @@ class Codec:
         if not isinstance(obj, dict):
             raise self._unreadable(body)
         kind, api_version = obj.get("kind"), obj.get("apiVersion")
-        if kind.__class__ is not str or api_version.__class__ is not str or not kind or not api_version:
+        if kind.__class__ is not str or api_version.__class__ is not str or not kind:
             self._check_type(obj, body)
         findings = find_duplicates(body) if strict and _may_repeat(obj, body) else []
         whole_numbers(obj)
-        version = obj["apiVersion"].rpartition("/")[2]
+        version = (api_version or "").rpartition("/")[2]
         try:
             unknown = self._schemas.get(version, self._unknown).normalize(obj)
         except ValueError as error:
@@ -53,17 +54,14 @@ class Codec:
         )
 
     def _unrecognized(self, why: str, body: bytes) -> errors.StatusError:
-        return errors.bad_request(
-            f"the object provided is unrecognized (must be of type {self._kind}): {why} ({gojson.excerpt(body)})"
-        )
+        return Unrecognized(self._kind, why, body)
 
     def _check_type(self, obj: Object, body: bytes) -> None:
         if gojson.type_meta_error(body):
             raise self._unreadable(body)
-        text = body.decode("utf-8", "replace")
-        for field, name in (("kind", "Kind"), ("apiVersion", "apiVersion")):
-            if not obj.get(field):
-                raise self._unrecognized(f"Object '{name}' is missing in '{text}'", body)
+        if not obj.get("kind"):
+            text = body.decode("utf-8", "replace")
+            raise self._unrecognized(f"Object 'Kind' is missing in '{text}'", body)
 
 
 def _may_repeat(obj: Any, body: bytes) -> bool:

@@ -1,9 +1,14 @@
-"""Versions that are not served any more, or not unless asked for, but that the API server can still read.
+"""Kinds that no path serves, but that the API server can read: of versions that are gone or have to be asked for, and
+those that are no resources.
 
-What is sent in one of them is not unknown: it is told which version the path stands for.
+What is sent as one of them is not unknown: it is told which version the path stands for, or that it is something else.
 """
 
 from __future__ import annotations
+
+from functools import cache
+
+from knarr.api.resources import RESOURCES
 
 _RBAC = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
 _DEVICES = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice")
@@ -66,9 +71,33 @@ _MOVED = frozenset({"extensions"})
 _SHARED = frozenset({"Event"})
 
 
+#: what the core has besides resources
+_CORE = frozenset(
+    {
+        *("List", "Status", "PodStatusResult", "RangeAllocation", "SerializedReference"),
+        *("NodeProxyOptions", "ServiceProxyOptions", "PodAttachOptions", "PodExecOptions", "PodLogOptions"),
+        *("PodPortForwardOptions", "PodProxyOptions"),
+    }
+)
+#: what every version has
+_COMMON = frozenset(
+    {
+        *("WatchEvent", "CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions"),
+        "UpdateOptions",
+    }
+)
+
+
+@cache
+def _served() -> frozenset[str]:
+    return frozenset(row.api_version for row in RESOURCES)
+
+
 def is_known(api_version: str, kind: str) -> bool:
-    """Whether the version, though not served, has the kind."""
-    return kind in _KINDS.get(api_version, ())
+    """Whether the version has the kind, though no path serves it."""
+    if kind in _COMMON:
+        return api_version in _served() or api_version in _KINDS
+    return kind in _KINDS.get(api_version, ()) or (api_version == "v1" and kind in _CORE)
 
 
 def is_same_type(group: str, kind: str, ours: tuple[str, str]) -> bool:
