@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from knarr.api.scheme import scheme
 from knarr.api.types import core_v1, resource_v1
+from knarr.scheduler.devices import extended
 
 from .clusters import HOST, SchedulingCluster, scheduling
+from .clusters import pod as pod_of
 
 DRIVER, GROUP = "gpu.example.com", "resource.k8s.io/v1"
 TAIL = ", preemption: 0/{n} nodes are available: {n} Preemption is not helpful for scheduling."
@@ -437,3 +440,117 @@ def test_devices_that_have_to_be_prepared(run: Any) -> None:
             assert await c.where("p") == "n1"
 
     run(main())
+
+
+CARD = "example.com/card"
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [({"extendedResourceName": CARD}, CARD), ({}, "deviceclass.resource.kubernetes.io/gpu")],
+)
+def test_extended_resources_that_are_devices(run: Any, spec: dict[str, Any], name: str) -> None:
+    async def main() -> None:
+        async with scheduling() as c:
+            await c.node("n1")
+            await device_class(c, **spec)
+            await devices(c, device("d0"), device("d1"), device("d2"))
+            await c.pod("p", extended={name: "2"})
+            await c.settle()
+            assert await c.where("p") == "n1"
+            (made,) = (await c.client.list(resource_v1.ResourceClaim, "default")).items
+            assert made.metadata.name.startswith("p-extended-resources-")
+            assert made.metadata.annotations == {"resource.kubernetes.io/extended-resource-claim": "true"}
+            (request,) = made.spec.devices.requests
+            assert (request.name, request.exactly.deviceClassName, request.exactly.count) == (
+                "container-0-request-0",
+                "gpu",
+                2,
+            )
+            assert [r.device for r in made.status.allocation.devices.results] == ["d0", "d1"]
+            told = (await c.get("p")).status.extendedResourceClaimStatus
+            (mapping,) = told.requestMappings
+            assert told.resourceClaimName == made.metadata.name
+            assert (mapping.containerName, mapping.resourceName, mapping.requestName) == (
+                "c",
+                name,
+                "container-0-request-0",
+            )
+            await c.pod("q", extended={name: "2"})
+            await c.settle()
+            assert (await c.condition("q")).message == (
+                "0/1 nodes are available: 1 cannot allocate all claims. still not schedulable"
+                + TAIL.format(n=1)
+            )
+
+    run(main())
+
+
+def test_nodes_that_have_the_resource_themselves_need_no_devices(run: Any) -> None:
+    async def main() -> None:
+        async with scheduling() as c:
+            await c.node("n1", extended={CARD: "1"})
+            await device_class(c, extendedResourceName=CARD)
+            await c.pod("p", extended={CARD: "1"})
+            await c.pod("q", extended={CARD: "1"})
+            await c.settle()
+            assert await c.where("p") == "n1"
+            assert (await c.client.list(resource_v1.ResourceClaim, "default")).items == []
+            assert (await c.condition("q")).message.startswith(
+                f"0/1 nodes are available: 1 Insufficient {CARD}. still not schedulable"
+            )
+
+    run(main())
+
+
+def container(name: str, count: int, **more: Any) -> dict[str, Any]:
+    return {"name": name, "image": "i", "resources": {"requests": {CARD: str(count), "cpu": "1"}}, **more}
+
+
+#: (init containers, containers, requests, mappings)
+REQUESTS: list[tuple[list[Any], list[Any], dict[str, int], list[tuple[str, str]]]] = [
+    (
+        [],
+        [container("a", 1), container("b", 2)],
+        {"container-0-request-1": 1, "container-1-request-1": 2},
+        [("a", "container-0-request-1"), ("b", "container-1-request-1")],
+    ),
+    (
+        [container("i", 1)],
+        [container("a", 2)],
+        {"container-1-request-1": 2},
+        [("a", "container-1-request-1"), ("i", "container-1-request-1")],
+    ),
+    (
+        [container("i", 3), container("j", 4)],
+        [container("a", 1)],
+        {"container-1-request-1": 3, "container-2-request-1": 1},
+        [
+            ("a", "container-2-request-1"),
+            ("i", "container-2-request-1"),
+            ("i", "container-1-request-1"),
+            ("j", "container-2-request-1"),
+            ("j", "container-1-request-1"),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("first", "main", "requests", "mappings"), REQUESTS)
+def test_requests_of_containers(first: Any, main: Any, requests: Any, mappings: Any) -> None:
+    made = extended.make(pod_of("p", initContainers=first, containers=main), [CARD], {CARD: "gpu"})
+    assert {r.name: r.exactly.count for r in made.claim.spec.devices.requests} == requests
+    assert [(m["containerName"], m["requestName"]) for m in made.mappings] == mappings
+
+
+def test_the_newest_class_provides_a_resource() -> None:
+    def kind(name: str, created: str) -> Any:
+        wire = {
+            "metadata": {"name": name, "creationTimestamp": created},
+            "spec": {"extendedResourceName": CARD},
+        }
+        return scheme().from_dict(resource_v1.DeviceClass, wire)
+
+    old, new = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+    found = extended.classes_by_resource([kind("c", new), kind("a", old), kind("b", new)])
+    assert found[CARD] == "b" and found["deviceclass.resource.kubernetes.io/a"] == "a"

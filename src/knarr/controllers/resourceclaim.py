@@ -65,7 +65,7 @@ class ResourceClaimController(KubeController):
     # -- events ------------------------------------------------------------------------------------------
 
     def _pod_seen(self, pod: Any) -> None:
-        if not pod.spec.resourceClaims:
+        if not uses_claims(pod):
             return
         if is_done(pod):
             self._look_at_claims_of(pod)
@@ -73,7 +73,7 @@ class ResourceClaimController(KubeController):
             self.queue.add(Task("pod", *key_of(pod)))
 
     def _pod_gone(self, pod: Any) -> None:
-        if pod.spec.resourceClaims:
+        if uses_claims(pod):
             self._look_at_claims_of(pod)
 
     def _look_at_claims_of(self, pod: Any) -> None:
@@ -230,8 +230,14 @@ def is_done(pod: Any) -> bool:
     return is_finished(pod) or (pod.metadata.deletionTimestamp is not None and not pod.spec.nodeName)
 
 
+def uses_claims(pod: Any) -> bool:
+    return bool(pod.spec.resourceClaims) or pod.status.extendedResourceClaimStatus is not None
+
+
 def claim_names(pod: Any) -> Iterator[str]:
     """The claims that the pod uses, as far as they have names."""
+    if (own := pod.status.extendedResourceClaimStatus) is not None:
+        yield own.resourceClaimName
     made = {status.name: status.resourceClaimName for status in pod.status.resourceClaimStatuses}
     for wanted in pod.spec.resourceClaims:
         if name := wanted.resourceClaimName or made.get(wanted.name):
@@ -239,7 +245,7 @@ def claim_names(pod: Any) -> Iterator[str]:
 
 
 def claims_index(pod: Any) -> tuple[str, ...]:
-    if not pod.spec.resourceClaims:
+    if not uses_claims(pod):
         return ()
     return tuple(str(Key(pod.metadata.namespace, name)) for name in claim_names(pod))
 

@@ -78,6 +78,8 @@ class Decider:
     def _ranking(self, pod: PodClass) -> Ranking | None:
         """The class's ranking where using it costs less than one look: pods of the class follow each other closely,
         or little has changed since it was last used."""
+        if pod.extended and self.cluster.from_devices(pod):
+            return None
         position = self.cluster.position
         near = 40 + self.cluster.nodes.size // 120
         last = self._last_seen.get(pod.id)

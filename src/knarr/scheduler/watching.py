@@ -8,6 +8,7 @@ from knarr.api.types import core_v1, resource_v1, storage_v1
 from knarr.client.informer import Handler
 from knarr.scheduler import requests
 from knarr.scheduler.cache.pods import PodRecord
+from knarr.scheduler.devices.extended import classes_by_resource
 from knarr.scheduler.handle import Handle
 from knarr.scheduler.queue.events import (
     ASSIGNED_POD,
@@ -47,6 +48,11 @@ class Watching:
                 self._namespace_added, self._namespace_updated, self._namespace_deleted
             ),
             informers.of(core_v1.Node).add_handler(self._node_added, self._node_updated, self._node_deleted),
+            informers.of(resource_v1.DeviceClass).add_handler(
+                lambda new: self._device_class_changed(Action.ADD, None, new),
+                lambda old, new: self._device_class_changed(Action.UPDATE, old, new),
+                lambda old: self._device_class_changed(Action.DELETE, old, None),
+            ),
             *(self._watch(kind, resource) for kind, resource in _only_events()),
             informers.of(core_v1.Pod).add_handler(self._pod_added, self._pod_updated, self._pod_deleted),
         ]
@@ -94,6 +100,11 @@ class Watching:
 
     def _namespace_deleted(self, namespace: Any) -> None:
         self._handle.cluster.set_namespace(namespace.metadata.name, None)
+
+    def _device_class_changed(self, action: Action, old: Any, new: Any) -> None:
+        classes = self._handle.informers.of(resource_v1.DeviceClass).indexer.list()
+        self._handle.cluster.device_classes = classes_by_resource(classes)
+        self._move(ClusterEvent(DEVICE_CLASS, action, old, new))
 
     # -- pods --------------------------------------------------------------------------------------------
 
@@ -191,7 +202,6 @@ def _only_events() -> tuple[tuple[Any, str], ...]:
         (storage_v1.CSIDriver, CSI_DRIVER),
         (storage_v1.CSIStorageCapacity, CSI_CAPACITY),
         (resource_v1.ResourceClaim, RESOURCE_CLAIM),
-        (resource_v1.DeviceClass, DEVICE_CLASS),
         (resource_v1.ResourceSlice, RESOURCE_SLICE),
     )
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from knarr.meta.labels import Selector
 from knarr.scheduler import requests, terms
 from knarr.scheduler.devices.claims import pod_claims
+from knarr.scheduler.devices.extended import may_be_devices
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 #: volume sources that plugins look at
@@ -112,6 +113,7 @@ class PodClass:
         "counters",
         "default_spread",
         "epoch",
+        "extended",
         "host_ports",
         "id",
         "images",
@@ -175,6 +177,8 @@ class PodClass:
             for resource, value in ((requests.PODS, 1), *asked.items())
             if value
         )
+        #: (row, name) of resources that may be devices
+        self.extended = tuple((index_of(r), r) for r in asked if "/" in r and may_be_devices(r))
         self.best_effort = not asked.get(requests.CPU) and not asked.get(requests.MEMORY)
         scored = requests.scored_requests(spec)
         self.scored_cpu, self.scored_memory = float(scored[0]), float(scored[1])

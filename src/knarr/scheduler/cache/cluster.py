@@ -13,6 +13,7 @@ from knarr.meta.labels import Selector
 from knarr.scheduler.cache.classes import ClassKey, PodClass, class_key
 from knarr.scheduler.cache.counters import Counter
 from knarr.scheduler.cache.nodes import CPU, MEMORY, Array, Nodes
+from knarr.scheduler.devices.extended import asks_for_any
 from knarr.scheduler.terms import PodTerm
 
 T = TypeVar("T")
@@ -51,6 +52,8 @@ class Cluster:
         #: how many log entries were cut off at the front; positions count from the beginning of time
         self.log_start = 0
         self.namespace_labels: dict[str, Mapping[str, str]] = {}
+        #: extended resource -> the DeviceClass that provides it where nodes do not
+        self.device_classes: dict[str, str] = {}
         #: moves when a term's meaning may have changed: the labels of a namespace
         self.terms_epoch = 0
         self._classes: dict[ClassKey, PodClass] = {}
@@ -85,6 +88,8 @@ class Cluster:
 
     def class_of(self, pod: Any, default_spread: Selector | None = None) -> PodClass:
         key = class_key(pod, default_spread)
+        if self.device_classes and asks_for_any(pod.spec, self.device_classes):
+            key = (*key, pod.metadata.uid)  # it gets a claim of its own
         found = self._classes.get(key)
         if found is None:
             found = self._classes[key] = PodClass(
@@ -283,3 +288,9 @@ class Cluster:
         # building registers the class's own counters only, so the stamp still holds
         pod.plans[name] = (stamp, made)
         return made
+
+    # -- resources that are devices ------------------------------------------------------------------------
+
+    def from_devices(self, pod: PodClass) -> list[tuple[int, str]]:
+        """Of the pod's extended resources those that a DeviceClass provides: (row, name)."""
+        return [entry for entry in pod.extended if entry[1] in self.device_classes]

@@ -7,6 +7,7 @@ capacity     devices that several claims share
 counters     devices that are parts of one another
 constraints  devices of a claim that must have something in common, or must not
 allocator    the search: one device after the other, and back where it does not go on
+extended     extended resources that come from devices
 results      what was found, as a claim's status says it
 
 None of it writes anything; the plugin `DynamicResources` does.

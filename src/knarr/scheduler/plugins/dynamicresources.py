@@ -1,9 +1,12 @@
-"""DynamicResources: a pod goes where the devices are that its claims ask for, and the claims get them."""
+"""DynamicResources: a pod goes where the devices are that its claims ask for, and the claims get them.
+
+A pod that asks for extended resources which are devices gets a claim that is made here.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from knarr.scheduler.cache.classes import PodClass
 from knarr.scheduler.cache.cluster import Cluster
 from knarr.scheduler.cache.nodes import Array
 from knarr.scheduler.devices import claims as rules
+from knarr.scheduler.devices import extended
 from knarr.scheduler.devices.allocator import AllocationError, FailedOnNode, Solution, allocate
 from knarr.scheduler.devices.pools import Node, Pool, gather
 from knarr.scheduler.devices.results import allocation
@@ -46,6 +50,7 @@ from knarr.scheduler.queue.events import (
 from knarr.scheduler.terms import node_terms
 
 CANNOT_ALLOCATE = "cannot allocate all claims"
+STALE = "cannot schedule extended resource claim"
 ELSEWHERE = "resourceclaim not available on the node"
 #: writes that lost a race are tried again
 TRIES_MAX = 5
@@ -54,7 +59,7 @@ BINDING_SECONDS_MAX, POLL_SECONDS = 600.0, 1.0
 
 
 class DynamicResources(FilterPlugin):
-    """spec.resourceClaims."""
+    """spec.resourceClaims, and extended resources that a DeviceClass provides."""
 
     name = "DynamicResources"
     depends = TOPOLOGY
@@ -75,10 +80,15 @@ class DynamicResources(FilterPlugin):
         self._selectors = Selectors()
         #: by uid of a claim: the allocation that is on its way into the claim's status
         self._in_flight: dict[str, Any] = {}
+        #: by uid of a pod: the claim that is to be made for its extended resources, and the one that was made
+        self._to_make: dict[str, extended.Made] = {}
+        self._made: dict[str, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def applies(self, pod: PodClass) -> bool:
-        return bool(pod.resource_claims)
+        return bool(pod.resource_claims) or (
+            bool(pod.extended) and bool(self._handle.cluster.from_devices(pod))
+        )
 
     # -- what the pod uses ---------------------------------------------------------------------------------
 
@@ -135,8 +145,11 @@ class DynamicResources(FilterPlugin):
 
     def _refusals(self, pod: PodClass, cluster: Cluster, rows: Rows) -> list[Refusal]:
         nodes, claims = cluster.nodes, self._claims_of(pod.pod)
-        unallocated = self._unallocated(claims)
-        pools, taken = self._state() if unallocated else ([], None)
+        found = self._unallocated(claims)
+        devices = cluster.from_devices(pod)
+        if devices and extended.claim_of(pod.pod, self._claims.list()) is not None:
+            return [Refusal(np.ones(nodes.size, bool), STALE, True)]
+        pools, taken = self._state() if found or devices else ([], None)
         refused: dict[str, Array] = {}
         for row in np.arange(nodes.size)[rows].tolist():
             facts = nodes.facts[row]
@@ -144,6 +157,7 @@ class DynamicResources(FilterPlugin):
                 continue
             reason = ""
             node = Node(facts.name, facts.labels)
+            unallocated = [*found, *(m.claim for m in self._extended(pod.pod, devices, row))]
             if unallocated:
                 try:
                     solutions = self._search(unallocated, node, pools, taken)
@@ -155,6 +169,12 @@ class DynamicResources(FilterPlugin):
             if reason:
                 refused.setdefault(reason, np.zeros(nodes.size, bool))[row] = True
         return [Refusal(mask, reason, True) for reason, mask in refused.items()]
+
+    def _extended(self, pod: Any, devices: list[tuple[int, str]], row: int) -> list[extended.Made]:
+        """The claim for the resources that the node does not have itself; none where it has all."""
+        cluster = self._handle.cluster
+        missing = [name for index, name in devices if not cluster.nodes.allocatable_at[index][row]]
+        return [extended.make(pod, missing, cluster.device_classes)] if missing else []
 
     def _state(self) -> tuple[list[Pool], rules.Taken]:
         """The pools, and what is taken of them."""
@@ -191,8 +211,10 @@ class DynamicResources(FilterPlugin):
     def post_filter(self, queued: Any, diagnosis: Any, framework: Any) -> PostFilterResult:
         """A claim that was allocated elsewhere, and that nobody else uses, is freed for another choice."""
         pod = queued.pod
-        if not pod.spec.resourceClaims or diagnosis.pre_filter:
+        if not self.applies(queued.cls) or diagnosis.pre_filter:
             return PostFilterResult("no new claims to deallocate")
+        if queued.cls.extended and (stale := extended.claim_of(pod, self._claims.list())) is not None:
+            return PostFilterResult("deletion of ResourceClaim completed", work=lambda: self._delete(stale))
         facts = [found for found in self._handle.cluster.nodes.facts if found is not None]
         for claim in self._claims_of(pod):
             if all(_available(claim, Node(found.name, found.labels)) for found in facts):
@@ -210,13 +232,15 @@ class DynamicResources(FilterPlugin):
 
     def reserve(self, pod: Any, node: str) -> None:
         """Decide which devices it will be, so that no other pod counts on them."""
-        if not pod.spec.resourceClaims:
-            return
-        unallocated = self._unallocated(self._claims_of(pod))
+        cluster = self._handle.cluster.nodes
+        row = cluster.row_of[node]
+        unallocated = self._unallocated(self._claims_of(pod)) if pod.spec.resourceClaims else []
+        for made in self._extended(pod, self._devices_of(pod), row):
+            self._to_make[pod.metadata.uid] = made
+            unallocated.append(made.claim)
         if not unallocated:
             return
-        cluster = self._handle.cluster.nodes
-        facts = cluster.facts[cluster.row_of[node]]
+        facts = cluster.facts[row]
         assert facts is not None
         try:
             solutions = self._search(unallocated, Node(node, facts.labels), *self._state())
@@ -229,16 +253,37 @@ class DynamicResources(FilterPlugin):
             uid = solution.claim.metadata.uid
             self._in_flight[uid] = scheme().from_dict(resource_v1.AllocationResult, found)
 
+    def _devices_of(self, pod: Any) -> list[tuple[int, str]]:
+        record = self._handle.pods.records.get(pod.metadata.uid)
+        return self._handle.cluster.from_devices(record.cls) if record is not None else []
+
     def unreserve(self, pod: Any, node: str) -> None:
+        if self._to_make.pop(pod.metadata.uid, None) is not None:
+            self._in_flight.pop(extended.in_flight_key(pod), None)
+            if (made := self._made.pop(pod.metadata.uid, None)) is not None:
+                self._begin(self._delete(made))
         for wanted in rules.pod_claims(pod):
             claim = self._claims.get((pod.metadata.namespace, wanted.claim or ""))
             if claim is None:
                 continue
             self._in_flight.pop(claim.metadata.uid, None)
             if rules.allocation_of(claim) is not None and rules.is_reserved_for(claim, pod):
-                task = asyncio.get_running_loop().create_task(self._cancel(claim, pod))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._begin(self._cancel(claim, pod))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _delete(self, claim: Any) -> None:
+        """One of our own making."""
+        finalizers = [f for f in claim.metadata.finalizers if f != rules.FINALIZER]
+        try:
+            if len(finalizers) < len(claim.metadata.finalizers):
+                await self._handle.client.update(evolve(claim, metadata={"finalizers": finalizers}))
+            await self._handle.client.delete(claim)
+        except StatusError:
+            return  # the next attempt finds it
 
     async def _cancel(self, claim: Any, pod: Any) -> None:
         """Take back the reservation; where that fails the next attempt finds it and goes on from there."""
@@ -256,19 +301,36 @@ class DynamicResources(FilterPlugin):
 
     def waits(self, pod: Any) -> bool:
         """Devices may have to be prepared by their drivers."""
-        return bool(pod.spec.resourceClaims)
+        return bool(pod.spec.resourceClaims) or pod.metadata.uid in self._to_make
 
     async def pre_bind(self, pod: Any, node: str) -> None:
         """Write allocations and reservations. Raises RuntimeError, StatusError, TimeoutError."""
+        if (made := self._to_make.get(pod.metadata.uid)) is not None:
+            await self._bind_made(made, pod)
         if not pod.spec.resourceClaims:
             return
         for claim in self._claims_of(pod):
             if not rules.is_reserved_for(claim, pod):
-                await self._bind_claim(claim, pod)
+                await self._bind_claim(claim, pod, claim.metadata.uid)
         await self._prepared(pod)
 
-    async def _bind_claim(self, claim: Any, pod: Any) -> None:
-        found = self._in_flight.get(claim.metadata.uid)
+    def post_bind(self, pod: Any, node: str) -> None:
+        self._to_make.pop(pod.metadata.uid, None)
+        self._made.pop(pod.metadata.uid, None)
+
+    async def _bind_made(self, made: extended.Made, pod: Any) -> None:
+        """The claim for extended resources, and the pod's status, which says what it is for."""
+        client, meta = self._handle.client, pod.metadata
+        claim = await client.create(scheme().from_dict(resource_v1.ResourceClaim, made.wire))
+        self._made[meta.uid] = claim
+        self._made[meta.uid] = await self._bind_claim(claim, pod, extended.in_flight_key(pod))
+        told = {"requestMappings": made.mappings, "resourceClaimName": claim.metadata.name}
+        patch = {"metadata": {"uid": meta.uid}, "status": {"extendedResourceClaimStatus": told}}
+        await client.patch(type(pod), meta.name, meta.namespace, patch, "strategic", "status")
+
+    async def _bind_claim(self, claim: Any, pod: Any, key: str) -> Any:
+        """`key`: by which its allocation is in flight. The claim as it is then."""
+        found = self._in_flight.get(key)
         try:
             for attempt in range(1, TRIES_MAX + 1):
                 try:
@@ -281,8 +343,9 @@ class DynamicResources(FilterPlugin):
                 claim = await self._handle.client.get(resource_v1.ResourceClaim, meta.name, meta.namespace)
             # known at once: the next pod must not be given the same devices before the informer tells
             self._claims.put((bound.metadata.namespace, bound.metadata.name), bound)
+            return bound
         finally:
-            self._in_flight.pop(claim.metadata.uid, None)
+            self._in_flight.pop(key, None)
 
     async def _write(self, claim: Any, found: Any, pod: Any) -> Any:
         client, meta = self._handle.client, claim.metadata

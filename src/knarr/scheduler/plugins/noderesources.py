@@ -25,6 +25,11 @@ def _share(free: Array, capacity: Array) -> Array:
     return np.where(capacity > 0, share, 0.0)
 
 
+def _from_devices(pod: PodClass, cluster: Cluster) -> frozenset[int]:
+    """Rows of resources that nodes need not have: a DeviceClass provides them (see DynamicResources)."""
+    return frozenset(row for row, _ in cluster.from_devices(pod)) if pod.extended else frozenset()
+
+
 class NodeResourcesFit(FilterPlugin, ScorePlugin):
     """Requests against what is allocatable; scores by LeastAllocated over cpu and memory, equally weighted."""
 
@@ -39,16 +44,22 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
     def filter(self, pod: PodClass, cluster: Cluster, rows: Rows = ALL) -> Array:
         allocatable, requested = cluster.nodes.allocatable, cluster.nodes.requested
         mask: Array | None = None
+        waived = _from_devices(pod, cluster)
         for resource, amount in pod.asks:
             enough = requested[resource][rows] + amount <= allocatable[resource][rows]
+            if resource in waived:
+                enough |= allocatable[resource][rows] == 0
             mask = enough if mask is None else mask & enough
         assert mask is not None  # every pod asks for a place among the pods
         return mask
 
     def fits(self, pod: PodClass, cluster: Cluster, row: int) -> bool:
         allocatable, requested = cluster.nodes.allocatable_at, cluster.nodes.requested_at
+        waived = _from_devices(pod, cluster)
         for resource, amount in pod.asks:
             if requested[resource][row] + amount > allocatable[resource][row]:
+                if resource in waived and not allocatable[resource][row]:
+                    continue
                 return False
         return True
 
@@ -56,13 +67,16 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
         """Every resource that lacks is named; more than the node has at all cannot be helped by preemption."""
         nodes = cluster.nodes
         names = nodes.resource_names
+        waived = _from_devices(pod, cluster)
         hopeless = np.zeros(nodes.size, bool)
         for resource, amount in pod.asks:
-            if resource != PODS:
+            if resource != PODS and resource not in waived:
                 hopeless |= amount > nodes.allocatable[resource]
         found = []
         for resource, amount in pod.asks:
             lacking = nodes.requested[resource] + amount > nodes.allocatable[resource]
+            if resource in waived:
+                lacking &= nodes.allocatable[resource] > 0
             reason = "Too many pods" if resource == PODS else f"Insufficient {names[resource]}"
             found.append(Refusal(lacking & hopeless, reason, unresolvable=True))
             found.append(Refusal(lacking & ~hopeless, reason))
