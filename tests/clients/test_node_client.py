@@ -1,11 +1,7 @@
-"""@kubernetes/client-node, the JavaScript client: its scenarios are in node/scenarios.mjs.
-
-It is installed with npm into a cache of its own (KNARR_TEST_CACHE, ~/.cache/knarr-tests), never into the repository.
-"""
+"""@kubernetes/client-node, the JavaScript client: its scenarios are in node/scenarios.mjs."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,8 +12,10 @@ import pytest
 
 from knarr.testing import TestCluster
 
+from .npm import installed
+
 FOLDER = Path(__file__).parent / "node"
-INSTALL_SECONDS, RUN_SECONDS = 180, 120
+RUN_SECONDS = 120
 OBJECTS = (
     *("typed", "deployments", "pages", "watch", "watchThatIsTooOld", "informer"),
     *("serverSideApply", "customObjects", "whatElseIsServed"),
@@ -27,25 +25,8 @@ STREAMS = ("exec", "logs", "attach", "portForward")
 
 @pytest.fixture(scope="module")
 def node_project() -> Path:
-    """A folder with the client installed; skips where there is no node, no npm, or no registry."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"no {program} on this machine")
-    wanted = (FOLDER / "package.json").read_bytes()
-    cache = Path(os.environ.get("KNARR_TEST_CACHE") or Path.home() / ".cache/knarr-tests")
-    project = cache / f"node-{hashlib.sha256(wanted).hexdigest()[:12]}"
-    if not (project / "installed").exists():
-        project.mkdir(parents=True, exist_ok=True)
-        (project / "package.json").write_bytes(wanted)
-        npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-        try:
-            done = subprocess.run(npm, cwd=project, capture_output=True, text=True, timeout=INSTALL_SECONDS)
-        except subprocess.TimeoutExpired:
-            pytest.skip("npm could not install @kubernetes/client-node: it took too long")
-        if done.returncode:
-            why = (done.stderr.strip() or "npm failed").splitlines()[-1]
-            pytest.skip(f"npm could not install @kubernetes/client-node: {why}")
-        (project / "installed").touch()
+    """A folder with the client installed."""
+    project = installed((FOLDER / "package.json").read_bytes(), "@kubernetes/client-node")
     shutil.copy(FOLDER / "scenarios.mjs", project)
     return project
 
