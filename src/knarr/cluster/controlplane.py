@@ -14,7 +14,7 @@ from knarr.auth.pki import PKI
 from knarr.auth.reviews import Reviews
 from knarr.client.client import Client
 from knarr.client.inprocess import InProcess
-from knarr.cluster import addresses, bootstrap, subresources, upkeep
+from knarr.cluster import addresses, bootstrap, leases, subresources, upkeep
 from knarr.cluster.addresses import bracketed
 from knarr.cluster.admintoken import kept_token
 from knarr.cluster.admission import AdmissionGate
@@ -149,6 +149,8 @@ class ControlPlane:
             self._upkeep.append(asyncio.create_task(self.flow.run()))
         if config.serve:
             self._upkeep.append(asyncio.create_task(upkeep.keep(self.registry, kept, self._settle)))
+            holders = leases.holders(self.world, config.controllers, config.scheduler)
+            self._upkeep.append(asyncio.create_task(leases.keep(self.client(), holders)))
         self.identities.start()
         self.trust.start()
         self.ready = self.registry.started = True

@@ -1,9 +1,15 @@
-"""What the machine says of a process."""
+"""What the machine says of itself and of a process."""
 
 from __future__ import annotations
 
 import contextlib
+import platform
 import subprocess
+
+
+def host_name() -> str:
+    """What the machine is called."""
+    return platform.node() or "localhost"
 
 
 def resident_bytes(pid: int) -> int:
