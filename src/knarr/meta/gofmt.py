@@ -43,9 +43,9 @@ def quote_list(texts: list[str] | tuple[str, ...]) -> str:
     return f"[]string{{{', '.join(map(quote, texts))}}}"
 
 
-def go_json(value: Any) -> str:
-    """JSON as encoding/json writes it, `<`, `>` and `&` escaped; keys stay in their order."""
-    data = orjson.dumps(value)
+def go_json(value: Any, sort: bool = False) -> str:
+    """JSON as encoding/json writes it, `<`, `>` and `&` escaped; keys stay in their order, or in a map's (`sort`)."""
+    data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort else None)
     for plain, escaped in _HTML:
         if plain in data:
             data = data.replace(plain, escaped)

@@ -8,8 +8,7 @@ from typing import Any
 
 from knarr.api.apiextensions import defaultvalues, fieldpath, internal, structural
 from knarr.api.apiextensions.costs import Costs, Place
-from knarr.api.apiextensions.schema import formats
-from knarr.meta import fielderrors
+from knarr.meta import fielderrors, strformats
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 
 Schema = dict[str, Any]
@@ -129,7 +128,7 @@ def unknown_formats(spec: dict[str, Any]) -> list[str]:
     for version in spec.get("versions") or ():
         for schema in _everywhere((version.get("schema") or {}).get("openAPIV3Schema") or {}):
             format_ = schema.get("format", "")
-            if format_ and schema.get("type") == "string" and not formats.is_known(format_):
+            if format_ and schema.get("type") == "string" and not strformats.is_known(format_):
                 found[format_] = None
     return list(found)
 

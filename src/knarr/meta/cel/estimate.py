@@ -247,6 +247,10 @@ class _Coster:
                 return s.factor(TRAVERSAL).plus(spent), Range(s.least + 2, cap(s.most * 2 + 2))
             case "starts_with_string" | "ends_with_string":
                 return size(args[0]).factor(TRAVERSAL).plus(spent), None
+            case "list_sets_contains_list" | "list_sets_intersects_list" | "list_sets_equivalent_list":
+                compared = self._estimated(args[0]).times(self._estimated(args[1]))
+                twice = id_ == "list_sets_equivalent_list"
+                return (compared.times(Range(2, 2)) if twice else compared).plus(ONE).plus(spent), None
             case "in_list":
                 return size(args[1]).factor(1).plus(spent), None
             case "matches_string" if target is not None:
@@ -334,6 +338,10 @@ class _Coster:
             if element.type[0] in ("string", "bytes"):
                 each = each.plus(size(element).factor(TRAVERSAL))
             return size(target).times(each), None
+        if name in PARSERS and len(args) == 1:
+            return size(args[0]).factor(TRAVERSAL), None
+        if name == "ip.isCanonical":
+            return size(args[0]).factor(2 * TRAVERSAL), None
         if name in ("url", "jsonpatch.escapeKey") and len(args) == 1:
             return size(args[0]).factor(TRAVERSAL), size(args[0])
         if name in ("lowerAscii", "upperAscii", "substring", "trim") and target is not None:
@@ -479,6 +487,8 @@ LIST_FUNCTIONS = frozenset(
         *(f"list_{t}_{what}" for t in COMPARABLE for what in ("sort", "sortByAssociatedKeys")),
     )
 )
+#: what reads a text once
+PARSERS = frozenset(("cidr", "isIP", "isCIDR", "ip", "quantity", "isQuantity", "semver", "isSemver"))
 #: what costs 1
 NOMINAL = frozenset(
     (

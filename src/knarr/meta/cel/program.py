@@ -23,7 +23,7 @@ from knarr.meta.cel.values import (
     size_of,
 )
 
-TRAVERSAL, REGEX, LIST_BASE = 0.1, 0.25, 10
+TRAVERSAL, REGEX, LIST_BASE, STRUCT_BASE = 0.1, 0.25, 10, 40
 LIMIT = "operation cancelled: actual cost limit exceeded"
 
 
@@ -309,6 +309,19 @@ def _flat_size(items: Any, depth: int = 1) -> int:
     return sum(_flat_size(item, depth - 1) if isinstance(item, list) else 1 for item in items)
 
 
+def _joined_size(items: Any, between: str = "") -> int:
+    return sum(map(size_of, items)) + max(len(items) - 1, 0) * len(between)
+
+
+def _parsed(address: Any) -> int:
+    return _share(len(address)) if isinstance(address, str) else 0
+
+
+def _selector(size: int) -> int:
+    """A list, and for every two letters a requirement, which is a list and an object."""
+    return LIST_BASE + _share(size) + _share(size, 0.5) * (LIST_BASE + STRUCT_BASE)
+
+
 def _first(args: Any) -> int:
     return _share(size_of(args[0]))
 
@@ -336,8 +349,17 @@ _PRICES: dict[str, Callable[[Any], int]] = {
         ),
         _first,
     ),
-    **dict.fromkeys(("semver", "isSemver", "cidr", "isIP", "isCIDR", "bytes"), _first),
-    **dict.fromkeys(("fieldSelector", "labelSelector"), lambda args: _share(size_of(args[1]))),
+    **dict.fromkeys(("semver", "isSemver", "cidr", "isIP", "isCIDR", "bytes", "strings.quote"), _first),
+    **dict.fromkeys(("fieldSelector", "labelSelector"), lambda args: _selector(size_of(args[1]))),
+    "ip": lambda args: _first(args) if isinstance(args[0], str) else 1,
+    "ip.isCanonical": lambda args: _share(size_of(args[0]), 2 * TRAVERSAL),
+    "containsIP": lambda args: _share(2 * size_of(args[0])) + _parsed(args[1]),
+    "containsCIDR": lambda args: (
+        _share(2 * size_of(args[0])) + _share(size_of(args[0])) + 1 + _parsed(args[1])
+    ),
+    "validate": lambda args: _share(1 + size_of(args[1])) * _share(args[0].regex_size, REGEX),
+    **dict.fromkeys(("sets.contains", "sets.intersects"), lambda args: 1 + len(args[0]) * len(args[1])),
+    "sets.equivalent": lambda args: 1 + 2 * len(args[0]) * len(args[1]),
     **dict.fromkeys(("replace", "split"), lambda args: _share(size_of(args[0]), 2 * TRAVERSAL)),
     **dict.fromkeys(("find", "findAll", "matches"), _regex),
     **dict.fromkeys(("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"), _smaller),
@@ -354,7 +376,7 @@ _PRICES: dict[str, Callable[[Any], int]] = {
     "lists.range": lambda args: LIST_BASE + 1 + max(args[0], 0),
     "flatten": lambda args: LIST_BASE + 1 + _flat_size(*args),
     "distinct": lambda args: LIST_BASE + 1 + _share(sum(map(size_of, args[0])) * len(args[0])),
-    "join": lambda args: _share(sum(map(size_of, args[0])), 2 * TRAVERSAL),
+    "join": lambda args: _share(_joined_size(*args), 2 * TRAVERSAL),
     "format": lambda args: _share(size_of(args[0])),
 }
 

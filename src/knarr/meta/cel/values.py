@@ -155,7 +155,7 @@ def concat(a: Any, b: Any) -> Any:
 
 
 def size_of(value: Any) -> int:
-    """What a value counts for in costs: the length of texts and containers, 1 for everything else."""
+    """What a value counts for in costs: the length of texts, containers and addresses, 1 for the rest."""
     if isinstance(value, str | bytes | list | dict):
         return len(value)
-    return 1
+    return getattr(value, "cel_size", 1)

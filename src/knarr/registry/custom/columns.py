@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from knarr.api.kind import AGE, NAME, Column
 from knarr.meta import times
-from knarr.meta.gofmt import go_plain
+from knarr.meta.gofmt import go_json, go_plain
 from knarr.registry.custom import jsonpath
 
 Object = dict[str, Any]
@@ -63,8 +61,8 @@ def _cell(kind: str, find: Any, obj: Object, now: float) -> Any:
 
 def _text(value: Any) -> str:
     if isinstance(value, dict | list):
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-    return go_plain(value)
+        return go_json(value, sort=True)
+    return "<no value>" if value is None else go_plain(value)
 
 
 def _typed(kind: str, value: Any, now: float) -> Any:
@@ -76,6 +74,8 @@ def _typed(kind: str, value: Any, now: float) -> Any:
     if kind == "boolean":
         return value if isinstance(value, bool) else None
     if kind == "date" and isinstance(value, str):
+        if value in ("", "null"):
+            return times.age(None, now)
         try:
             times.parse(value)
         except ValueError:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from knarr.api.apiextensions.schema import formats
+from knarr.meta import strformats
 from knarr.meta.cel import types
 from knarr.meta.cel.library.times import parse_timestamp
 from knarr.meta.cel.types import ObjectType, Type
@@ -23,8 +23,8 @@ SIZES_MIN = {
     "bool": 4,
     "int": 1,
     "double": 1,
-    "timestamp": 22,
-    "duration": 4,
+    "timestamp": 21,
+    "duration": 3,
     "date": 12,
 }
 DURATION_MAX, DATE_MAX, TIMESTAMP_MAX = 32, 12, 32
@@ -179,7 +179,8 @@ def _dict(schema: Schema, additional: Schema) -> DeclType | None:
         max(most, 0) if most is not None else STRING_MAX // (value.shortest + 6),
         _dict_converter(value.convert),
     )
-    found.item, found.key = value, DeclType(types.STRING, 2, STRING_MAX)
+    # Kubernetes gives keys no length, so they count as empty.
+    found.item, found.key = value, DeclType(types.STRING, 2, 0)
     return found
 
 
@@ -223,7 +224,7 @@ def _bytes(value: Any) -> Any:
 
 def _duration(value: Any) -> Any:
     try:
-        return Duration(formats.parse_duration(value))
+        return Duration(strformats.parse_duration(value))
     except (TypeError, ValueError):
         return value
 

@@ -78,13 +78,16 @@ def _metadata(value: dict[str, Any], path: str, unknown: list[str], lenient: boo
         return
     walker = Walker()
     try:
-        value["metadata"] = walker.decode(schema.load()[OBJECT_META], metadata, path)
+        # Decoded apart from the object, so that errors name fields as if ObjectMeta were all there is.
+        value["metadata"] = walker.decode(schema.load()[OBJECT_META], metadata)
     except DecodeError as error:
         if not lenient:
             raise ValueError(str(error)) from None
         value["metadata"] = _without_wrong(metadata)
     prefix = "unknown field "
-    unknown += [text.removeprefix(prefix)[1:-1] for text in walker.errors if text.startswith(prefix)]
+    unknown += [
+        f"{path}.{text.removeprefix(prefix)[1:-1]}" for text in walker.errors if text.startswith(prefix)
+    ]
 
 
 def _without_wrong(metadata: Any) -> dict[str, Any]:

@@ -10,9 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from knarr.api.apiextensions.schema import formats
 from knarr.api.apiextensions.schema.result import Finding, Result
-from knarr.meta import goregexp
+from knarr.meta import goregexp, strformats
 from knarr.meta.gofmt import go_float, go_json
 
 Schema = dict[str, Any]
@@ -73,8 +72,8 @@ class Validator:
         self.types = types_of(schema)
         self.nullable = bool(schema.get("nullable"))
         format_ = schema.get("format", "")
-        self.format = format_ if format_ and formats.is_known(format_) else ""
-        self.format_check = formats.check_of(self.format) if self.format else None
+        self.format = format_ if format_ and strformats.is_known(format_) else ""
+        self.format_check = strformats.check_of(self.format) if self.format else None
         self.pattern = goregexp.compile(schema["pattern"]) if schema.get("pattern") else None
         self.properties = {k: Validator(v) for k, v in (schema.get("properties") or {}).items()}
         self.required: list[str] = schema.get("required") or []

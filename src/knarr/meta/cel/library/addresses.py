@@ -16,6 +16,10 @@ class IPValue:
     def __init__(self, address: Any) -> None:
         self.address = address
 
+    @property
+    def cel_size(self) -> int:
+        return len(self.address.packed)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, IPValue) and self.address == other.address
 
@@ -31,6 +35,11 @@ class CIDRValue:
 
     def __init__(self, address: Any, network: Any) -> None:
         self.address, self.network = address, network
+
+    @property
+    def cel_size(self) -> int:
+        """The bytes of the prefix."""
+        return -(-self.network.prefixlen // 8)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CIDRValue) and (self.address, self.network) == (other.address, other.network)

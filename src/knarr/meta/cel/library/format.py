@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
-from datetime import date
 
-from knarr.meta import names, times
+from knarr.meta import names, strformats
 from knarr.meta.cel.functions import overload
 from knarr.meta.cel.library import urls
 from knarr.meta.cel.values import NONE, Optional
@@ -18,10 +16,10 @@ class Format:
     """A named rule for texts."""
 
     cel_type = "kubernetes.NamedFormat"
-    __slots__ = ("check", "name")
+    __slots__ = ("check", "name", "regex_size")
 
-    def __init__(self, name: str, check: Check) -> None:
-        self.name, self.check = name, check
+    def __init__(self, name: str, check: Check, regex_size: int) -> None:
+        self.name, self.check, self.regex_size = name, check, regex_size
 
     def validate(self, text: str) -> Optional:
         faults = self.check(text)
@@ -33,57 +31,35 @@ def _uri(text: str) -> list[str]:
     return [why] if why else []
 
 
-def _uuid(text: str) -> list[str]:
-    from knarr.meta import goregexp
+def _known(name: str, complaint: str) -> Check:
+    def check(text: str) -> list[str]:
+        right = strformats.check_of(name)
+        return [] if right is not None and right(text) else [complaint]
 
-    pattern = r"^(?i)[0-9A-F]{8}-?[0-9A-F]{4}-?[0-9A-F]{4}-?[0-9A-F]{4}-?[0-9A-F]{12}$"
-    return [] if goregexp.compile(pattern).search(text) else ["does not match the UUID format"]
-
-
-def _byte(text: str) -> list[str]:
-    try:
-        base64.b64decode(text, validate=True)
-    except ValueError:
-        return ["invalid base64"]
-    return []
-
-
-def _date(text: str) -> list[str]:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return ["invalid date"]
-    return []
-
-
-def _date_time(text: str) -> list[str]:
-    try:
-        times.parse(text)
-    except ValueError:
-        return ["invalid datetime"]
-    return []
+    return check
 
 
 def _prefix(check: Check) -> Check:
     return lambda text: check(names.mask_trailing_dash(text))
 
 
-FORMATS: dict[str, Check] = {
-    "dns1123Label": names.is_dns1123_label,
-    "dns1123Subdomain": names.is_dns1123_subdomain,
-    "dns1035Label": names.is_dns1035_label,
-    "qualifiedName": names.is_qualified_name,
-    "dns1123LabelPrefix": _prefix(names.is_dns1123_label),
-    "dns1123SubdomainPrefix": _prefix(names.is_dns1123_subdomain),
-    "dns1035LabelPrefix": _prefix(names.is_dns1035_label),
-    "labelValue": names.is_label_value,
-    "uri": _uri,
-    "uuid": _uuid,
-    "byte": _byte,
-    "date": _date,
-    "datetime": _date_time,
+#: each format's check, and the length of the regular expression that prices it
+FORMATS: dict[str, tuple[Check, int]] = {
+    "dns1123Label": (names.is_dns1123_label, 30),
+    "dns1123Subdomain": (names.is_dns1123_subdomain, 60),
+    "dns1035Label": (names.is_dns1035_label, 30),
+    "qualifiedName": (names.is_qualified_name, 60),
+    "dns1123LabelPrefix": (_prefix(names.is_dns1123_label), 30),
+    "dns1123SubdomainPrefix": (_prefix(names.is_dns1123_subdomain), 60),
+    "dns1035LabelPrefix": (_prefix(names.is_dns1035_label), 30),
+    "labelValue": (names.is_label_value, 40),
+    "uri": (_uri, 1080),
+    "uuid": (_known("uuid", "does not match the UUID format"), 70),
+    "byte": (_known("byte", "invalid base64"), 84),
+    "date": (_known("date", "invalid date"), 71),
+    "datetime": (_known("datetime", "invalid datetime"), 71),
 }
-BY_NAME = {name: Format(name, check) for name, check in FORMATS.items()}
+BY_NAME = {name: Format(name, check, size) for name, (check, size) in FORMATS.items()}
 F = "kubernetes.NamedFormat"
 
 
