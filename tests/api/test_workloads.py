@@ -155,6 +155,15 @@ def test_a_daemon_set_counts_its_templates():
 
 
 STATUSES = [
+    (REPLICASETS, {"replicas": -1, "observedGeneration": -2, "terminatingReplicas": -3}, [
+        "status.replicas: Invalid value: -1: must be greater than or equal to 0",
+        "status.observedGeneration: Invalid value: -2: must be greater than or equal to 0",
+        "status.terminatingReplicas: Invalid value: -3: must be greater than or equal to 0",
+    ]),
+    (DEPLOYMENTS, {"replicas": 0, "unavailableReplicas": -1, "terminatingReplicas": -3}, [
+        "status.unavailableReplicas: Invalid value: -1: must be greater than or equal to 0",
+        "status.terminatingReplicas: Invalid value: -3: must be greater than or equal to 0",
+    ]),
     (REPLICASETS, {"replicas": 1, "readyReplicas": 2}, ["status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas"]),
     (DEPLOYMENTS, {"replicas": 1, "availableReplicas": 2}, [
         "status.availableReplicas: Invalid value: 2: cannot be greater than status.replicas",

@@ -147,8 +147,8 @@ _COUNTS = (
     "updatedReplicas",
     "readyReplicas",
     "availableReplicas",
-    "terminatingReplicas",
     "unavailableReplicas",
+    "terminatingReplicas",
 )
 
 

@@ -115,6 +115,7 @@ def validate_replica_status(status: Object) -> list[FieldError]:
         "readyReplicas",
         "availableReplicas",
         "observedGeneration",
+        "terminatingReplicas",
     ):
         _not_negative(status, f"status.{field}", errors)
     for field, limit in (
