@@ -50,10 +50,19 @@ UPDATES = [
         {"driverName": "d", "parameters": {"a": "b"}},
         {"driverName": "e", "parameters": {"a": "c"}},
         [
-            'driverName: Invalid value: "e": field is immutable',
-            'parameters: Invalid value: {"a":"c"}: field is immutable',
+            "driverName: Forbidden: updates to driverName are forbidden.",
+            "parameters: Forbidden: updates to parameters are forbidden.",
         ],
         id="both",
+    ),
+    pytest.param(
+        {"driverName": "d", "parameters": {"a": "b"}},
+        {"driverName": "d", "parameters": {}},
+        [
+            "parameters: Required value: must contain at least one key/value pair",
+            "parameters: Forbidden: updates to parameters are forbidden.",
+        ],
+        id="none left",
     ),
 ]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.api import checks, printing
+from knarr.api import printing
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.storage import parameters
-from knarr.meta.fielderrors import FieldError
+from knarr.meta.fielderrors import FieldError, forbidden
 
 
 class VolumeAttributesClass(Kind):
@@ -25,8 +25,8 @@ class VolumeAttributesClass(Kind):
         return errors + parameters.errors("parameters", obj.get("parameters"), may_be_empty=False)
 
     def validate_update(self, obj: Object, old: Object) -> list[FieldError]:
-        errors = checks.unchanged("driverName", obj["driverName"], old["driverName"])
-        return errors + checks.unchanged("parameters", obj.get("parameters"), old.get("parameters"))
+        changed = [key for key in ("driverName", "parameters") if obj.get(key) != old.get(key)]
+        return self.validate(obj) + [forbidden(key, f"updates to {key} are forbidden.") for key in changed]
 
     def cells(self, obj: Object, now: float) -> list[Any]:
         return [obj["metadata"]["name"], obj["driverName"], printing.age(obj, now)]
