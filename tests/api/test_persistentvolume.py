@@ -114,6 +114,17 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
+                "capacity": {"storage": "1", "cpu": "2"},
+                "accessModes": ["ReadWriteOnce"],
+                "hostPath": {"path": "/x"},
+            }
+        },
+        ['spec.capacity: Unsupported value: {"cpu":"2","storage":"1"}: supported values: "storage"'],
+        id="pv capacity of two",
+    ),
+    pytest.param(
+        {
+            "spec": {
                 "capacity": {"storage": "-1Gi"},
                 "accessModes": ["ReadWriteOnce"],
                 "storageClassName": "none",

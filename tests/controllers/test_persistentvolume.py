@@ -10,6 +10,7 @@ import pytest
 from knarr.api.scheme import scheme
 from knarr.api.types import core_v1, storage_v1
 from knarr.client.client import is_not_found
+from knarr.client.codec import built_in
 from knarr.controllers.persistentvolume import claims, volumes
 from knarr.controllers.persistentvolume.match import best_match, default_class, is_delayed, misfit
 from knarr.meta.errors import StatusError
@@ -431,6 +432,17 @@ def test_deleting(play: Any, source: dict[str, Any], why_not: str | None) -> Non
         assert await c.told("VolumeFailedDelete") == ([why_not] if why_not else [])
 
     play(story, BINDER, "persistentvolume-protection-controller")
+
+
+def test_a_claim_that_waits_is_told_again(play: Any) -> None:
+    async def story(c: Cluster) -> None:
+        await c.create(wire_claim(cls=None))
+        await c.later(31)
+        events = await c.client.list(built_in("v1", "Event"), "default")
+        (found,) = [event for event in events.items if event["reason"] == "FailedBinding"]
+        assert found["count"] == 3
+
+    play(story, BINDER)
 
 
 def test_a_class_of_attributes_stays_while_it_is_used(play: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from knarr.api.scheme import evolve, scheme
 from knarr.api.types import core_v1, storage_v1
 from knarr.client.client import Client, is_already_exists, is_not_found
+from knarr.client.controller import Requeue
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key, key_of
 from knarr.controllers.base import KubeController
@@ -37,6 +38,8 @@ UNBOUND = "unbound"
 #: index of volumes, by the claim they name
 BY_CLAIM_REF = "claimRef"
 RECYCLER = "recycler-for-"
+#: a claim that waits is looked at, and told why, so often
+RESYNC_SECONDS = 15.0
 #: provisioners that were in the tree -> the drivers that took their place
 MIGRATED = {
     "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
@@ -133,34 +136,37 @@ class PersistentVolumeController(KubeController):
 
     # -- work --------------------------------------------------------------------------------------------
 
-    async def reconcile(self, key: Any) -> None:
+    async def reconcile(self, key: Any) -> Requeue | None:
         task: Task = key
         if task.what == "claim":
             claim = self.claims.indexer.get((task.namespace, task.name))
-            if claim is not None:
-                await self.sync_claim(claim)
+            if claim is not None and await self.sync_claim(claim):
+                return Requeue(RESYNC_SECONDS)
         else:
             volume = self.volumes.indexer.get(("", task.name))
             if volume is not None:
                 await self.sync_volume(volume)
+        return None
 
-    async def sync_claim(self, claim: Any) -> None:
+    async def sync_claim(self, claim: Any) -> bool:
+        """True where it still waits for something, of which it is to be told again."""
         if await self.give_default_class(claim):
-            return  # the change brings it back
+            return False  # the change brings it back
         volumes = {v.metadata.name: v for v in self.volumes.indexer.list()}
         classes = {c.metadata.name: c for c in self.classes.indexer.list()}
         step = claim_rules.next_step(claim, volumes, classes, self._waiting_pods(claim))
         if step.bind is not None:
             await self.bind(step.bind, claim)
-            return
+            return False
         if step.provision:
             await self.provision(claim, classes.get(class_of(claim)))
-            return
+            return True
         before = claim.status.phase
         claim = await self.write_claim_status(claim, step.phase, None)
         # a loss is told of once, what is waited for as often as somebody looks
         if step.tell is not None and (step.phase != "Lost" or before != "Lost"):
             self.events.event(claim, *step.tell)
+        return step.phase == "Pending"
 
     def _waiting_pods(self, claim: Any) -> list[str]:
         users = self.pods.indexer.by_index(BY_CLAIM, str(key_of(claim)))
