@@ -249,7 +249,10 @@ def test_events_and_describe(web):
     assert all("Deployment/web" in line for line in only.splitlines())
     shown = web("describe", "deploy", "web").out
     assert shown.startswith("Name:")
+    assert re.search(r"\n  Type +Reason +Age +From +Message\n  ---- +------ +---- +---- +-------\n", shown)
     assert "ScalingReplicaSet" in shown
+    assert "API Version:" in shown and re.search(r"\n +DNS Policy: +ClusterFirst\n", shown)
+    assert re.search(r"\n +Match Labels: +app=web\n", shown)
 
 
 def test_exec_tells_what_a_simulated_container_is(web):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -15,8 +16,13 @@ from knarr.cli.resources import Target, Types
 from knarr.cli.table import Table
 from knarr.meta.errors import StatusError
 
+#: keys of these are no names of fields
+MAPS = ("labels", "annotations", "selector", "matchLabels", "nodeSelector", "data")
 #: said first, in this order, or not worth a line
 METADATA = ("name", "namespace", "labels", "annotations", "creationTimestamp")
+#: of a field's name: a capital and what follows it, or several capitals
+WORDS = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])|[A-Z][^A-Z]*")
+ACRONYMS = frozenset({"API", "CIDR", "DNS", "IP", "TLS", "UID", "URL"})
 LEFT_OUT = ("managedFields", "resourceVersion", "uid", "generation", "generateName", "selfLink")
 
 
@@ -34,7 +40,9 @@ def describe(
     kubeconfig: str | None,
     context: str | None,
 ) -> int:
-    """Show resources with all they say and their events, for instance `knarr describe pod web`."""
+    """Show resources with all they say and their events, for instance `knarr describe pod web`.
+
+    Every kind is shown as kubectl shows custom resources: field by field."""
     server = connect(cluster, kubeconfig, context, namespace)
     errors: list[Exception] = []
     shown = 0
@@ -79,12 +87,7 @@ def _fields(fields: dict[str, Any], depth: int) -> list[str]:
     written: list[str] = []
     for key, value in fields.items():
         title = f"{pad}{_title(key)}:"
-        if (
-            isinstance(value, dict)
-            and value
-            and _flat(value)
-            and key in ("labels", "annotations", "selector")
-        ):
+        if isinstance(value, dict) and value and _flat(value) and key in MAPS:
             pairs = [
                 f"{name}={text}" if key != "annotations" else f"{name}: {text}"
                 for name, text in value.items()
@@ -118,11 +121,11 @@ def _text(value: Any) -> str:
 
 
 def _title(key: str) -> str:
-    """creationTimestamp -> Creation Timestamp; what is no field name stays."""
-    if not key.isidentifier() or not key[0].islower():
+    """creationTimestamp -> Creation Timestamp, downwardAPI -> Downward API; what is no field name stays."""
+    if not key.isalpha() or not key[0].islower():
         return key
-    words = "".join(f" {letter}" if letter.isupper() else letter for letter in key)
-    return words[0].upper() + words[1:]
+    words = WORDS.findall(key[0].upper() + key[1:])
+    return " ".join(word.upper() if word.upper() in ACRONYMS else word for word in words)
 
 
 def _show_events(server: Server, obj: dict[str, Any]) -> None:
@@ -146,4 +149,6 @@ def _show_events(server: Server, obj: dict[str, Any]) -> None:
         ]
         for event in sorted(found, key=seen)
     ]
-    Table().add(["  Type", "Reason", "Age", "From", "Message"], [[f"  {row[0]}", *row[1:]] for row in rows])
+    head = ["Type", "Reason", "Age", "From", "Message"]
+    rows.insert(0, ["----", "------", "----", "----", "-------"])
+    Table().add([f"  {head[0]}", *head[1:]], [[f"  {row[0]}", *row[1:]] for row in rows])
