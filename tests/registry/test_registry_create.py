@@ -369,6 +369,21 @@ def test_the_address_object_has_the_one_true_spelling(api, run):
     run(main())
 
 
+def test_the_address_object_of_a_service_comes_back(api, run):
+    async def main():
+        path, ips = "/api/v1/namespaces/n/services", "/apis/networking.k8s.io/v1/ipaddresses"
+        api.services.load()
+        await api("POST", path, service("a", clusterIP="10.96.0.50"))
+        await api("DELETE", f"{ips}/10.96.0.50")
+        await asyncio.sleep(1)
+        assert (await api("GET", f"{ips}/10.96.0.50"))["spec"]["parentRef"]["name"] == "a"
+        await api("DELETE", f"{path}/a")
+        await asyncio.sleep(1)
+        assert await api.absent(f"{ips}/10.96.0.50")
+
+    run(main())
+
+
 def ready(status: str):
     when = "2027-01-01T00:00:00Z"
     return {"type": "Ready", "status": status, "lastTransitionTime": when, "reason": "R", "message": "m"}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 from knarr.api.core import serviceaddresses as rules
 from knarr.meta import errors
@@ -47,6 +48,19 @@ class ServiceHook:
                 self._addresses.occupy(ip)
             for port in rules.released_node_ports(None, service):
                 self._ports.take(port)
+        self._registry.subscribe(GROUP, "ipaddresses", self._address_changed)
+
+    def _address_changed(self, type_: str, address: Object) -> None:
+        """The IPAddress of an address that a service still has is made again."""
+        if type_ != "DELETED":
+            return
+        parent, ip = address["spec"].get("parentRef") or {}, address["metadata"]["name"]
+        if parent.get("resource") != "services" or parent.get("group"):
+            return
+        service = self._registry.get("", "services", parent.get("namespace", ""), parent["name"])
+        held = (service or {}).get("spec", {}).get("clusterIPs") or ()
+        if service is not None and any(own != "None" and canonical(own) == ip for own in held):
+            self._later(self._write_address(service, ip))
 
     def metrics(self) -> Iterator[Family]:
         ranges = self._addresses.ready()
@@ -112,9 +126,13 @@ class ServiceHook:
             self._ports.release(port)
         for ip in addresses:
             self._addresses.release(ip)
-            task = asyncio.ensure_future(self._delete_address(ip))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._later(self._delete_address(ip))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        """What the next allocation waits for."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _write_address(self, service: Object, ip: str) -> None:
         metadata = service["metadata"]
