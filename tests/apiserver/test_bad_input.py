@@ -476,3 +476,22 @@ PATHS = [
 def test_odd_paths(serve, path, code, said):
     answer = serve.get(path)
     assert answer.status == code and said in (answer.json["kind"], answer.json.get("message"))
+
+
+def test_reviews_are_in_the_namespace_of_their_path(serve):
+    path = "/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews"
+    spec = {"user": "u", "resourceAttributes": {"namespace": "default", "verb": "get", "resource": "pods"}}
+    made = serve("POST", path, {"spec": spec})
+    assert (made.status, made.json["metadata"]["namespace"]) == (201, "default")
+    elsewhere = serve("POST", path, {"metadata": {"namespace": "kube-system"}, "spec": spec})
+    assert (elsewhere.status, elsewhere.json["message"]) == (
+        400,
+        "the namespace of the provided object does not match the namespace sent on the request",
+    )
+    for query, said in (
+        ("timeout=", 'time: invalid duration ""'),
+        ("timeout=x", 'time: invalid duration "x"'),
+    ):
+        answer = serve.get(f"/api/v1/nodes?{query}")
+        message = f"invalid timeout specified in the request URL - {said}"
+        assert (answer.status, answer.json["message"]) == (400, message)

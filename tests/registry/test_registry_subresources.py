@@ -76,6 +76,12 @@ SCALE_REFUSED = [
     (scale(1, resourceVersion="1"), 409, "the object has been modified"),
     (scale(1, uid="u"), 409, "Precondition failed: UID in precondition: u"),
     ({**scale(1), "apiVersion": "apps/v1"}, 400, 'no kind "Scale" is registered for version "apps/v1"'),
+    (
+        {**scale(1), "apiVersion": "extensions/v1beta1"},
+        400,
+        "does not match the expected API version (autoscaling/v1)",
+    ),
+    (scale(1, namespace="m"), 400, "the namespace of the provided object does not match"),
     ({**scale(1), "spec": {"replicas": "1"}}, 400, "cannot unmarshal string into Go struct field"),
 ]
 
@@ -313,5 +319,14 @@ def test_what_is_asked_of_a_pod_names_it(api, run, kind):
             400,
             f"name in URL does not match name in {kind.capitalize()} object",
         )
+        body["metadata"] = {"name": "p", "namespace": "m"}
+        error = await api.refused("POST", f"{PODS}/p/{kind}", body)
+        assert (error.code, error.message) == (
+            400,
+            "the namespace of the provided object does not match the namespace sent on the request",
+        )
+        for query in ({"dryRun": "x"}, {"fieldManager": "m" * 129}):
+            assert (await api.refused("POST", f"{PODS}/p/{kind}", body, **query)).code == 422
+        assert await api("GET", f"{PODS}/p")
 
     run(main())

@@ -46,7 +46,7 @@ class Deadlines:
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         query = x.request.query
-        if query and (text := query.get("timeout")) and self._is_short(x, text):
+        if query and (text := query.get("timeout")) is not None and self._is_short(x, text):
             self._shorter[x] = loop.call_later(x.seconds, self._expired, x)
             return
         self._usual[x] = loop.time() + self.seconds

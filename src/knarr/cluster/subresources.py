@@ -42,7 +42,7 @@ def register(plane: ControlPlane, reviews: Reviews) -> None:
 def _register_reviews(plane: ControlPlane, reviews: Reviews) -> None:
     async def review(request: Request, view: View, body: bytes, content_type: str) -> Result:
         read_write_options(request, view)
-        obj = plane.operations.decoder.body(view, request, body, content_type)
+        obj = plane.operations.sent(request, view, body, content_type)
         now = plane.world.clock.now()
         view.fields.update(None, obj, request.field_manager, "", times.format(now))
         await _admit(plane, request, view.gvk, obj)
@@ -66,7 +66,7 @@ def _register_tokens(plane: ControlPlane) -> None:
     async def issue(request: Request, view: View, body: bytes, content_type: str) -> Result:
         read_write_options(request, view)
         requests = plane.registry.open_request_view("authentication.k8s.io", "v1", "TokenRequest", view)
-        obj = plane.operations.decoder.body(requests, request, body, content_type)
+        obj = plane.operations.sent(request, requests, body, content_type)
         obj.setdefault("spec", {}).setdefault("expirationSeconds", DEFAULT_SECONDS)
         requests.fields.update(
             None, obj, request.field_manager, "token", times.format(plane.world.clock.now())

@@ -19,7 +19,7 @@ from knarr.meta.gofmt import quote
 from knarr.meta.managed import default_manager
 from knarr.registry import patch
 from knarr.registry.context import Request
-from knarr.registry.create import create
+from knarr.registry.create import create, place
 from knarr.registry.decode import Decoder
 from knarr.registry.delete import delete
 from knarr.registry.lists import (
@@ -164,6 +164,12 @@ class Operations:
         return await list_(view, request, list_options(request.query))
 
     # -- writing -----------------------------------------------------------------------------------------
+
+    def sent(self, request: Request, view: View, body: bytes, content_type: str) -> Object:
+        """What was posted or put to a handler of its own, in the request's namespace. Raises 400, 415."""
+        obj = self.decoder.body(view, request, body, content_type)
+        place(view, request, obj)
+        return obj
 
     async def create(self, request: Request, view: View, body: bytes, content_type: str) -> Result:
         read_write_options(request, view)

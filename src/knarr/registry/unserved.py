@@ -30,7 +30,7 @@ _STORAGE = (
     "VolumeAttachment",
     "VolumeAttributesClass",
 )
-_APPS = ("ControllerRevision", "Deployment", "StatefulSet")
+_APPS = ("ControllerRevision", "Deployment", "Scale", "StatefulSet")
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "admissionregistration.k8s.io/v1alpha1": (*_VALIDATING, *_MUTATING),
@@ -48,7 +48,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "coordination.k8s.io/v1beta1": ("Lease",),
     "discovery.k8s.io/v1beta1": ("EndpointSlice",),
     "events.k8s.io/v1beta1": ("Event",),
-    "extensions/v1beta1": ("DaemonSet", "Deployment", "Ingress", "NetworkPolicy", "ReplicaSet"),
+    "extensions/v1beta1": ("DaemonSet", "Deployment", "Ingress", "NetworkPolicy", "ReplicaSet", "Scale"),
     "flowcontrol.apiserver.k8s.io/v1beta1": _FLOWS,
     "flowcontrol.apiserver.k8s.io/v1beta2": _FLOWS,
     "flowcontrol.apiserver.k8s.io/v1beta3": _FLOWS,
@@ -67,8 +67,8 @@ _KINDS: dict[str, tuple[str, ...]] = {
 }
 #: groups whose kinds live in several groups of today
 _MOVED = frozenset({"extensions"})
-#: kinds that two groups serve: one type behind both
-_SHARED = frozenset({"Event"})
+#: kinds of several groups with one type behind them
+_SHARED = frozenset({"Event", "Scale"})
 
 
 #: what the core has besides resources

@@ -31,7 +31,7 @@ async def _bind(
     assert pods is not None
     read_write_options(request, pods)
     bindings = registry.open_request_view("", "v1", "Binding", view)
-    binding = operations.decoder.body(bindings, request, body, content_type)
+    binding = operations.sent(request, bindings, body, content_type)
     metadata, target = binding["metadata"], binding["target"]
     name = request.name or metadata.get("name", "")
     if metadata.get("name", "") != name:

@@ -11,7 +11,7 @@ from knarr.api.policy.eviction import evicted_condition
 from knarr.meta import errors, labels, times
 from knarr.registry.context import Request
 from knarr.registry.delete import check_preconditions, delete
-from knarr.registry.operations import Operations
+from knarr.registry.operations import Operations, read_write_options
 from knarr.registry.options import DeleteOptions, delete_options
 from knarr.registry.result import Result, success_status
 from knarr.registry.storage import Object, View
@@ -38,12 +38,13 @@ async def _evict(
 ) -> Result:
     registry = operations.registry
     evictions = registry.open_request_view("policy", "v1", "Eviction", view)
-    eviction = operations.decoder.body(evictions, request, body, content_type)
+    read_write_options(request, view)
+    eviction = operations.sent(request, evictions, body, content_type)
     name = request.name
     if (eviction.get("metadata") or {}).get("name", "") != name:
         raise errors.bad_request("name in URL does not match name in Eviction object")
     options = delete_options({}, eviction.get("deleteOptions"))
-    options.dry_run = options.dry_run or "dryRun" in request.query
+    options.dry_run = options.dry_run or request.dry_run
     request.dry_run = options.dry_run
     review = registry.admission.open(
         request, "CREATE", ("policy", "v1", "Eviction"), eviction, None, request.options

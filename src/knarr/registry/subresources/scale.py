@@ -10,6 +10,7 @@ from knarr.meta import errors, times
 from knarr.meta.managed import ScaleEntries
 from knarr.registry import patch
 from knarr.registry.context import Request
+from knarr.registry.create import place
 from knarr.registry.operations import Operations, read_write_options
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View
@@ -59,7 +60,7 @@ class Scaling:
         is_apply = content_type == patch.APPLY
         read_write_options(request, view, is_apply)
         if request.verb == "update":
-            wanted = self.operations.decoder.body(self.scales, request, body, content_type)
+            wanted = self.operations.sent(request, self.scales, body, content_type)
             patch.check_name(request, wanted)
 
             async def make(scale: Object) -> Object:
@@ -92,6 +93,7 @@ class Scaling:
         if owned := entries.to_scale():
             before["metadata"]["managedFields"] = owned
         scale = await make(before)
+        place(self.scales, self.request, scale)
         if not is_apply:
             now = times.format(self.clock.now())
             self.scales.fields.update(before, scale, self.request.field_manager, "scale", now)
