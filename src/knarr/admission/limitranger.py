@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from knarr.admission import podresources
 from knarr.admission.attributes import CREATE, UPDATE, Attributes, Object, Target
 from knarr.admission.chain import Plugin
+from knarr.meta.fielderrors import aggregate
 from knarr.meta.quantity import Quantity
 from knarr.registry.reader import Reader
 
@@ -45,9 +46,8 @@ class LimitRanger(Plugin):
             return
         find = _pod_faults if a.request.resource == "pods" else _claim_faults
         for limit_range in self._reader.list("", "limitranges", a.namespace):
-            faults = list(dict.fromkeys(find(a.obj, limit_range)))
-            if faults:
-                raise a.forbidden(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")
+            if faults := aggregate(find(a.obj, limit_range)):
+                raise a.forbidden(faults)
 
 
 def _is_going(a: Attributes) -> bool:

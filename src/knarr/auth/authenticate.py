@@ -12,6 +12,7 @@ from knarr.auth.identity import AuthenticationError, Identity, TokenMethod, auth
 from knarr.auth.requestheader import RequestHeaders
 from knarr.auth.x509 import ClientCertificates
 from knarr.meta import errors
+from knarr.meta.fielderrors import aggregate
 from knarr.meta.metrics import Family, Sample
 from knarr.registry.context import ANONYMOUS, UserInfo
 from knarr.world.clock import Clock
@@ -136,8 +137,7 @@ class Authenticator:
             if identity is not None:
                 return identity
         self._rejected += 1
-        unique = list(dict.fromkeys(objections))
-        raise AuthenticationError(unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]")
+        raise AuthenticationError(aggregate(objections))
 
     def metrics(self) -> Iterator[Family]:
         """Of certificates, and of the cache of tokens."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from knarr.meta import errors
+from knarr.meta.fielderrors import aggregate
 from knarr.registry.context import Request, UserInfo
 
 PRIVILEGED_GROUP = "system:masters"
@@ -90,12 +91,6 @@ class Authorizers:
         notes["authorization.k8s.io/reason"] = decision.reason
         if not decision.allowed:
             raise forbidden(request, decision.reason)
-
-
-def aggregate(faults: Iterable[str]) -> str:
-    """Several messages as one, each once."""
-    unique = list(dict.fromkeys(faults))
-    return unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]" if unique else ""
 
 
 def forbidden(request: Request, reason: str = "") -> errors.StatusError:

@@ -12,6 +12,7 @@ from knarr.auth import rules
 from knarr.auth.authorize import PRIVILEGED_GROUP, Authorizers
 from knarr.auth.rbac import GROUP, RBAC
 from knarr.meta import errors
+from knarr.meta.fielderrors import aggregate
 from knarr.meta.gofmt import quote
 from knarr.registry.context import Request
 
@@ -103,10 +104,7 @@ class EscalationGuard:
             f"not currently held:\n{rights}"
         )
         if faults:
-            unique = list(dict.fromkeys(faults))
-            why += (
-                f"; resolution errors: [{unique[0] if len(unique) == 1 else '[' + ', '.join(unique) + ']'}]"
-            )
+            why += f"; resolution errors: [{aggregate(faults)}]"
         raise errors.forbidden(GROUP, request.resource, name, why)
 
 

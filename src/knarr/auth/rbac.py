@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from knarr.auth.authorize import NO_OPINION, Decision, Rules
 from knarr.auth.rules import Compiled, Rule, compile_rule
 from knarr.auth.satokens import username
+from knarr.meta.fielderrors import aggregate
 from knarr.meta.gofmt import quote
 from knarr.registry.context import Request, UserInfo
 from knarr.registry.reader import Object, Reader
@@ -134,9 +135,7 @@ class RBAC:
                     return Decision(True, binding.reason(subject)), by_name
         if not faults:
             return NO_OPINION, by_name
-        unique = list(dict.fromkeys(faults))
-        why = unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]"
-        return Decision(False, f"RBAC: {why}"), by_name
+        return Decision(False, f"RBAC: {aggregate(faults)}"), by_name
 
     def _remember(self, key: tuple[Any, ...], decision: Decision | None) -> None:
         while len(self._decisions) >= CACHE_ENTRIES:

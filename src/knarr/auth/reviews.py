@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.auth.authenticate import Authenticator
-from knarr.auth.authorize import Authorizers, aggregate
+from knarr.auth.authorize import Authorizers
 from knarr.auth.identity import AuthenticationError
 from knarr.auth.reviewchecks import check_local, check_self, check_subject
 from knarr.auth.reviewselectors import field_selector, label_selector, selector_faults
 from knarr.meta import errors, times
+from knarr.meta.fielderrors import aggregate
 from knarr.registry.context import Request, UserInfo
 from knarr.world.clock import Clock
 

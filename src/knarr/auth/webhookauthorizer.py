@@ -12,6 +12,7 @@ from knarr.auth.attributes import full_spec, spec_of
 from knarr.auth.authorize import NO_OPINION, Decision, Rules
 from knarr.auth.configuration.chain import Webhook
 from knarr.auth.remote import CallError, Remote, review
+from knarr.meta.fielderrors import aggregate
 from knarr.registry.context import Request, UserInfo
 from knarr.registry.reader import Object
 from knarr.world import World
@@ -79,8 +80,7 @@ class WebhookAuthorizer:
             if not holds:
                 return False
         if faults:
-            unique = list(dict.fromkeys(faults))
-            raise ConditionError(unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]")
+            raise ConditionError(aggregate(faults))
         return True
 
     async def _status(self, spec: Object, request: Request) -> Object:

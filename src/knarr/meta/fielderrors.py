@@ -99,7 +99,7 @@ def internal(path: str, error: object) -> FieldError:
     return FieldError("InternalError", path, "", str(error))
 
 
-def aggregate(errors: Iterable[FieldError]) -> str:
-    """Several errors as one message: each once, in brackets when there is more than one."""
-    messages = list(dict.fromkeys(str(e) for e in errors))
-    return messages[0] if len(messages) == 1 else "[" + ", ".join(messages) + "]"
+def aggregate(errors: Iterable[object]) -> str:
+    """Several errors as one message: each once, in brackets when there is more than one; "" for none."""
+    messages = list(dict.fromkeys(map(str, errors)))
+    return f"[{', '.join(messages)}]" if len(messages) > 1 else "".join(messages)

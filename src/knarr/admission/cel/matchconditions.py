@@ -9,6 +9,7 @@ from knarr.admission.cel.evaluation import MATCH_CONDITIONS_BUDGET, Activation, 
 from knarr.admission.cel.expressions import Compiled, Variables
 from knarr.api.admissionregistration.expressions import environment
 from knarr.meta.cel.types import BOOL
+from knarr.meta.fielderrors import aggregate
 
 Object = dict[str, Any]
 
@@ -66,10 +67,4 @@ class MatchConditions:
         return self._failed(faults) if faults else MATCHES
 
     def _failed(self, faults: list[str]) -> Match:
-        return Match(False) if self._ignore_failure else Match(False, _aggregate(faults))
-
-
-def _aggregate(faults: list[str]) -> str:
-    """Several errors as one, as the API server joins them: each once, in brackets where they are more than one."""
-    unique = list(dict.fromkeys(faults))
-    return unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]"
+        return Match(False) if self._ignore_failure else Match(False, aggregate(faults))
