@@ -434,6 +434,28 @@ def test_deleting(play: Any, source: dict[str, Any], why_not: str | None) -> Non
     play(story, BINDER, "persistentvolume-protection-controller")
 
 
+@pytest.mark.parametrize(
+    ("provisioner", "why_not"),
+    [
+        ("kubernetes.io/no-provisioner", "no volume plugin matched name: kubernetes.io/no-provisioner"),
+        ("kubernetes.io/nfs", "no provisionable volume plugin matched"),
+        (
+            "kubernetes.io/host-path",
+            'Failed to create provisioner: provisioning in volume plugin "kubernetes.io/host-path" is disabled',
+        ),
+    ],
+)
+def test_what_is_not_provisioned(play: Any, provisioner: str, why_not: str) -> None:
+    async def story(c: Cluster) -> None:
+        await c.create(wire_class(provisioner=provisioner))
+        await c.create(wire_claim())
+        assert await c.told("ProvisioningFailed") == [why_not]
+        made = await c.get(core_v1.PersistentVolumeClaim, "c")
+        assert bool(made.metadata.annotations) == provisioner.endswith("host-path")
+
+    play(story, BINDER)
+
+
 def test_a_claim_that_waits_is_told_again(play: Any) -> None:
     async def story(c: Cluster) -> None:
         await c.create(wire_claim(cls=None))

@@ -10,21 +10,22 @@ from knarr.client.client import Client
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key
 from knarr.controllers.base import KubeController
+from knarr.controllers.persistentvolume.claims import MIGRATED
 from knarr.controllers.persistentvolume.match import NOTHING, requested
 from knarr.meta.quantity import Quantity
 from knarr.world import World
 
 RESIZER = "volume.kubernetes.io/storage-resizer"
 WAITING = "waiting for an external controller to expand this PVC"
-#: sources of volumes that are left to a driver -> the plugin that was in the tree, and the driver
-MIGRATED = {
-    "awsElasticBlockStore": ("kubernetes.io/aws-ebs", "ebs.csi.aws.com"),
-    "azureDisk": ("kubernetes.io/azure-disk", "disk.csi.azure.com"),
-    "azureFile": ("kubernetes.io/azure-file", "file.csi.azure.com"),
-    "cinder": ("kubernetes.io/cinder", "cinder.csi.openstack.org"),
-    "gcePersistentDisk": ("kubernetes.io/gce-pd", "pd.csi.storage.gke.io"),
-    "portworxVolume": ("kubernetes.io/portworx-volume", "pxd.portworx.com"),
-    "vsphereVolume": ("kubernetes.io/vsphere-volume", "csi.vsphere.vmware.com"),
+#: sources of volumes that are left to a driver -> the plugin that was in the tree
+PLUGINS = {
+    "awsElasticBlockStore": "kubernetes.io/aws-ebs",
+    "azureDisk": "kubernetes.io/azure-disk",
+    "azureFile": "kubernetes.io/azure-file",
+    "cinder": "kubernetes.io/cinder",
+    "gcePersistentDisk": "kubernetes.io/gce-pd",
+    "portworxVolume": "kubernetes.io/portworx-volume",
+    "vsphereVolume": "kubernetes.io/vsphere-volume",
 }
 
 
@@ -56,11 +57,12 @@ class VolumeExpandController(KubeController):
         ref = volume.spec.claimRef if volume is not None else None
         if ref is None or ref.uid != claim.metadata.uid:
             return
-        source = next((name for name in MIGRATED if getattr(volume.spec, name) is not None), "")
+        source = next((name for name in PLUGINS if getattr(volume.spec, name) is not None), "")
         if not source:
             self.events.event(claim, "Normal", "ExternalExpanding", WAITING)
             return
-        plugin, driver = MIGRATED[source]
+        plugin = PLUGINS[source]
+        driver = MIGRATED[plugin]
         message = f"CSI migration enabled for {plugin}; waiting for external resizer to expand the pvc"
         self.events.event(claim, "Normal", "ExternalExpanding", message)
         if claim.metadata.annotations.get(RESIZER) != driver:

@@ -15,6 +15,25 @@ from knarr.controllers.persistentvolume.match import (
     names_claim,
 )
 
+#: provisioners that were in the tree -> the drivers that took their place
+MIGRATED = {
+    "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
+    "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
+    "kubernetes.io/azure-disk": "disk.csi.azure.com",
+    "kubernetes.io/azure-file": "file.csi.azure.com",
+    "kubernetes.io/cinder": "cinder.csi.openstack.org",
+    "kubernetes.io/vsphere-volume": "csi.vsphere.vmware.com",
+    "kubernetes.io/portworx-volume": "pxd.portworx.com",
+}
+
+
+HOST_PATH = "kubernetes.io/host-path"
+#: plugins of the controller that make no volumes
+CANNOT_PROVISION = {
+    HOST_PATH: f'Failed to create provisioner: provisioning in volume plugin "{HOST_PATH}" is disabled',
+    "kubernetes.io/nfs": "no provisionable volume plugin matched",
+}
+
 
 class Tell(NamedTuple):
     """An event."""
@@ -57,6 +76,24 @@ def unbound_step(
         return Step(provision=True)
     message = "no persistent volumes available for this claim and no storage class is set"
     return Step(phase="Pending", tell=Tell("Normal", "FailedBinding", message))
+
+
+def provisioning(name: str, storage_class: Any | None) -> tuple[str, Tell]:
+    """The provisioner that is to be noted on the claim, "" for none, and what is told. `name`: of the class."""
+    if storage_class is None:
+        missing = f'storageclass.storage.k8s.io "{name}" not found'
+        return "", Tell("Warning", "ProvisioningFailed", missing)
+    provisioner = MIGRATED.get(storage_class.provisioner, storage_class.provisioner)
+    if provisioner.startswith("kubernetes.io/"):
+        why_not = CANNOT_PROVISION.get(provisioner, f"no volume plugin matched name: {provisioner}")
+        noted = provisioner if provisioner == HOST_PATH else ""
+        return noted, Tell("Warning", "ProvisioningFailed", why_not)
+    message = (
+        f"Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the"
+        " system administrator. If volume creation is delayed, please verify that the provisioner is running and"
+        " correctly registered."
+    )
+    return provisioner, Tell("Normal", "ExternalProvisioning", message)
 
 
 def _waits(pods: list[str]) -> Tell:

@@ -40,16 +40,6 @@ BY_CLAIM_REF = "claimRef"
 RECYCLER = "recycler-for-"
 #: a claim that waits is looked at, and told why, so often
 RESYNC_SECONDS = 15.0
-#: provisioners that were in the tree -> the drivers that took their place
-MIGRATED = {
-    "kubernetes.io/aws-ebs": "ebs.csi.aws.com",
-    "kubernetes.io/gce-pd": "pd.csi.storage.gke.io",
-    "kubernetes.io/azure-disk": "disk.csi.azure.com",
-    "kubernetes.io/azure-file": "file.csi.azure.com",
-    "kubernetes.io/cinder": "cinder.csi.openstack.org",
-    "kubernetes.io/vsphere-volume": "csi.vsphere.vmware.com",
-    "kubernetes.io/portworx-volume": "pxd.portworx.com",
-}
 
 
 class Task(NamedTuple):
@@ -213,26 +203,16 @@ class PersistentVolumeController(KubeController):
 
     async def provision(self, claim: Any, storage_class: Any | None) -> None:
         """Nothing is provisioned here: the one whose name the class says is told."""
-        if storage_class is None:
-            message = f'storageclass.storage.k8s.io "{class_of(claim)}" not found'
-            self.events.event(claim, "Warning", "ProvisioningFailed", message)
-            await self.write_claim_status(claim, "Pending", None)
-            return
-        name = MIGRATED.get(storage_class.provisioner, storage_class.provisioner)
-        if name.startswith("kubernetes.io/"):
-            message = f"no volume plugin matched name: {name}"
-            self.events.event(claim, "Warning", "ProvisioningFailed", message)
-            await self.write_claim_status(claim, "Pending", None)
-            return
-        annotations = {**claim.metadata.annotations, PROVISIONER: name, OLD_PROVISIONER: name}
-        if annotations != claim.metadata.annotations:
-            claim = await self.client.update(evolve(claim, metadata={"annotations": annotations}))
-        message = (
-            f"Waiting for a volume to be created either by the external provisioner '{name}' or manually by the system"
-            " administrator. If volume creation is delayed, please verify that the provisioner is running and correctly"
-            " registered."
-        )
-        self.events.event(claim, "Normal", "ExternalProvisioning", message)
+        provisioner, tell = claim_rules.provisioning(class_of(claim), storage_class)
+        if provisioner:
+            annotations = {
+                **claim.metadata.annotations,
+                PROVISIONER: provisioner,
+                OLD_PROVISIONER: provisioner,
+            }
+            if annotations != claim.metadata.annotations:
+                claim = await self.client.update(evolve(claim, metadata={"annotations": annotations}))
+        self.events.event(claim, *tell)
         await self.write_claim_status(claim, "Pending", None)
 
     # -- volumes -----------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def _share(free: Array, capacity: Array) -> Array:
 
 def _from_devices(pod: PodClass, cluster: Cluster) -> frozenset[int]:
     """Rows of resources that nodes need not have: a DeviceClass provides them (see DynamicResources)."""
-    return frozenset(row for row, _ in cluster.from_devices(pod)) if pod.extended else frozenset()
+    return frozenset(row for row, _ in cluster.from_devices(pod))
 
 
 class NodeResourcesFit(FilterPlugin, ScorePlugin):
@@ -44,10 +44,10 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
     def filter(self, pod: PodClass, cluster: Cluster, rows: Rows = ALL) -> Array:
         allocatable, requested = cluster.nodes.allocatable, cluster.nodes.requested
         mask: Array | None = None
-        waived = _from_devices(pod, cluster)
+        waived = _from_devices(pod, cluster) if pod.extended else ()
         for resource, amount in pod.asks:
             enough = requested[resource][rows] + amount <= allocatable[resource][rows]
-            if resource in waived:
+            if waived and resource in waived:
                 enough |= allocatable[resource][rows] == 0
             mask = enough if mask is None else mask & enough
         assert mask is not None  # every pod asks for a place among the pods
@@ -55,10 +55,13 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
 
     def fits(self, pod: PodClass, cluster: Cluster, row: int) -> bool:
         allocatable, requested = cluster.nodes.allocatable_at, cluster.nodes.requested_at
-        waived = _from_devices(pod, cluster)
         for resource, amount in pod.asks:
             if requested[resource][row] + amount > allocatable[resource][row]:
-                if resource in waived and not allocatable[resource][row]:
+                if (
+                    pod.extended
+                    and not allocatable[resource][row]
+                    and resource in _from_devices(pod, cluster)
+                ):
                     continue
                 return False
         return True
