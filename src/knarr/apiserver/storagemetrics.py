@@ -53,11 +53,38 @@ ROWS: tuple[Row, ...] = (
 )
 
 
+#: of lists that the cache answered; they are told apart by its index, which it has none of
+LISTS: tuple[tuple[str, str, dict[str, str], Callable[[Storage], float]], ...] = (
+    ("apiserver_cache_list_total", "Lists that the cache answered.", {"index": ""}, lambda s: s.reads.lists),
+    (
+        "apiserver_cache_list_fetched_objects_total",
+        "Objects that were looked at for them.",
+        {"index": ""},
+        lambda s: s.reads.looked_at,
+    ),
+    (
+        "apiserver_cache_list_returned_objects_total",
+        "Objects that were in them.",
+        {},
+        lambda s: s.reads.returned,
+    ),
+    (
+        "apiserver_watch_cache_consistent_read_total",
+        "Those of the newest state.",
+        {"success": "true", "fallback": "false"},
+        lambda s: s.reads.consistent,
+    ),
+)
+
+
 def families(registry: Registry, size: int) -> Iterator[Family]:
     """`size` is the store's, in bytes."""
     storages = list(registry.storages())
     for name, kind, words, value in ROWS:
         yield Family(name, kind, words, [("", _names(s), value(s)) for s in storages])
+    for name, words, more, count in LISTS:
+        samples: list[Sample] = [("", {**_names(s), **more}, n) for s in storages if (n := count(s))]
+        yield Family(name, "counter", words, samples)
     yield Family(
         "apiserver_storage_objects",
         "gauge",

@@ -152,12 +152,20 @@ def _custom_head(view: View, chosen: Chosen) -> bytes:
 
 
 class Chosen:
-    """The entries of one page and where the next begins."""
+    """The entries of one page and where the next begins; how many were looked at for it."""
 
-    __slots__ = ("entries", "next", "remaining", "revision")
+    __slots__ = ("entries", "looked_at", "next", "remaining", "revision")
 
-    def __init__(self, entries: list[Entry], revision: int, next_: str = "", remaining: int | None = None):
-        self.entries, self.revision, self.next, self.remaining = entries, revision, next_, remaining
+    def __init__(
+        self,
+        entries: list[Entry],
+        revision: int,
+        looked_at: int,
+        next_: str = "",
+        remaining: int | None = None,
+    ) -> None:
+        self.entries, self.revision, self.looked_at = entries, revision, looked_at
+        self.next, self.remaining = next_, remaining
 
 
 Predicate = Callable[[Any], bool]
@@ -233,6 +241,17 @@ def selectable(view: View) -> Iterable[str]:
 
 async def select(view: View, request: Request, options: ListOptions) -> Chosen:
     """The entries a list answers with; raises 410 for revisions that are compacted, 504 for future ones."""
+    chosen = await _select(view, request, options)
+    reads = view.storage.reads
+    reads.lists += 1
+    reads.looked_at += chosen.looked_at
+    reads.returned += len(chosen.entries)
+    if not options.resource_version and not options.continue_:
+        reads.consistent += 1
+    return chosen
+
+
+async def _select(view: View, request: Request, options: ListOptions) -> Chosen:
     wanted = predicate(view, request, options)
     cacher = view.storage.cacher
     revision, start = 0, ""
@@ -253,10 +272,13 @@ async def select(view: View, request: Request, options: ListOptions) -> Chosen:
         raise too_large(revision, cacher.revision)
     if options.limit and options.resource_version != "0":
         return await _page(view, request, options, wanted, 0, "")
+    entries = cacher.list(request.namespace)
+    looked_at, revision = len(entries), cacher.revision
     if view.conversion is not None:
-        wanted = await _converted(view, cacher.list(request.namespace), options, wanted)
-    entries = cacher.list(request.namespace, wanted)
-    return Chosen(entries, cacher.revision)
+        wanted = await _converted(view, entries, options, wanted)
+    if wanted is not None:
+        entries = [entry for entry in entries if wanted(entry)]
+    return Chosen(entries, revision, looked_at)
 
 
 async def _page(
@@ -290,5 +312,5 @@ async def _page(
             if limit and len(page) == limit and index + 1 < count:
                 after = entry.key[len(prefix) :].decode() + "\0"
                 remaining = count - index - 1 if wanted is None else None
-                return Chosen(page, at, encode_continue(at, after), remaining)
-    return Chosen(page, at)
+                return Chosen(page, at, index + 1, encode_continue(at, after), remaining)
+    return Chosen(page, at, count)

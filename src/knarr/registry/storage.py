@@ -44,6 +44,16 @@ def prefix_of(group: str, resource: str, custom: bool = False) -> bytes:
 
 
 @dataclass(slots=True)
+class Reads:
+    """Lists that the cache answered: how many, what they looked at and gave, and how many wanted the newest state."""
+
+    lists: int = 0
+    looked_at: int = 0
+    returned: int = 0
+    consistent: int = 0
+
+
+@dataclass(slots=True)
 class Storage:
     """What is stored of one resource; versions and groups that share it are `View`s."""
 
@@ -56,6 +66,7 @@ class Storage:
     #: seconds an object lives (events); 0 is for ever
     ttl_seconds: int = 0
     lease: Callable[[], Awaitable[int]] | None = None
+    reads: Reads = field(default_factory=Reads)
     #: how long the store's writes took, in seconds, by operation
     durations: dict[str, Histogram] = field(default_factory=dict)
 
