@@ -412,6 +412,18 @@ def test_a_patch_that_cannot_be_read(api, run, content_type, patch, validation, 
     run(main())
 
 
+@pytest.mark.parametrize("depth", [700, 1000, 2000])
+@pytest.mark.parametrize("content_type", [JSON_PATCH, MERGE, STRATEGIC, APPLY])
+def test_a_patch_that_is_too_deep(api, run, content_type, depth):
+    async def main():
+        await api("POST", CONFIGMAPS, configmap("a"))
+        body = b'{"a":' * depth + b"1" + b"}" * depth
+        error = await api.refused("PATCH", f"{CONFIGMAPS}/a", body, content_type, fieldManager="m")
+        assert error.code == 400 and error.message.endswith("exceeded max depth"), error.message
+
+    run(main())
+
+
 def test_a_patch_need_not_name_the_kind(api, run):
     """A strategic one is never asked what it is."""
 
@@ -498,6 +510,19 @@ def test_what_is_no_object_of_the_path(api, run, body, content_type, said):
     async def main():
         error = await api.refused("POST", CONFIGMAPS, body, content_type)
         assert error.code == 400 and said in error.status["message"], error.status["message"]
+
+    run(main())
+
+
+def test_what_has_no_fraction_is_a_whole_number_to_patches_that_are_no_json(api, run):
+    async def main():
+        await api("POST", DEPLOYMENTS, deployment("a"))
+        text = b'{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"a"},"spec":{"replicas":2e0}}'
+        for content_type, query in ((STRATEGIC, {}), (APPLY, {"fieldManager": "m", "force": "true"})):
+            after = await api("PATCH", f"{DEPLOYMENTS}/a?dryRun=All", text, content_type, **query)
+            assert after["spec"]["replicas"] == 2
+        error = await api.refused("PATCH", f"{DEPLOYMENTS}/a", text, MERGE)
+        assert "json: cannot unmarshal number" in error.message
 
     run(main())
 

@@ -220,3 +220,15 @@ def quote_char(byte: int) -> str:
     if byte == 0x22:
         return "'\"'"
     return f"'{quote(chr(byte))[1:-1]}'"
+
+
+def whole_numbers(value: Any) -> None:
+    """2.0 becomes 2, as Go writes it."""
+    pairs = value.items() if value.__class__ is dict else enumerate(value)
+    for key, item in pairs:
+        kind = item.__class__
+        if kind is float:
+            if item.is_integer() and abs(item) < 1 << 63:
+                value[key] = int(item)
+        elif kind is dict or kind is list:
+            whole_numbers(item)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ import orjson
 from knarr.api import schema, unstructured
 from knarr.api.decoding import find_duplicates
 from knarr.api.scheme import has_duplicates, scheme
-from knarr.meta import errors, fielderrors, times
+from knarr.meta import errors, fielderrors, gojson, times
 from knarr.meta.managed import apply, in_order, invalid_type
 from knarr.meta.patch import json_patch, merge_patch, strategic
 from knarr.registry.context import Request
@@ -30,6 +31,15 @@ CUSTOM_TYPES = (JSON, MERGE, APPLY)
 ROUTED = frozenset(TYPES)
 
 
+_DEEP = "exceeded max depth"
+TOO_DEEP = {
+    JSON: f"error decoding patch: {_DEEP}",
+    MERGE: f"error decoding patch: {_DEEP}",
+    STRATEGIC: _DEEP,
+    APPLY: f"error decoding YAML: error converting YAML to JSON: yaml: {_DEEP}",
+}
+
+
 def check_content_type(content_type: str, custom: bool) -> None:
     """Raises 415: in the router's words where no route takes the type, else in the handler's."""
     accepted = CUSTOM_TYPES if custom else TYPES
@@ -45,10 +55,32 @@ def check_content_type(content_type: str, custom: bool) -> None:
 
 
 def transform(view: View, request: Request, content_type: str, body: bytes, decoder: Decoder) -> Transform:
-    """A function from the live object to the patched one."""
-    if content_type == APPLY:
-        return _apply(view, request, body, decoder)
+    """A function from the live object to the patched one. Raises at once for a configuration that cannot be applied."""
+    with _as_far_as_seen(content_type):
+        if content_type == APPLY:
+            change = _apply(view, request, body, decoder)
+        else:
+            change = _patch(view, request, content_type, body, decoder)
 
+    async def followed(live: Object | None) -> Object:
+        with _as_far_as_seen(content_type):
+            return await change(live)
+
+    return followed
+
+
+@contextmanager
+def _as_far_as_seen(content_type: str) -> Iterator[None]:
+    """What is nested deeper than anybody here can follow is refused, as Go refuses what is ten times as deep."""
+    try:
+        yield
+    except (RecursionError, TypeError) as error:
+        if isinstance(error, TypeError) and str(error) != "Recursion limit reached":  # orjson's words
+            raise
+        raise errors.bad_request(TOO_DEEP[content_type]) from None
+
+
+def _patch(view: View, request: Request, content_type: str, body: bytes, decoder: Decoder) -> Transform:
     @cache
     def read() -> tuple[_Change, list[str]]:
         """Once, and not before there is an object: a name that is not there is 404 whatever the patch says."""
@@ -71,6 +103,8 @@ def transform(view: View, request: Request, content_type: str, body: bytes, deco
 
 def _change(view: View, request: Request, content_type: str, patch: Any) -> _Change:
     if content_type == STRATEGIC:
+        # It is no JSON any more when it meets the types: what has no fraction is a whole number to them.
+        gojson.whole_numbers([patch])
         return _Strategic(view, patch)
     apply = json_patch.apply if content_type == JSON else merge_patch.apply
     return _Change(view, apply, patch, validated=request.field_validation != "Ignore")
@@ -144,8 +178,6 @@ def _parse(request: Request, content_type: str, body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        from knarr.meta import gojson
-
         why, validated = gojson.syntax_error(body), request.field_validation != "Ignore"
         if validated and content_type != STRATEGIC:
             why = f"error decoding patch: {why}"
@@ -201,6 +233,7 @@ def check_name(request: Request, obj: Object) -> None:
 
 def _apply(view: View, request: Request, body: bytes, decoder: Decoder) -> Transform:
     config, repeated = decoder.applied(request, body)
+    gojson.whole_numbers(config)
     type_ = (config.get("apiVersion"), config.get("kind"))
     if type_ != (view.row.api_version, view.row.kind):
         raise invalid_type(config)

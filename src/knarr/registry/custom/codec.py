@@ -25,7 +25,7 @@ class Codec:
 
     def __call__(self, obj: Object) -> tuple[Object, list[str]]:
         """A patched object and its findings. Raises ValueError for metadata of a wrong shape."""
-        whole_numbers(obj)
+        gojson.whole_numbers(obj)
         unknown = self._schemas[self._version].normalize(obj)
         return obj, [f'unknown field "{path}"' for path in unknown]
 
@@ -38,7 +38,7 @@ class Codec:
         if kind.__class__ is not str or api_version.__class__ is not str or not kind:
             self._check_type(obj, body)
         findings = find_duplicates(body) if strict and _may_repeat(obj, body) else []
-        whole_numbers(obj)
+        gojson.whole_numbers(obj)
         version = (api_version or "").rpartition("/")[2]
         try:
             unknown = self._schemas.get(version, self._unknown).normalize(obj)
@@ -75,15 +75,3 @@ def _count_keys(value: Any) -> int:
             _count_keys(item) for item in value.values() if item.__class__ is dict or item.__class__ is list
         )
     return sum(_count_keys(item) for item in value if item.__class__ is dict or item.__class__ is list)
-
-
-def whole_numbers(value: Any) -> None:
-    """2.0 becomes 2, as Go writes it."""
-    pairs = value.items() if value.__class__ is dict else enumerate(value)
-    for key, item in pairs:
-        kind = item.__class__
-        if kind is float:
-            if item.is_integer() and abs(item) < 1 << 63:
-                value[key] = int(item)
-        elif kind is dict or kind is list:
-            whole_numbers(item)
