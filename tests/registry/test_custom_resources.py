@@ -194,6 +194,22 @@ def test_methods_that_have_no_route_of_their_own(api, custom, run):
     run(main())
 
 
+@pytest.mark.parametrize("depth", [300, 900])
+def test_what_is_too_deep(api, custom, run, depth):
+    async def main():
+        await custom(
+            definition(
+                versions=[version(schema={"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
+            )
+        )
+        deep = b'{"a":' * depth + b"1" + b"}" * depth
+        body = b'{"apiVersion":"example.com/v1","kind":"Boat","metadata":{"name":"a"},"spec":%b}' % deep
+        error = await api.refused("POST", path(), body)
+        assert (error.code, error.message) == (400, "exceeded max depth")
+
+    run(main())
+
+
 def test_names_that_are_taken_are_not_served_until_they_are_free(api, custom, run):
     async def main():
         await custom(definition())

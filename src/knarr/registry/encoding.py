@@ -70,3 +70,8 @@ def join_items(items: Iterable[tuple[bytes, int]], skip: int) -> list[bytes | me
 def item_skip(kind: str, api_version: str) -> int:
     """How many bytes of a stored object come before the first field of its metadata."""
     return len(orjson.dumps({"kind": kind, "apiVersion": api_version})) - 1 + 1 + len(METADATA)
+
+
+def is_too_deep(error: Exception) -> bool:
+    """Whether something was nested deeper than Python follows, or than orjson writes (254 levels)."""
+    return isinstance(error, RecursionError) or str(error) == "Recursion limit reached"

@@ -17,7 +17,7 @@ from knarr.api.resources import Resource
 from knarr.meta import errors, names
 from knarr.meta.gofmt import quote
 from knarr.meta.managed import default_manager
-from knarr.registry import patch
+from knarr.registry import encoding, patch
 from knarr.registry.context import Request
 from knarr.registry.create import create, place
 from knarr.registry.decode import Decoder
@@ -88,6 +88,10 @@ class Operations:
             raise errors.StatusError(errors.failure(500, "", str(error))) from None
         except StoreFailed as error:
             raise errors.internal(str(error)) from None
+        except (RecursionError, TypeError) as error:
+            if not encoding.is_too_deep(error):
+                raise
+            raise errors.bad_request("exceeded max depth") from None
 
     def find(self, request: Request) -> View:
         """The view a request is about. Raises 404 for what is not served and 405 for verbs it does not know."""

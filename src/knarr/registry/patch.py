@@ -15,6 +15,7 @@ from knarr.api.scheme import has_duplicates, scheme
 from knarr.meta import errors, fielderrors, gojson, times
 from knarr.meta.managed import apply, in_order, invalid_type
 from knarr.meta.patch import json_patch, merge_patch, strategic
+from knarr.registry import encoding
 from knarr.registry.context import Request
 from knarr.registry.decode import Decoder, MissingKind, warn_of
 from knarr.registry.storage import Object, View
@@ -75,7 +76,7 @@ def _as_far_as_seen(content_type: str) -> Iterator[None]:
     try:
         yield
     except (RecursionError, TypeError) as error:
-        if isinstance(error, TypeError) and str(error) != "Recursion limit reached":  # orjson's words
+        if not encoding.is_too_deep(error):
             raise
         raise errors.bad_request(TOO_DEEP[content_type]) from None
 
