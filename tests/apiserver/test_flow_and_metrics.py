@@ -70,6 +70,7 @@ def labelled(serve: Server, name: str) -> list[dict[str, str]]:
         ("version_info", "binary component emulation min_compat"),
         ("apiserver_admission_controller_admission_duration_seconds_count", "name operation rejected type"),
         ("apiserver_admission_step_admission_duration_seconds_count", "operation rejected type"),
+        ("apiserver_authorization_decisions_total", "decision name type"),
         ("apiserver_cache_list_fetched_objects_total", "group index resource"),
         ("apiserver_cache_list_returned_objects_total", "group resource"),
         ("apiserver_client_certificate_expiration_seconds_count", ""),

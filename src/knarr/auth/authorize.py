@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from knarr.meta import errors
 from knarr.meta.fielderrors import aggregate
+from knarr.meta.metrics import Family, Sample
 from knarr.registry.context import Request, UserInfo
 
 PRIVILEGED_GROUP = "system:masters"
@@ -47,16 +48,30 @@ class Authorizer(Protocol):
 class Authorizers:
     """Asks one after another until one allows or denies; members of system:masters may do everything."""
 
-    def __init__(self, *authorizers: Authorizer) -> None:
+    def __init__(self, *authorizers: Authorizer, names: Sequence[tuple[str, str]] = ()) -> None:
         self.members: tuple[Authorizer, ...] = ()
-        self.replace(*authorizers)
+        #: by type and name of an authorizer: what it denied, and what it allowed
+        self._counts: dict[tuple[str, str], list[int]] = {}
+        self.replace(*authorizers, names=names)
 
-    def replace(self, *authorizers: Authorizer) -> None:
-        """From the next request on, ask these."""
+    def replace(self, *authorizers: Authorizer, names: Sequence[tuple[str, str]] = ()) -> None:
+        """From the next request on, ask these; `names` are their types and names, where they are to be told apart."""
         self.members = authorizers
-        self._steps: list[tuple[Callable[..., Any], bool]] = [
-            (a.authorize, inspect.iscoroutinefunction(a.authorize)) for a in authorizers
+        names = names or [("", "")] * len(authorizers)
+        self._steps: list[tuple[Callable[..., Any], bool, list[int]]] = [
+            (a.authorize, inspect.iscoroutinefunction(a.authorize), self._counts.setdefault(name, [0, 0]))
+            for a, name in zip(authorizers, names, strict=True)
         ]
+
+    def metrics(self) -> Iterator[Family]:
+        samples: list[Sample] = [
+            ("", {"type": type_, "name": name, "decision": ("denied", "allowed")[allowed]}, counts[allowed])
+            for (type_, name), counts in self._counts.items()
+            for allowed in (False, True)
+            if type_ and counts[allowed]
+        ]
+        words = "What authorizers decided, by type and name."
+        yield Family("apiserver_authorization_decisions_total", "counter", words, samples)
 
     async def authorize(self, request: Request) -> Decision:
         """Never raises; the reasons of all who had none but a reason are joined as Kubernetes joins them."""
@@ -64,9 +79,10 @@ class Authorizers:
             return ALLOWED
         reasons: list[str] = []
         faults: list[str] = []
-        for step, waits in self._steps:
+        for step, waits, counts in self._steps:
             decision = await step(request) if waits else step(request)
             if decision.allowed or decision.denied:
+                counts[decision.allowed] += 1
                 return decision
             if decision.reason:
                 reasons.append(decision.reason)

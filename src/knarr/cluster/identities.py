@@ -53,7 +53,7 @@ class Identities:
         self.rbac = RBAC(registry)
         self._node = NodeAuthorizer(registry, cluster_role_rules("system:node"))
         self._modes = self._read_modes()
-        self.authorizers = Authorizers(*self._open_modes(self._modes))
+        self.authorizers = Authorizers(*self._open_modes(self._modes), names=_names(self._modes))
         self.token_keys = TokenKeys(self._signer(pki), self._further_keys(), pki.draw_signer)
         own = self._authentication
         self.issuer = TokenIssuer(
@@ -274,7 +274,7 @@ class Identities:
         required = [mode.type for mode in self._modes if mode.type != "Webhook"]
         modes = parse(content, self._authorization.authorization_config, required)
         before = self.authorizers.members
-        self.authorizers.replace(*self._open_modes(modes))
+        self.authorizers.replace(*self._open_modes(modes), names=_names(modes))
         for member in before:
             if hasattr(member, "close"):
                 task = asyncio.ensure_future(member.close())
@@ -301,8 +301,12 @@ class Identities:
         await asyncio.gather(*self._closing)
 
     def metrics(self) -> Iterator[Family]:
-        for part in (self.authenticator, self._account_tokens, self.impersonation):
+        for part in (self.authenticator, self._account_tokens, self.authorizers, self.impersonation):
             yield from part.metrics()
+
+
+def _names(modes: Sequence[Mode]) -> list[tuple[str, str]]:
+    return [(mode.type, mode.name) for mode in modes]
 
 
 def _read(path: str) -> bytes:
