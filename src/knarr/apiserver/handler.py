@@ -17,7 +17,7 @@ from knarr.apiserver.exchange import LONG_RUNNING, Exchange
 from knarr.apiserver.http import BODY_BYTES_MAX, HTTPRequest
 from knarr.apiserver.inflight import InFlight
 from knarr.apiserver.limits import Limits
-from knarr.apiserver.respond import NO_CACHE, Responder
+from knarr.apiserver.respond import NO_CACHE, Responder, takes_gzip
 from knarr.auth.authenticate import bearer_token, websocket_token
 from knarr.flowcontrol.ticket import Ticket
 from knarr.meta import errors
@@ -357,7 +357,7 @@ class APIHandler:
         return (
             len(pieces) > LARGE_PIECES
             and x.representation == negotiate.PLAIN
-            and "gzip" not in x.http.headers.get("accept-encoding", "")
+            and not takes_gzip(x)
         )
 
     async def _require_create(self, request: Request) -> None:

@@ -115,10 +115,16 @@ class Responder:
             headers.append(NO_CACHE)
         if x.request.warnings:
             headers += warning_headers(x.request.warnings)
-        if len(body) >= GZIP_BYTES_MIN and "gzip" in x.http.headers.get("accept-encoding", ""):
+        if len(body) >= GZIP_BYTES_MIN and takes_gzip(x):
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
             headers += [("content-encoding", "gzip"), ("vary", "Accept-Encoding")]
         x.http.respond(code, headers, body)
+
+
+def takes_gzip(x: Exchange) -> bool:
+    """Whether the client names it, without saying how much it likes it."""
+    header = x.http.headers.get("accept-encoding", "")
+    return "gzip" in header and any(name.strip() == "gzip" for name in header.split(","))
 
 
 def encode(body: bytes, representation: Representation) -> bytes:
