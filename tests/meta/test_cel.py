@@ -105,6 +105,26 @@ VALUES = [
     ("semver('1.2.3').compareTo(semver('1.10.0'))", -1),
     ("format.dns1123Label().validate('A').hasValue()", True),
     ("format.named('uuid').hasValue()", True),
+    ("[1, 2, 3].slice(1, 2)", [2]),
+    ("[[1], [2]].flatten()", [1, 2]),
+    ("[3, 1, 2].sort()", [1, 2, 3]),
+    ("[{'a': 2}, {'a': 1}].sortBy(e, e.a)", [{"a": 1}, {"a": 2}]),
+    ("lists.range(3).reverse()", [2, 1, 0]),
+    ("[1, 2, 1].distinct()", [1, 2]),
+    ("[1, 2].last().value()", 2),
+    ("[optional.of(1)].unwrapOpt()", [1]),
+    ("[1, 2].existsOne(x, x == 1)", True),
+    ("'%.3f %d'.format([1234.5, 7])", "1,234.500 7"),
+    ("'%.2e'.format([1234.5])", "1.23\u202f×\u202f10⁰³"),
+    ("'%s'.format([{'b': 2, 'a': ['x']}])", '{"a":["x"], "b":2}'),
+    ("url('https://u:p@[::1]:80/a').getHost()", "[::1]:80"),
+    ("url('https://u:p@[::1]:80/a').getHostname()", "::1"),
+    ("url('http://a/b#c d').getEscapedPath()", "/b%23c%20d"),
+    ("url('//h/p').getHost()", ""),
+    ("url('mailto:a@b').getEscapedPath()", ""),
+    ("semver('v01.002', true).minor()", 2),
+    ("semver('1.0.0-1').isLessThan(semver('1.0.0-a'))", True),
+    ("format.date().validate('20200101').value()", ["invalid date"]),
 ]
 
 
@@ -123,6 +143,12 @@ COMPILE_ERRORS = [
     ("1 == 1.0", 3, "found no matching overload for '_==_' applied to '(int, double)'"),
     ("o.l.all(x, x)", 8, "found no matching overload for '_&&_' applied to '(bool, string)'"),
     ("1 ? 2 : 3", 3, "found no matching overload for '_?_:_' applied to '(int, int, int)'"),
+    ("duration('x')", 10, "invalid duration argument"),
+    ("timestamp('x')", 11, "invalid timestamp argument"),
+    ("'a'.matches('[')", 13, "invalid matches argument"),
+    ("o.`min`", 3, "unsupported syntax: '`'"),
+    ("has(1)", 5, "invalid argument to has() macro"),
+    ("[1].all(x.y, true)", 10, "argument must be a simple name"),
 ]
 
 
@@ -141,6 +167,17 @@ RUN_ERRORS = [
     ("{'a': 1}.b", "no such key: b"),
     ("9223372036854775807 + 1", "integer overflow"),
     ("!has(o.min) || 1 / 0 > 2", "division by zero"),
+    ("int('x')", "type conversion error from 'string' to 'int'"),
+    ("duration('x' + 'y')", "type conversion error from 'string' to 'google.protobuf.Duration'"),
+    ("[1].slice(0, 5)", r"cannot slice\(0, 5\), list is length 1"),
+    ("'%d'.format(['a'])", "decimal clause can only be used on integers, was given string"),
+    ("ip('1.2.3')", r'ParseAddr\("1.2.3"\): IPv4 address too short'),
+    ("ip('fe80::1%eth0')", 'IP address "fe80::1%eth0" with zone value is not allowed'),
+    ("cidr('10.0.0.0/33')", r'netip.ParsePrefix\("10.0.0.0/33"\): prefix length out of range'),
+    ("url('::')", 'URL parse error during conversion from string: parse "::": missing protocol scheme'),
+    ("semver('v1.0.0')", r'Invalid character\(s\) found in major number "v1"'),
+    ("semver('1.02.0')", 'Minor number must not contain leading zeroes "02"'),
+    ("semver('1.0.0-a..b')", "Prerelease is empty"),
 ]
 
 

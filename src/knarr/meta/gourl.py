@@ -25,6 +25,8 @@ def _fault(text: str, request: bool) -> str:
         return "net/url: invalid control character in URL"
     if not text:
         return "empty url" if request else ""
+    if text == "*":
+        return ""
     rest = text if request else text.partition("#")[0]
     if rest.startswith(":"):
         return "missing protocol scheme"

@@ -18,6 +18,8 @@ from knarr.meta.cel.values import Duration, Timestamp, UInt
 ACCUMULATOR = "@result"
 #: what cel-expr-python says beside the real error
 _NOISE = "ERROR: <input>:4294967295:"
+#: How deep cel-expr-python goes; cel-go gives up at 250, and says it so.
+_TOO_DEEP = "ERROR: <input>:-1:0: expression recursion limit exceeded: 32"
 #: what it says otherwise than cel-go
 _WORDS = tuple(
     (re.compile(pattern), words)
@@ -70,6 +72,8 @@ def parse(source: str) -> Expr:
 def _cleaned(text: str) -> str:
     text = text.removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
     lines = [line for line in text.split("\n") if not line.startswith(_NOISE)]
+    if text.startswith("CANCELLED: ") or lines in ([], [""]):
+        return _TOO_DEEP
     return "\n".join(line if line.startswith(" | ") else _in_go_s_words(line) for line in lines)
 
 

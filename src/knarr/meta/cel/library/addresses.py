@@ -5,8 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from knarr.meta import gonetip
 from knarr.meta.cel.functions import overload
 from knarr.meta.cel.values import CelError
+from knarr.meta.gofmt import quote
 
 
 class IPValue:
@@ -52,16 +54,16 @@ class CIDRValue:
 
 
 def _address(text: str) -> Any:
+    if why := gonetip.address_fault(text):
+        raise CelError(f"IP Address {quote(text)} parse error during conversion from string: {why}")
     if "%" in text:
-        raise CelError(f'IP Address "{text}" with zone value is not allowed')
-    try:
-        address = ip_address(text)
-    except ValueError:
-        raise CelError(
-            f'IP Address "{text}" parse error during conversion from string: ParseAddr("{text}"): unable to parse IP'
-        ) from None
+        raise CelError(f"IP address {quote(text)} with zone value is not allowed")
+    return _unmapped(ip_address(text), text)
+
+
+def _unmapped(address: Any, text: str) -> Any:
     if address.version == 6 and address.ipv4_mapped is not None:
-        raise CelError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
+        raise CelError(f"IPv4-mapped IPv6 address {quote(text)} is not allowed")
     return address
 
 
@@ -70,16 +72,11 @@ def parse_ip(text: str) -> IPValue:
 
 
 def parse_cidr(text: str) -> CIDRValue:
-    host, slash, bits = text.rpartition("/")
-    try:
-        if not slash or not bits.isdigit() or (bits != "0" and bits.startswith("0")):
-            raise ValueError
-        address = _address(host)
-        return CIDRValue(address, ip_network((address, int(bits)), strict=False))
-    except (ValueError, CelError):
-        raise CelError(
-            f"network address parse error during conversion from string: netip.ParsePrefix(\"{text}\"): no '/'"
-        ) from None
+    if why := gonetip.prefix_fault(text):
+        raise CelError(f"network address parse error during conversion from string: {why}")
+    host, _, bits = text.rpartition("/")
+    address = _unmapped(ip_address(host), text)
+    return CIDRValue(address, ip_network((address, int(bits)), strict=False))
 
 
 def _is(parse: Any) -> Any:

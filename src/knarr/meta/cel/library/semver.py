@@ -6,29 +6,33 @@ import re
 
 from knarr.meta.cel.functions import overload
 from knarr.meta.cel.values import CelError
+from knarr.meta.gofmt import quote
 
-_VERSION = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
-    r"(?:-((?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*))*))?"
-    r"(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?"
-)
+_NUMBER = re.compile(r"[0-9]*")
+_WORD = re.compile(r"[0-9A-Za-z-]*")
 
 
 class Semver:
-    """A semantic version; builds do not count when versions are compared."""
+    """A semantic version; builds do not count when versions are compared. Raises CelError."""
 
     cel_type = "kubernetes.Semver"
     __slots__ = ("key", "numbers")
 
     def __init__(self, text: str) -> None:
-        found = _VERSION.fullmatch(text)
-        if found is None:
-            raise ValueError(text)
-        self.numbers = tuple(int(found[i]) for i in (1, 2, 3))
-        pre = found[4]
+        if not text:
+            raise CelError("Version string empty")
+        parts = text.split(".", 2)
+        if len(parts) != 3:
+            raise CelError("No Major.Minor.Patch elements found")
+        major, minor = _number("Major", parts[0]), _number("Minor", parts[1])
+        patch, plus, build = parts[2].partition("+")
+        patch, dash, pre = patch.partition("-")
+        self.numbers = (major, minor, _number("Patch", patch))
         # a release is newer than its pre-releases, whose numbers come before words
-        rank = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in pre.split(".")) if pre else ()
-        self.key = (self.numbers, pre is None, rank)
+        rank = tuple(map(_prerelease, pre.split("."))) if dash else ()
+        self.key = (self.numbers, not dash, rank)
+        for word in build.split(".") if plus else ():
+            _check_word("build meta data", word)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Semver) and self.key == other.key
@@ -37,32 +41,56 @@ class Semver:
         return hash(self.key)
 
 
-def parse(text: str, normalize: bool = False) -> Semver:
-    try:
-        return Semver(normalized(text) if normalize else text)
-    except ValueError:
-        raise CelError(_fault(text)) from None
+def _number(part: str, text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise CelError(f"Invalid character(s) found in {part.lower()} number {quote(text)}")
+    if len(text) > 1 and text[0] == "0":
+        raise CelError(f"{part} number must not contain leading zeroes {quote(text)}")
+    return _uint(text)
 
 
-def _fault(text: str) -> str:
+def _prerelease(text: str) -> tuple[int, int, str]:
+    if not text or not _NUMBER.fullmatch(text):
+        _check_word("prerelease", text)
+        return 1, 0, text
+    if len(text) > 1 and text[0] == "0":
+        raise CelError(f"Numeric PreRelease version must not contain leading zeroes {quote(text)}")
+    return 0, _uint(text), ""
+
+
+def _check_word(part: str, text: str) -> None:
     if not text:
-        return "Version string empty"
-    if text.count(".") < 2:
-        return "No Major.Minor.Patch elements found"
-    return f'Invalid character(s) found in version "{text}"'
+        raise CelError(f"{part.capitalize()} is empty")
+    if not _WORD.fullmatch(text):
+        raise CelError(f"Invalid character(s) found in {part} {quote(text)}")
+
+
+def _uint(text: str) -> int:
+    if not text:
+        raise CelError('strconv.ParseUint: parsing "": invalid syntax')
+    number = int(text)
+    if number >= 1 << 64:
+        raise CelError(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
+    return number
+
+
+def parse(text: str, normalize: bool = False) -> Semver:
+    return Semver(normalized(text) if normalize else text)
 
 
 def normalized(text: str) -> str:
-    """Without a leading v and leading zeros, with missing minor and patch as 0."""
-    core, plus, build = text.removeprefix("v").partition("+")
-    core, dash, pre = core.partition("-")
-    parts = core.split(".")
-    if all(part.isdigit() for part in parts) and len(parts) <= 3:
-        parts = [str(int(part)) for part in parts]
-        if len(parts) < 3 and (dash or plus):
-            return text
-        parts += ["0"] * (3 - len(parts))
-    return ".".join(parts) + dash + pre + plus + build
+    """Without a leading v and leading zeros, with missing minor and patch as 0. Raises CelError."""
+    parts = [_without_zeros(part) for part in text.removeprefix("v").split(".", 2)]
+    if len(parts) < 3 and ("+" in parts[-1] or "-" in parts[-1]):
+        raise CelError("short version cannot contain PreRelease/Build meta data")
+    return ".".join(parts + ["0"] * (3 - len(parts)))
+
+
+def _without_zeros(part: str) -> str:
+    if len(part) < 2:
+        return part
+    stripped = part.lstrip("0")
+    return stripped if stripped[:1] and stripped[0] in "0123456789" else f"0{stripped}"
 
 
 def is_semver(text: str, normalize: bool = False) -> bool:
