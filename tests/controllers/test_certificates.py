@@ -262,13 +262,15 @@ def test_a_kubelet_that_may_ask_is_approved_and_signed(play: Any) -> None:
                     "name": "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
                 },
                 "subjects": [
-                    {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"}
+                    {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": name}
+                    for name in ("system:nodes", "nodes-to-be")
                 ],
             }
         )
         node = c.plane.client("system:node:n", ("system:nodes", "system:authenticated"))
         await node.create(wire_csr("mine", rules.KUBELET_CLIENT, CLIENT_USAGES))
-        other = c.plane.client("system:node:m", ("system:nodes", "system:authenticated"))
+        # may ask as a node may, yet for itself only
+        other = c.plane.client("system:node:m", ("nodes-to-be", "system:authenticated"))
         await other.create(wire_csr("not-mine", rules.KUBELET_CLIENT, CLIENT_USAGES))
         await c.settle()
         status = (await c.client.get(ROW, "mine"))["status"]
