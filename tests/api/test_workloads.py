@@ -44,6 +44,21 @@ def test_defaults(resource, given, made):
     assert resource.errors(body(**given)) == []
 
 
+def test_how_many_pods_of_a_stateful_set_may_be_down_is_behind_a_closed_gate():
+    def asking(unavailable):
+        rolling = {"partition": 0, "maxUnavailable": unavailable}
+        return body(updateStrategy={"type": "RollingUpdate", "rollingUpdate": rolling})
+
+    made = STATEFULSETS.created(asking(2))
+    assert made["spec"]["updateStrategy"]["rollingUpdate"] == {"partition": 0}
+    made = STATEFULSETS.defaulted(asking(2))
+    had, new = copy.deepcopy(made), STATEFULSETS.defaulted(asking(0))
+    STATEFULSETS.kind.prepare_for_update(new, had)
+    assert [str(error) for error in STATEFULSETS.kind.validate_update(new, had)] == [
+        "spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: 0: cannot be 0"
+    ]
+
+
 def test_a_replication_controller_takes_labels_and_selector_from_its_template():
     made = CONTROLLERS.defaulted({"spec": {"template": TEMPLATE}})
     assert made["spec"]["selector"] == made["metadata"]["labels"] == {"app": "x"}
@@ -85,8 +100,6 @@ RULES = [
     (DEPLOYMENTS, {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "0%"}}},
         ['spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "0%": may not be 0 when `maxSurge` is 0']),
     (DEPLOYMENTS, {"minReadySeconds": -1}, ["spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0"]),
-    (STATEFULSETS, {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0}}},
-        ["spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: 0: cannot be 0"]),
     (STATEFULSETS, {"volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {"storageClassName": "A"}}]},
         ["spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required",
          "spec.volumeClaimTemplates[0].spec.resources[storage]: Required value",

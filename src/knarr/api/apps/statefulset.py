@@ -71,6 +71,12 @@ class StatefulSet(Kind):
     def reset_status(self, obj: Object) -> None:
         obj["status"] = dict(_STATUS)
 
+    def _drop_disabled(self, obj: Object, old: Object | None) -> None:
+        super()._drop_disabled(obj, old)
+        # v1.36 has closed the gate MaxUnavailableStatefulSet again
+        if "maxUnavailable" not in _rolling(old or {}):
+            _rolling(obj).pop("maxUnavailable", None)
+
     def validate(self, obj: Object) -> list[FieldError]:
         return _validate_spec(obj["spec"], creating=True)
 
@@ -128,6 +134,10 @@ def _claim_errors(spec: Object) -> list[FieldError]:
         for index, claim in enumerate(spec.get("volumeClaimTemplates") or ())
         for error in spec_errors(claim.get("spec", {}), f"spec.volumeClaimTemplates[{index}].spec")
     ]
+
+
+def _rolling(obj: Object) -> Object:
+    return (obj.get("spec", {}).get("updateStrategy") or {}).get("rollingUpdate") or {}
 
 
 def _spec_warnings(spec: Object, claim_spec: str) -> list[str]:
