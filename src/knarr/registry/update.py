@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from knarr.meta import errors, fielderrors, objectmeta, times
 from knarr.meta.fielderrors import FieldError
+from knarr.meta.managed import keep_times
 from knarr.registry import encoding, rawfields
 from knarr.registry.context import Request
 from knarr.registry.create import create, manage_fields, place
@@ -225,7 +226,9 @@ class _Attempt:
         new, old = self.new, self.old
         if new["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
             new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        return _without_type(new) == _without_type(old) and not self._stored_in_old_version()
+        if self._stored_in_old_version():
+            return False
+        return _without_type(new) == _without_type(old) or keep_times(old, new)
 
     def _stored_in_old_version(self) -> bool:
         """A custom object that lies in the store in another version than its definition's storage version: any
