@@ -62,11 +62,13 @@ class Audited:
         self.serve.get("/livez")
 
     def new(self) -> list[dict[str, Any]]:
-        """The events since the last time. Requests are recorded before the connection is served again."""
+        """The events since the last time, without the server's own. Requests are recorded before the connection is
+        served again."""
         self.serve.get("/livez")
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         fresh, self._read = lines[self._read :], len(lines)
-        return [json.loads(line) for line in fresh]
+        events = [json.loads(line) for line in fresh]
+        return [event for event in events if event["user"]["username"] != "system:apiserver"]
 
     def one(self, stage: str = "ResponseComplete") -> dict[str, Any]:
         """The event of a stage of the one request since the last time."""
