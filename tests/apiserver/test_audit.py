@@ -68,7 +68,7 @@ class Audited:
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         fresh, self._read = lines[self._read :], len(lines)
         events = [json.loads(line) for line in fresh]
-        return [event for event in events if event["user"]["username"] != "system:apiserver"]
+        return [event for event in events if event["user"].get("username") != "system:apiserver"]
 
     def one(self, stage: str = "ResponseComplete") -> dict[str, Any]:
         """The event of a stage of the one request since the last time."""
