@@ -176,7 +176,7 @@ def _json(answer: Any) -> Any:
 EXPECTED = frozenset({"Timeout", "ServerTimeout", "ServiceUnavailable"})
 #: a Binding's fields, the types of an apply and of lists in patches are checked where errors have no reason
 EXPECTED_MESSAGES = (
-    *("target.", "failed to create typed patch object", "failed to convert ("),
+    *("target.", "failed to create typed patch object", "failed to convert new object ("),
     *("list element types are not identical", "map: map[", "merging an object in json but data type is not"),
 )
 
