@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from knarr.api.catalog import BY_GVR
 from knarr.api.scheme import scheme
 from knarr.api.types import core_v1
+from knarr.cluster.parts import create_accounts
+from knarr.controllers import CONTROLLERS, ControllerManager, _load
 from knarr.controllers.nodeipam import CIDRs, RangeFull
 from knarr.controllers.pvcprotection import in_use
 from knarr.controllers.ttl import STEPS, next_step
@@ -239,3 +241,26 @@ def test_a_service_cidr_within_another_may_go(play: Any) -> None:
         assert ready_condition(left) == ("False", "Terminating")
 
     play(story, SERVICE_CIDRS)
+
+
+# -- accounts --------------------------------------------------------------------------------------------------
+
+
+def test_the_accounts_that_the_controllers_act_as() -> None:
+    manager = ControllerManager(None, {name: _load(place) for name, place in CONTROLLERS.items()})  # type: ignore[arg-type]
+    accounts = manager.accounts
+    assert len(accounts) == 35 and len(set(accounts)) == 35
+    assert {"attachdetach-controller", "endpoint-controller", "service-cidrs-controller"} <= set(accounts)
+    assert not {"tokens-controller", "taint-eviction-controller", "bootstrap-signer"} & set(accounts)
+
+
+def test_missing_accounts_are_created(play: Any) -> None:
+    async def story(c: Cluster) -> None:
+        for _ in range(2):
+            await create_accounts(
+                c.plane.registry, ["a-controller", "b-controller"], "kube-controller-manager"
+            )
+        made = await c.client.get(core_v1.ServiceAccount, "b-controller", "kube-system")
+        assert made.metadata.resourceVersion and made.metadata.uid
+
+    play(story, PVC)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,9 @@ if TYPE_CHECKING:
     from knarr.client.client import Client
     from knarr.cluster.cluster import Cluster
     from knarr.meta.metrics import Family
+    from knarr.registry.registry import Registry
+
+log = logging.getLogger(__name__)
 
 
 #: with more nodes than this, simulated pods go from Pending to Running without showing ContainerCreating in between:
@@ -20,7 +25,25 @@ SHOWN_NODES_MAX = 100
 async def start_controllers(cluster: Cluster) -> Any:
     from knarr import controllers
 
-    return await controllers.start_all(cluster.client, cluster.world, settings=controller_settings(cluster))
+    manager = await controllers.start_all(
+        cluster.client, cluster.world, settings=controller_settings(cluster)
+    )
+    await create_accounts(cluster.plane.registry, manager.accounts, controllers.MANAGER)
+    return manager
+
+
+async def create_accounts(registry: Registry, names: Iterable[str], writer: str) -> None:
+    """The service accounts that controllers act as, where they are not there yet."""
+    namespace = "kube-system"
+    missing = [name for name in names if registry.get("", "serviceaccounts", namespace, name) is None]
+    bodies = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}
+        for name in missing
+    ]
+    work = (registry.create("", "serviceaccounts", body, manager=writer) for body in bodies)
+    for error in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(error, Exception):
+            log.warning("the account of a controller could not be created: %s", error)
 
 
 def controller_settings(cluster: Cluster) -> dict[str, Any]:

@@ -80,6 +80,18 @@ CONTROLLERS: dict[str, str] = {
     "volumeattributesclass-protection-controller": "knarr.controllers.vacprotection:VACProtectionController",
 }
 
+#: controllers that act as the manager itself, not as an account of their own
+WITHOUT_ACCOUNT = frozenset(
+    {
+        "bootstrap-signer-controller",
+        "serviceaccount-token-controller",
+        "taint-eviction-controller",
+        "token-cleaner-controller",
+    }
+)
+#: accounts of controllers that have nothing to do here; who looks for them finds them
+MORE_ACCOUNTS = ("attachdetach-controller",)
+
 #: makes a client that acts as (user, groups) and signs its writes as a manager
 ClientFactory = Callable[[str, tuple[str, ...], str], Client]
 
@@ -90,6 +102,16 @@ class ControllerManager:
     def __init__(self, informers: SharedInformers, controllers: dict[str, Controller]) -> None:
         self.informers = informers
         self.controllers = controllers
+
+    @property
+    def accounts(self) -> list[str]:
+        """The service accounts, in kube-system, that the controllers act as."""
+        own = {
+            getattr(controller, "service_account", "") or name
+            for name, controller in self.controllers.items()
+            if name not in WITHOUT_ACCOUNT
+        }
+        return sorted(own.union(MORE_ACCOUNTS))
 
     async def start(self) -> None:
         """Returns once every informer has synced and every worker runs."""
