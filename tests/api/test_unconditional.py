@@ -32,6 +32,7 @@ KEEPING = {
     "flowschemas",
     "prioritylevelconfigurations",
     "resourceclaims",
+    "servicecidrs",
     "validatingadmissionpolicies",
     "volumeattachments",
 }
