@@ -1,13 +1,14 @@
 """Certificates and keys: judged by OpenSSL and the cryptography library, not by our own reading of them."""
 
 import asyncio
+import datetime
 import os
 import ssl
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
@@ -302,6 +303,39 @@ def test_tokens_are_verified_by_their_key_alone(algorithm, make):
     assert not signer.verifier.verify(token._replace(signature=b""))
     assert signer.verifier.jwk()["kid"] == signer.verifier.key_id
     assert read_key(signer.verifier.jwk()).key.public_numbers() == signer.verifier._key.key.public_numbers()
+
+
+def _self_signed(key):
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sa")])
+    start = datetime.datetime(2026, 1, 1)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start.replace(year=2036))
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _public(key, form):
+    return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+
+
+@pytest.mark.parametrize(
+    "key", [rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1())]
+)
+def test_forms_of_keys_that_may_have_signed(key):
+    signer = jwt.Signer.from_pem(_pem(key))
+    token = jwt.parse(signer.sign({"sub": "x"}))
+    forms = [_pem(key), _public(key, serialization.PublicFormat.SubjectPublicKeyInfo), _self_signed(key)]
+    if isinstance(key, rsa.RSAPrivateKey):
+        forms.append(_public(key, serialization.PublicFormat.PKCS1))
+    for form in forms:
+        found = jwt.Verifier.from_pem(form)
+        assert found.key_id == signer.verifier.key_id and found.verify(token)
+
+
+@pytest.mark.parametrize(
+    "key", [ec.generate_private_key(ec.SECP224R1()), ed25519.Ed25519PrivateKey.generate()]
+)
+def test_keys_that_sign_no_tokens(key):
+    with pytest.raises(ValueError, match="only RSA and EC keys of 256, 384 and 521 bits sign tokens"):
+        jwt.Signer.from_pem(_pem(key))
 
 
 @given(st.text(max_size=50))
