@@ -149,6 +149,15 @@ COMPILE_ERRORS = [
     ("o.`min`", 3, "unsupported syntax: '`'"),
     ("has(1)", 5, "invalid argument to has() macro"),
     ("[1].all(x.y, true)", 10, "argument must be a simple name"),
+    (
+        "'%d'.format(['a'])",
+        14,
+        "error during formatting: decimal clause can only be used on integers, was given string",
+    ),
+    ("'%s %s'.format([1])", 15, "index 1 out of range"),
+    ("'%s'.format([1, 2])", 12, "too many arguments supplied to string.format (expected 1, got 2)"),
+    ("'%z'.format([1])", 12, 'could not parse formatting clause: unrecognized formatting clause "z"'),
+    ("'%'.format([1])", 11, "unexpected end of string"),
 ]
 
 
@@ -170,7 +179,7 @@ RUN_ERRORS = [
     ("int('x')", "type conversion error from 'string' to 'int'"),
     ("duration('x' + 'y')", "type conversion error from 'string' to 'google.protobuf.Duration'"),
     ("[1].slice(0, 5)", r"cannot slice\(0, 5\), list is length 1"),
-    ("'%d'.format(['a'])", "decimal clause can only be used on integers, was given string"),
+    ("'%d'.format([dyn('a')])", "decimal clause can only be used on integers, was given string"),
     ("ip('1.2.3')", r'ParseAddr\("1.2.3"\): IPv4 address too short'),
     ("ip('fe80::1%eth0')", 'IP address "fe80::1%eth0" with zone value is not allowed'),
     ("cidr('10.0.0.0/33')", r'netip.ParsePrefix\("10.0.0.0/33"\): prefix length out of range'),

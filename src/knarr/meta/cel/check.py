@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from knarr.meta.cel import types
+from knarr.meta.cel import literals, types
 from knarr.meta.cel.functions import PYTHON_TYPES, Functions, Overload
-from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr, Select, located
+from knarr.meta.cel.syntax import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    ListExpr,
+    MapExpr,
+    Select,
+    located,
+    nodes,
+)
 from knarr.meta.cel.types import BOOL, DYN, ERROR, INT, NULL, Type, show
-from knarr.meta.cel.values import CelError
 
 #: types by the names that expressions may use for them
 TYPE_NAMES: dict[str, Type] = {
@@ -45,32 +55,8 @@ def check(
         texts = dict.fromkeys(located(source, offset, message) for offset, message in checker.errors)
         raise CheckError("\n".join(texts))
     checker.finish(expr)
-    if wrong := [
-        located(source, arg.offset, f"invalid {name} argument") for name, arg in _bad_literals(expr)
-    ]:
+    if wrong := [located(source, node.offset, fault) for node, fault in literals.faults(expr)]:
         raise CheckError("\n".join(wrong))
-
-
-def _bad_literals(expr: Expr) -> list[tuple[str, Expr]]:
-    """Durations, times and patterns that will not do, where they are written in the expression."""
-    from knarr.meta import goregexp
-    from knarr.meta.cel.library.times import parse_duration, parse_timestamp
-
-    parsers: dict[str, Callable[[str], object]] = {
-        "duration": parse_duration,
-        "timestamp": parse_timestamp,
-        "matches": goregexp.compile,
-    }
-    found: list[tuple[str, Expr]] = []
-    for node in nodes(expr):
-        if isinstance(node, Call) and node.function in parsers and node.args:
-            arg = node.args[0]
-            if isinstance(arg, Const) and isinstance(arg.value, str):
-                try:
-                    parsers[node.function](arg.value)
-                except (ValueError, CelError, goregexp.RegexpError):
-                    found.append((node.function, arg))
-    return sorted(found, key=lambda item: item[1].offset)
 
 
 def qualified_name(expr: Expr | None) -> str:
@@ -465,30 +451,3 @@ def _at_most_as_specific(a: Type, b: Type) -> bool:
         return False
     inner = zip(_parameters(a), _parameters(b), strict=False)
     return all(_at_most_as_specific(x, y) for x, y in inner)
-
-
-def children(expr: Expr) -> list[Expr]:
-    """The nodes directly below."""
-    if isinstance(expr, Select):
-        return [expr.operand]
-    if isinstance(expr, Call):
-        return [*([expr.target] if expr.target is not None else []), *expr.args]
-    if isinstance(expr, ListExpr):
-        return expr.elements
-    if isinstance(expr, MapExpr):
-        return [
-            part
-            for key, value, _ in expr.entries
-            for part in ((key, value) if isinstance(key, Expr) else (value,))
-        ]
-    if isinstance(expr, Comprehension):
-        return [expr.iter_range, expr.init, expr.condition, expr.step, expr.result]
-    return []
-
-
-def nodes(expr: Expr) -> list[Expr]:
-    """The node and all below it that were checked."""
-    found = [expr]
-    for child in children(expr):
-        found += nodes(child) if child.type is not None else []
-    return found

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from knarr.meta.cel import estimate
-from knarr.meta.cel.check import CheckError, check, nodes
+from knarr.meta.cel.check import CheckError, check
 from knarr.meta.cel.functions import Functions
 from knarr.meta.cel.library import functions
 from knarr.meta.cel.parse import ParseError, parse
 from knarr.meta.cel.program import Program
-from knarr.meta.cel.syntax import Call, Const, Expr, Ident, Select
+from knarr.meta.cel.syntax import Call, Const, Expr, Ident, Select, nodes
 from knarr.meta.cel.types import Type
 
 

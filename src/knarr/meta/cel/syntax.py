@@ -103,3 +103,30 @@ def located(source: str, offset: int, message: str) -> str:
     dots = "".join("." if letter.isascii() else "．" for letter in text[:column])
     mark = "^" if text[column : column + 1].isascii() else "＾"
     return f"ERROR: <input>:{line}:{column + 1}: {message}\n | {text}\n | {dots}{mark}"
+
+
+def children(expr: Expr) -> list[Expr]:
+    """The nodes directly below."""
+    if isinstance(expr, Select):
+        return [expr.operand]
+    if isinstance(expr, Call):
+        return [*([expr.target] if expr.target is not None else []), *expr.args]
+    if isinstance(expr, ListExpr):
+        return expr.elements
+    if isinstance(expr, MapExpr):
+        return [
+            part
+            for key, value, _ in expr.entries
+            for part in ((key, value) if isinstance(key, Expr) else (value,))
+        ]
+    if isinstance(expr, Comprehension):
+        return [expr.iter_range, expr.init, expr.condition, expr.step, expr.result]
+    return []
+
+
+def nodes(expr: Expr) -> list[Expr]:
+    """The node and all below it that were checked."""
+    found = [expr]
+    for child in children(expr):
+        found += nodes(child) if child.type is not None else []
+    return found
