@@ -149,6 +149,45 @@ MESSAGES = [
         id="all of",
     ),
     pytest.param(of(a={**TEXT, "nullable": True}), {"a": None}, [], id="nullable"),
+    pytest.param(
+        of(a={**NUMBER, "maximum": 10000000}),
+        {"a": 20000000},
+        ["a: Invalid value: 20000000: a in body should be less than or equal to 10000000"],
+        id="bounds of whole numbers",
+    ),
+    pytest.param(
+        of(a={"type": "number", "minimum": 0.5}), {"a": 0}, [], id="bounds of whole numbers are whole"
+    ),
+    pytest.param(
+        of(a={"type": "number", "maximum": 10000000.5}),
+        {"a": 20000000.75},
+        ["a: Invalid value: 2.000000075e+07: a in body should be less than or equal to 1.00000005e+07"],
+        id="bounds of fractions",
+    ),
+    pytest.param(
+        of(a={**NUMBER, "format": "int32"}),
+        {"a": 3000000000},
+        ['<nil>: Invalid value: "": Checked value must be of type integer with format int32 in a'],
+        id="more than 32 bits",
+    ),
+    pytest.param(
+        of(a={**NUMBER, "multipleOf": -2}),
+        {"a": 4},
+        ["a: Invalid value: -2: factor MultipleOf declared for a must be positive: -2"],
+        id="a negative factor",
+    ),
+    pytest.param(
+        of(a={**TEXT, "format": "date"}),
+        {"a": 5},
+        ['a: Invalid value: "int64": a in body must be of type date: "int64"'],
+        id="a format of another type",
+    ),
+    pytest.param(
+        of(a={"type": "object", "additionalProperties": False}),
+        {"a": {"b": 1}},
+        ['a: Invalid value: "b": a.b in body is a forbidden property'],
+        id="closed",
+    ),
 ]
 
 

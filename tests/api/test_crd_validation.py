@@ -110,6 +110,104 @@ def test_schemas(schema, end):
     assert any(end in error and "properties[a]" in error for error in errors), errors
 
 
+ROOT = "spec.validation.openAPIV3Schema"
+
+
+def root(**keywords):
+    whole = version()
+    whole["schema"]["openAPIV3Schema"].update(keywords)
+    return definition(whole)
+
+
+TYPES = '"array", "boolean", "integer", "number", "object", "string"'
+#: a definition and all that is wrong with its schema, in order
+ORDERED = [
+    pytest.param(
+        root(oneOf=[{"properties": {"a": {"minLength": 1}}}]),
+        [".properties[a]: Required value: because it is defined in {root}.oneOf[0].properties[a]"],
+        id="incomplete at the root",
+    ),
+    pytest.param(
+        of({"type": "object", "oneOf": [{"required": ["a"], "properties": {"a": {"minLength": 1}}}]}),
+        [],
+        id="incomplete below",
+    ),
+    pytest.param(
+        root(**{"$schema": "x"}),
+        [": Invalid value: \"\": OpenAPIV3Schema 'schema' is not supported"],
+        id="$schema",
+    ),
+    pytest.param(
+        of({"type": "array", "items": [{"type": "blob"}]}),
+        [
+            ".properties[a].items: Forbidden: items must be a schema object and not an array",
+            f'.properties[a].items[0].type: Unsupported value: "blob": supported values: {TYPES}',
+        ],
+        id="a list of items",
+    ),
+    pytest.param(
+        root(dependencies={"a": {"type": "blob"}, "b": ["c"]}),
+        [
+            ".dependencies: Forbidden: dependencies is not supported",
+            f'.dependencies[a].type: Unsupported value: "blob": supported values: {TYPES}',
+        ],
+        id="dependencies",
+    ),
+    pytest.param(
+        root(properties={"metadata": {"type": "object", "minProperties": 0}}),
+        [
+            ".properties[metadata]: Forbidden: must not specify anything other than name and generateName, but "
+            "metadata is implicitly specified"
+        ],
+        id="metadata, with a 0",
+    ),
+    pytest.param(
+        of({"type": "object", "additionalProperties": False, "properties": {"b": TEXT}}),
+        [
+            ".properties[a].additionalProperties: Forbidden: additionalProperties and properties are mutual "
+            "exclusive"
+        ],
+        id="closed, with fields",
+    ),
+    pytest.param(
+        ruled({"rule": "true", "message": "", "messageExpression": " "}),
+        [
+            ".properties[a].x-kubernetes-validations[0].messageExpression: Required value: "
+            "messageExpression must be non-empty if specified"
+        ],
+        id="an empty expression",
+    ),
+    pytest.param(
+        ruled({"rule": "self ==\n'a'"}),
+        [
+            ".properties[a].x-kubernetes-validations[0].message: Required value: message must be specified if rule "
+            "contains line breaks"
+        ],
+        id="a rule of two lines",
+    ),
+    pytest.param(
+        of(
+            {
+                "type": "object",
+                "x-kubernetes-embedded-resource": True,
+                "x-kubernetes-preserve-unknown-fields": True,
+                "default": {"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"a": 1}}},
+            }
+        ),
+        [
+            '.properties[a].default.metadata: Invalid value: {{"labels":{{"a":1}}}}: '
+            "json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"
+        ],
+        id="a default with metadata of a wrong shape",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "ends"), ORDERED)
+def test_all_that_is_wrong(body, ends):
+    assert CRDS.errors(body) == [ROOT + end.format(root=ROOT) for end in ends]
+
+
 RULE_ERRORS = [
     pytest.param({"rule": "self.x"}, "type 'string' does not support field selection", id="selection"),
     pytest.param({"rule": "size(self)"}, "must evaluate to a bool", id="no bool"),
