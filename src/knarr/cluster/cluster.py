@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from knarr.auth.pki import PKIError
 from knarr.client.client import Client
 from knarr.cluster.config import Config
 from knarr.cluster.controlplane import ControlPlane
@@ -72,7 +73,10 @@ class Cluster:
         if self.config.data_dir is not None:
             # drawn now, unless somebody needed it before: others may look for it in the directory
             await asyncio.sleep(SETTLED_SECONDS)
-            await self.plane.identities.token_keys.signer()
+            try:
+                await self.plane.identities.token_keys.signer()
+            except PKIError as error:
+                log.error("no key for service account tokens: %s", error)
 
     def _makers(self) -> list[Callable[[], Any]]:
         from knarr.cluster import parts

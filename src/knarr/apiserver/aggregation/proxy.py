@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -35,12 +36,17 @@ async def proxy(
     if not is_available(service):
         refuse(x, 503, "service unavailable")
         return
+    http = x.http
     try:
         route = await extensions.route(spec)
     except EgressError:
         refuse(x, 503, "service unavailable")
         return
-    http = x.http
+    try:
+        used = extensions.idle(spec, route) if http.method in REPEATABLE else None
+    except EgressError as error:  # its trust says nothing
+        refuse(x, 503, f"error trying to reach service: {error}")
+        return
     target = http.escaped_path + (f"?{http.raw_query}" if http.raw_query else "")
     head = forward.request_head(x, target, headers_of(x.request.user), lasting=True)
 
@@ -48,21 +54,30 @@ async def proxy(
         keep = functools.partial(extensions.keep, spec=spec, route=route)
         return forward.forward(x, streams, head, stop, upgraded=lambda: lasts(x), keep=keep)
 
-    used = extensions.idle(spec, route) if http.method in REPEATABLE else None
     if used is not None:
-        try:
-            await send(used)
+        # The other side closes idle connections when it likes to: that says nothing of this request.
+        with contextlib.suppress(forward.NoAnswer):
+            await _refusing(x, send(used))
             return
-        except StatusError:
-            if http.answered:
-                raise
-            # The other side closes idle connections when it likes to: that is no answer to this request.
     try:
-        await send(await extensions.connect(spec, route))
+        streams = await extensions.connect(spec, route)
     except EgressError as error:
         refuse(x, 503, f"error trying to reach service: {error}")
+        return
+    try:
+        await _refusing(x, send(streams))
+    except forward.NoAnswer as error:
+        refuse(x, 503, error.message)
+
+
+async def _refusing(x: Exchange, sending: Awaitable[None]) -> None:
+    """Raises NoAnswer; any other failure before an answer is the answer."""
+    try:
+        await sending
+    except forward.NoAnswer:
+        raise
     except StatusError as error:
-        if http.answered:
+        if x.http.answered:
             raise
         refuse(x, 503, error.message)
 

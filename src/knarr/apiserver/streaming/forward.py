@@ -52,6 +52,10 @@ def unreachable(why: object) -> errors.StatusError:
     return errors.unavailable(f"error trying to reach service: {why}")
 
 
+class NoAnswer(errors.StatusError):
+    """The connection ended before there was an answer."""
+
+
 def broken(error: Exception) -> str:
     """What ended a connection, in the words of Go's net/http."""
     if isinstance(error, httptools.HttpParserError):
@@ -122,7 +126,7 @@ async def forward(
         except TimeoutError:
             raise unreachable("net/http: timeout awaiting response headers") from None
         except (OSError, EOFError, httptools.HttpParserError) as error:
-            raise unreachable(broken(error)) from None
+            raise NoAnswer(unreachable(broken(error)).status) from None
         if upgrade_of(x) and answer.code == 101:
             upgraded()
             await _tunnel(x, answer, reader, writer, stop)
