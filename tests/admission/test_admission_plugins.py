@@ -21,6 +21,7 @@ from knarr.admission.limitranger import LimitRanger
 from knarr.admission.namespacelifecycle import NamespaceLifecycle
 from knarr.admission.noderestriction import NodeRestriction
 from knarr.admission.nodetaints import TaintNodesByCondition
+from knarr.admission.podresize import NodeDeclaredFeatureValidator, PodResizeValidator
 from knarr.admission.podtopologylabels import PodTopologyLabels
 from knarr.admission.priority import Priority
 from knarr.admission.runtimeclass import RuntimeClass
@@ -131,6 +132,8 @@ def test_the_default_set(reader):
         "CertificateSubjectRestriction",
         "DefaultIngressClass",
         "PodTopologyLabels",
+        "NodeDeclaredFeatureValidator",
+        "PodResizeValidator",
         "MutatingAdmissionPolicy",
         "MutatingAdmissionWebhook",
         "ValidatingAdmissionPolicy",
@@ -431,8 +434,75 @@ def test_topology_labels(reader):
     assert made["metadata"]["labels"] == {k: v for k, v in labels.items() if k != "x"}
     placed = pod(nodeName="n1")
     placed["metadata"]["labels"] = {"topology.kubernetes.io/zone": "mine"}
-    assert admit(plugin, placed)["metadata"]["labels"]["topology.kubernetes.io/zone"] == "mine"
+    assert admit(plugin, placed)["metadata"]["labels"]["topology.kubernetes.io/zone"] == "z"
     assert "labels" not in admit(plugin, pod())["metadata"]
+
+
+def requesting(**amounts):
+    return {"containers": [{"name": "c", "image": "i", "resources": {"requests": amounts}}], "nodeName": "n1"}
+
+
+@pytest.mark.parametrize(
+    ("plugin", "spec", "labels", "declared", "why"),
+    [
+        (PodResizeValidator, requesting(cpu="1500m"), {}, [], ""),
+        (
+            PodResizeValidator,
+            requesting(cpu="2500m", memory="2Gi"),
+            {},
+            [],
+            "node didn't have enough allocatable resources: cpu, requested: 2500, allocatable: 2000; memory,"
+            " requested: 2147483648, allocatable: 1073741824",
+        ),
+        (
+            PodResizeValidator,
+            requesting(cpu="1500m"),
+            {"kubernetes.io/os": "windows"},
+            [],
+            'pod resize is only supported on linux nodes, node "n1" is "windows"',
+        ),
+        (PodResizeValidator, {**requesting(cpu="2"), "nodeName": "n2"}, {}, [], 'node "n2" not found'),
+        (NodeDeclaredFeatureValidator, {**requesting(cpu="2"), "nodeName": "n2"}, {}, [], ""),
+        (
+            NodeDeclaredFeatureValidator,
+            {**requesting(cpu="1"), "resources": {"requests": {"cpu": "2"}}},
+            {},
+            ["Other"],
+            "pod update requires features InPlacePodLevelResourcesVerticalScaling which are not available on node"
+            ' "n1"',
+        ),
+        (
+            NodeDeclaredFeatureValidator,
+            {**requesting(cpu="1"), "resources": {"requests": {"cpu": "2"}}},
+            {},
+            ["InPlacePodLevelResourcesVerticalScaling"],
+            "",
+        ),
+        (
+            NodeDeclaredFeatureValidator,
+            {
+                **requesting(cpu="1"),
+                "initContainers": [{"name": "i", "resources": {"requests": {"cpu": "2"}}}],
+            },
+            {},
+            [],
+            "pod update requires features InPlacePodVerticalScalingInitContainers which are not available on node"
+            ' "n1"',
+        ),
+    ],
+)
+def test_resizing_what_is_on_a_node(reader, plugin, spec, labels, declared, why):
+    status = {"allocatable": {"cpu": "2", "memory": "1Gi"}, "declaredFeatures": declared}
+    reader.put("", "nodes", {"metadata": {"name": "n1", "labels": labels}, "status": status})
+    old = pod(**requesting(cpu="1"), initContainers=[{"name": "i", "resources": {}}])
+    new = pod(**{"initContainers": [{"name": "i", "resources": {}}], **spec})
+    if why:
+        assert refused(plugin(reader), new, operation="UPDATE", old=old, sub="resize") == (
+            403,
+            f'pods "p" is forbidden: {why}',
+        )
+    else:
+        admit(plugin(reader), new, operation="UPDATE", old=old, sub="resize")
 
 
 # -- storage, ingress, runtime -------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from knarr.admission.limitranger import LimitRanger
 from knarr.admission.namespacelifecycle import NamespaceLifecycle
 from knarr.admission.noderestriction import NodeRestriction
 from knarr.admission.nodetaints import TaintNodesByCondition
+from knarr.admission.podresize import NodeDeclaredFeatureValidator, PodResizeValidator
 from knarr.admission.podsecurity.plugin import PodSecurity
 from knarr.admission.podtopologylabels import PodTopologyLabels
 from knarr.admission.policies.plugins import MutatingAdmissionPolicy, ValidatingAdmissionPolicy
@@ -75,6 +76,8 @@ def default_plugins(
         CertificateSubjectRestriction(),
         DefaultIngressClass(reader),
         PodTopologyLabels(reader),
+        NodeDeclaredFeatureValidator(reader),
+        PodResizeValidator(reader),
         MutatingAdmissionPolicy(reader, equivalents, authorizer, world.clock),
         MutatingAdmissionWebhook(reader, caller, world.clock, authorizer, counts),
         ValidatingAdmissionPolicy(reader, equivalents, authorizer, world.clock),

@@ -32,4 +32,4 @@ class PodTopologyLabels(Plugin):
         copied = {key: labels[key] for key in LABELS if key in labels}
         if copied:
             metadata = a.obj["metadata"]
-            metadata["labels"] = copied | (metadata.get("labels") or {})
+            metadata["labels"] = (metadata.get("labels") or {}) | copied

@@ -57,6 +57,13 @@ class NodeSpec:
     pod_cidr: str = ""
 
 
+#: what kubelets of v1.36 declare, by name
+FEATURES = (
+    "ExtendWebSocketsToKubelet",
+    "InPlacePodLevelResourcesVerticalScaling",
+    "InPlacePodVerticalScalingInitContainers",
+    "RestartAllContainersOnContainerExits",
+)
 #: type, status, reason, message
 HEALTHY = (
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -116,6 +123,7 @@ def status(spec: NodeSpec, runtime: str, now: float, since: float, version: str 
             "systemUUID": _id(spec.name, "system"),
         },
         "images": [],
+        "declaredFeatures": list(FEATURES),
     }
 
 
