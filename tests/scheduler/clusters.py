@@ -131,3 +131,20 @@ async def scheduling(seed: int = 1, **options: Any) -> AsyncIterator[SchedulingC
         await scheduler.stop()
         await informers.stop()
         await plane.stop()
+
+
+async def priorities(c: SchedulingCluster) -> None:
+    for name, value, policy in (
+        ("low", 1, "PreemptLowerPriority"),
+        ("high", 1000, "PreemptLowerPriority"),
+        ("polite", 1000, "Never"),
+    ):
+        await c.client.create(
+            {
+                "apiVersion": "scheduling.k8s.io/v1",
+                "kind": "PriorityClass",
+                "metadata": {"name": name},
+                "value": value,
+                "preemptionPolicy": policy,
+            }
+        )

@@ -11,7 +11,7 @@ from knarr.api.types import core_v1
 from knarr.meta import errors
 from knarr.scheduler.profiles import Profile
 
-from .clusters import HOST, ZONE, SchedulingCluster, scheduling
+from .clusters import HOST, ZONE, priorities, scheduling
 
 TAIL = "no new claims to deallocate, preemption: 0/{n} nodes are available: {n} {why}."
 HOPELESS = "Preemption is not helpful for scheduling"
@@ -38,23 +38,6 @@ def spread(key: str = ZONE, skew: int = 1) -> list[dict[str, Any]]:
             "labelSelector": {"matchLabels": APP},
         }
     ]
-
-
-async def priorities(c: SchedulingCluster) -> None:
-    for name, value, policy in (
-        ("low", 1, "PreemptLowerPriority"),
-        ("high", 1000, "PreemptLowerPriority"),
-        ("polite", 1000, "Never"),
-    ):
-        await c.client.create(
-            {
-                "apiVersion": "scheduling.k8s.io/v1",
-                "kind": "PriorityClass",
-                "metadata": {"name": name},
-                "value": value,
-                "preemptionPolicy": policy,
-            }
-        )
 
 
 def test_a_pod_gets_a_node_an_event_and_a_condition(run: Any) -> None:

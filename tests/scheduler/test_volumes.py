@@ -8,7 +8,7 @@ import pytest
 
 from knarr.api.types import core_v1
 
-from .clusters import HOST, SchedulingCluster, scheduling
+from .clusters import HOST, SchedulingCluster, priorities, scheduling
 
 TAIL = "no new claims to deallocate, preemption: 0/{n} nodes are available: {n} Preemption is not helpful for scheduling."
 
@@ -201,25 +201,99 @@ def test_zones_of_volumes(run: Any, label: str, node: str) -> None:
     run(main())
 
 
+async def rwop(c: SchedulingCluster) -> None:
+    for node in ("n1", "n2"):
+        await c.node(node)
+    await storage_class(c, "Immediate")
+    await claim(c, modes=("ReadWriteOncePod",))
+    await volume(c, "v1")
+    await bound(c, "data", "v1")
+
+
 def test_read_write_once_pod(run: Any) -> None:
     async def main() -> None:
         async with scheduling() as c:
-            await c.node("n1")
-            await storage_class(c, "Immediate")
-            await claim(c, modes=("ReadWriteOncePod",))
-            await volume(c, "v1")
-            await bound(c, "data", "v1")
+            await rwop(c)
             await c.pod("a", volumes=mounts("data"))
             await c.settle()
             await c.pod("b", volumes=mounts("data"))
             await c.settle()
-            assert (await c.condition("b")).message.startswith(
-                "0/1 nodes are available: 1 node has pod using PersistentVolumeClaim with the same name and "
-                "ReadWriteOncePod access mode. "
+            # on no node of the cluster
+            assert (await c.condition("b")).message == (
+                "0/2 nodes are available: 2 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod "
+                "access mode already in-use by another pod. no new claims to deallocate, preemption: "
+                "0/2 nodes are available: 2 No preemption victims found for incoming pod."
             )
             await c.client.delete(core_v1.Pod, "a", "default", grace=0)
             await c.settle(3)
-            assert await c.where("b") == "n1"
+            assert await c.where("b") in ("n1", "n2")
+
+    run(main())
+
+
+def test_a_pod_takes_a_claim_from_a_less_important_one(run: Any) -> None:
+    async def main() -> None:
+        async with scheduling() as c:
+            await priorities(c)
+            await rwop(c)
+            await c.pod("a", volumes=mounts("data"), priorityClassName="low")
+            await c.settle()
+            node = await c.where("a")
+            await c.pod("b", volumes=mounts("data"), priorityClassName="high")
+            await c.settle()
+            assert (await c.get("b")).status.nominatedNodeName == node
+            assert (await c.get("a")).metadata.deletionTimestamp is not None
+
+    run(main())
+
+
+def gce(name: str, read_only: bool = False) -> dict[str, Any]:
+    return {"gcePersistentDisk": {"pdName": name, "readOnly": read_only}}
+
+
+def aws(name: str) -> dict[str, Any]:
+    return {"awsElasticBlockStore": {"volumeID": name, "readOnly": True}}
+
+
+def iscsi(iqn: str, read_only: bool = False) -> dict[str, Any]:
+    return {"iscsi": {"targetPortal": "10.0.0.1", "iqn": iqn, "lun": 0, "readOnly": read_only}}
+
+
+def rbd(*monitors: str, image: str = "i", read_only: bool = False) -> dict[str, Any]:
+    return {"rbd": {"monitors": list(monitors), "image": image, "readOnly": read_only}}
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "conflict"),
+    [
+        (gce("d"), gce("d"), True),
+        (gce("d", True), gce("d"), True),
+        (gce("d", True), gce("d", True), False),
+        (gce("d"), gce("e"), False),
+        (gce("d"), aws("d"), False),
+        (aws("d"), aws("d"), True),
+        (iscsi("iqn.2020-01.x:a"), iscsi("iqn.2020-01.x:a", True), True),
+        (iscsi("iqn.2020-01.x:a", True), iscsi("iqn.2020-01.x:a", True), False),
+        (rbd("m1", "m2"), rbd("m2", "m3"), True),
+        (rbd("m1"), rbd("m2"), False),
+        (rbd("m1"), rbd("m1", image="j"), False),
+        (rbd("m1", read_only=True), rbd("m1", read_only=True), False),
+    ],
+)
+def test_disks_that_pods_name_themselves(
+    run: Any, there: dict[str, Any], wanted: dict[str, Any], conflict: bool
+) -> None:
+    async def main() -> None:
+        async with scheduling() as c:
+            await c.node("n1")
+            await c.pod("a", volumes=[{"name": "v", **there}])
+            await c.settle()
+            await c.pod("b", volumes=[{"name": "v", **wanted}])
+            await c.settle()
+            assert await c.where("b") == ("" if conflict else "n1")
+            if conflict:
+                message = (await c.condition("b")).message
+                assert message.startswith("0/1 nodes are available: 1 node(s) had no available disk. ")
 
     run(main())
 
@@ -246,6 +320,15 @@ def test_limits_of_a_driver(run: Any) -> None:
                 await c.settle()
             assert await c.where("one") == "n1"
             assert "1 node(s) exceed max volume count." in (await c.condition("two")).message
+            # the volume of a less important pod makes room
+            await priorities(c)
+            await claim(c, "three")
+            await volume(c, "v-three")
+            await bound(c, "three", "v-three")
+            await c.pod("three", volumes=mounts("three"), priorityClassName="high")
+            await c.settle()
+            assert (await c.get("three")).status.nominatedNodeName == "n1"
+            assert (await c.get("one")).metadata.deletionTimestamp is not None
 
     run(main())
 

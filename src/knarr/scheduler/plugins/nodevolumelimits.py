@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,6 @@ class NodeVolumeLimits(FilterPlugin):
 
     def __init__(self, handle: Handle) -> None:
         self._claims = Claims(handle.informers)
-        self._pods = handle.pods
 
     def applies(self, pod: PodClass) -> bool:
         return bool(pod.volumes) and len(self._claims.csi_nodes) > 0 and bool(claim_names(pod.pod))
@@ -37,21 +37,44 @@ class NodeVolumeLimits(FilterPlugin):
     def filter(self, pod: PodClass, cluster: Cluster, rows: Rows = ALL) -> Array:
         mask = np.ones(cluster.nodes.size, bool)
         wanted = self._volumes(pod.pod)
+        limits = self._limits({driver for driver, _ in wanted}, cluster, rows)
+        attached = self._attached(cluster, limits)
+        for row, limit in limits.items():
+            mask[row] = self._within(limit, wanted, attached[row])
+        return mask[rows]
+
+    def _limits(self, drivers: set[str], cluster: Cluster, rows: Rows) -> dict[int, dict[str, int]]:
+        """Of the nodes where one of `drivers` has any."""
+        asked = np.zeros(cluster.nodes.size, bool)
+        asked[rows] = True
+        found = {}
         for csi_node in self._claims.csi_nodes.list():
             row = cluster.nodes.row_of.get(csi_node.metadata.name)
+            if row is None or not asked[row]:
+                continue
             limits = {
                 d.name: d.allocatable.count
                 for d in csi_node.spec.drivers
                 if d.allocatable is not None and d.allocatable.count is not None
             }
-            if row is not None and any(driver in limits for driver, _ in wanted):
-                mask[row] = self._within(limits, wanted, csi_node.metadata.name)
-        return mask[rows]
+            if not drivers.isdisjoint(limits):
+                found[row] = limits
+        return found
 
-    def _within(self, limits: dict[str, int], wanted: set[tuple[str, str]], node: str) -> bool:
-        attached = {
-            v for record in self._pods.on(node) if record.cls.volumes for v in self._volumes(record.pod)
-        }
+    def _attached(self, cluster: Cluster, rows: Iterable[int]) -> dict[int, set[tuple[str, str]]]:
+        """As it is in the cluster: preemption asks what would be without some pods."""
+        found: dict[int, set[tuple[str, str]]] = {row: set() for row in rows}
+        if found:
+            for other in cluster.classes():
+                if other.volumes and (there := found.keys() & other.rows):
+                    volumes = self._volumes(other.pod)
+                    for row in there:
+                        found[row] |= volumes
+        return found
+
+    def _within(
+        self, limits: dict[str, int], wanted: set[tuple[str, str]], attached: set[tuple[str, str]]
+    ) -> bool:
         new = wanted - attached
         return all(
             sum(d == driver for d, _ in attached) + added <= limit
