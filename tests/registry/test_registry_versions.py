@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import orjson
+import pytest
 
 from knarr.registry.local import LocalAPI
 
-from .conftest import APPLY, MERGE
+from .conftest import APPLY, MERGE, deployment
 
 V1 = "/apis/autoscaling/v1/namespaces/n/horizontalpodautoscalers"
 V2 = "/apis/autoscaling/v2/namespaces/n/horizontalpodautoscalers"
@@ -152,6 +153,41 @@ def test_an_event_keeps_the_owners_of_the_other_group(api, run):
             "PATCH", f"{EVENTS}/e", {"metadata": {"labels": {"a": "b"}}}, MERGE, fieldManager="new"
         )
         assert [key[::2] for key in owned(new)] == [("new", "events.k8s.io/v1"), ("old", "v1")]
+
+    run(main())
+
+
+ROLLBACK, GENERATION = "deprecated.deployment.rollback.to", "deprecated.daemonset.template.generation"
+FIELDS_ONCE = [
+    # resource, annotation, its text, what it becomes or part of the message
+    ("deployments", ROLLBACK, "+07", "7"),
+    ("deployments", ROLLBACK, "", None),
+    ("deployments", ROLLBACK, "x", 'annotation[deprecated.deployment.rollback.to]=x as int64: strconv.ParseInt: parsing "x": '),
+    ("deployments", ROLLBACK, "-1", "spec.rollback.version: Invalid value: -1: must be greater than or equal to 0"),
+    ("daemonsets", GENERATION, "+07", "7"),
+    ("daemonsets", GENERATION, "-3", "1"),
+    ("daemonsets", GENERATION, "", 'cannot be handled as a DaemonSet: strconv.ParseInt: parsing "": invalid syntax'),
+    ("daemonsets", GENERATION, "9" * 20, ": value out of range"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("resource", "name", "text", "expected"), FIELDS_ONCE)
+def test_annotations_that_were_fields_once(api, run, resource, name, text, expected):
+    async def main():
+        path = f"/apis/apps/v1/namespaces/n/{resource}"
+        body = deployment("a")
+        body["kind"] = "Deployment" if resource == "deployments" else "DaemonSet"
+        body["spec"].pop("replicas", None)
+        plain = await api("POST", path, body)
+        noted = {**body, "metadata": {"name": "b", "annotations": {name: text}}}
+        patch = {"metadata": {"annotations": {name: text}}}
+        if expected is None or expected.isdigit():
+            assert (await api("POST", path, noted))["metadata"].get("annotations", {}).get(name) == expected
+        else:
+            for asked in (("POST", path, noted), ("PATCH", f"{path}/a", patch, MERGE)):
+                error = await api.refused(*asked)
+                assert expected.removeprefix("cannot be handled as a DaemonSet") in error.status["message"]
+            assert await api("GET", f"{path}/a") == plain
 
     run(main())
 

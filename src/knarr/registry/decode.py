@@ -42,7 +42,13 @@ class Decoder:
 
     def body(self, view: View, request: Request, body: bytes, content_type: str) -> Object:
         """The object of a POST or PUT, defaulted. Raises 400, 415."""
-        obj = self._read(view, request, body, content_type)
+        try:
+            obj = self._read(view, request, body, content_type)
+        except DecodeError as error:
+            kind, version = view.row.kind, view.row.version
+            raise errors.bad_request(
+                f'{kind} in version "{version}" cannot be handled as a {kind}: {error}'
+            ) from None
         if request.audit is not None:
             request.audit.object_sent(obj, view.row.kind, view.row.api_version)
         return obj

@@ -16,11 +16,13 @@ from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells, 
 from knarr.api.core.podspec.defaults import default_template
 from knarr.api.core.podspec.paths import Errors
 from knarr.api.core.podspec.template import matches, mismatch, validate_template
+from knarr.api.decoding import DecodeError
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import age, format_labels
 from knarr.meta import intstr
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
 from knarr.meta.labels import validate_label_selector
+from knarr.meta.strconv import parse_int64
 
 _STATUS = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
 _COUNTS = (
@@ -127,9 +129,12 @@ class DaemonSet(Kind):
 
 
 def _template_generation(obj: Object) -> int:
-    """How many templates there have been; once a field, now an annotation."""
+    """How many templates there have been; once a field, now an annotation. Raises DecodeError."""
     text = (obj.setdefault("metadata", {}).get("annotations") or {}).get(GENERATION, "0")
-    return int(text) if text.isascii() and text.isdigit() else 0
+    try:
+        return parse_int64(text)
+    except ValueError as error:
+        raise DecodeError(str(error)) from None
 
 
 def _set_template_generation(obj: Object, count: int) -> None:

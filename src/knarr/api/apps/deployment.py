@@ -17,10 +17,14 @@ from knarr.api.core.podspec.columns import CONTAINERS, IMAGES, container_cells, 
 from knarr.api.core.podspec.defaults import default_template
 from knarr.api.core.podspec.paths import Errors
 from knarr.api.core.podspec.template import validate_for_replicas
+from knarr.api.decoding import DecodeError
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.api.printing import age
 from knarr.meta import intstr
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required
+from knarr.meta.strconv import parse_int64
+
+ROLLBACK_TO = "deprecated.deployment.rollback.to"
 
 
 class Deployment(Kind):
@@ -50,6 +54,7 @@ class Deployment(Kind):
         for condition in obj.setdefault("status", {}).get("conditions", ()):
             condition.setdefault("lastUpdateTime", None)
             condition.setdefault("lastTransitionTime", None)
+        _read_rollback(obj)
 
     def count_generation(self, obj: Object, old: Object) -> None:
         """Annotations count too: a rollback to an older revision was once asked for by one."""
@@ -73,9 +78,12 @@ class Deployment(Kind):
         validate_selector(spec, "deployment", "spec.selector", errors)
         validate_for_replicas(spec, errors)
         _validate_strategy(spec.get("strategy", {}), "spec.strategy", errors)
-        non_negative(
-            spec, "spec", errors, "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"
-        )
+        non_negative(spec, "spec", errors, "minReadySeconds", "revisionHistoryLimit")
+        revision = (obj["metadata"].get("annotations") or {}).get(ROLLBACK_TO, "")
+        if revision.startswith("-"):
+            message = "must be greater than or equal to 0"
+            errors.append(invalid("spec.rollback.version", parse_int64(revision), message))
+        non_negative(spec, "spec", errors, "progressDeadlineSeconds")
         deadline = spec.get("progressDeadlineSeconds")
         if deadline is not None and deadline <= spec.get("minReadySeconds", 0):
             message = "must be greater than minReadySeconds"
@@ -108,6 +116,26 @@ class Deployment(Kind):
             *container_cells(spec.get("template", {})),
             format_selector(spec.get("selector")),
         ]
+
+
+def _read_rollback(obj: Object) -> None:
+    """The revision to go back to was a field once, a number still. Raises DecodeError."""
+    metadata = obj["metadata"]
+    annotations = metadata.get("annotations") or {}
+    if ROLLBACK_TO not in annotations:
+        return
+    text = annotations[ROLLBACK_TO]
+    if not text:
+        rest = {name: text for name, text in annotations.items() if name != ROLLBACK_TO}
+        obj["metadata"] = {key: value for key, value in metadata.items() if key != "annotations"}
+        if rest:
+            obj["metadata"]["annotations"] = rest
+        return
+    try:
+        revision = parse_int64(text)
+    except ValueError as error:
+        raise DecodeError(f"failed to parse annotation[{ROLLBACK_TO}]={text} as int64: {error}") from None
+    metadata["annotations"] = {**annotations, ROLLBACK_TO: str(revision)}
 
 
 def _default_strategy(strategy: Object) -> None:
