@@ -6,8 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from knarr.admission.attributes import Attributes
 from knarr.admission.chain import Plugin
+from knarr.cluster.controlplane import user_agent
 from knarr.testing import TestCluster
 
 
@@ -48,6 +51,23 @@ def test_who_writes(tmp_path: Path) -> None:
     ):
         assert expected in witness.seen
     assert not {entry for entry in witness.seen if entry[1] == "system:apiserver" and "pods" in entry[0]}
+
+
+@pytest.mark.parametrize(
+    ("manager", "user", "agent"),
+    [
+        ("kubelet", "system:node:n", "kubelet/v1.36.2 (linux/amd64) kubernetes/unknown"),
+        (
+            "kube-controller-manager",
+            "system:serviceaccount:kube-system:job-controller",
+            "kube-controller-manager/v1.36.2 (linux/amd64) kubernetes/unknown"
+            "/system:serviceaccount:kube-system:job-controller",
+        ),
+        ("knarr", "", "knarr"),
+    ],
+)
+def test_what_the_audit_log_knows_them_by(manager: str, user: str, agent: str) -> None:
+    assert user_agent(manager, user) == agent
 
 
 async def _deploy(plane: Any) -> None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from knarr.api.nodeapi import NodeConnections
 from knarr.apiserver.handler import APIHandler
+from knarr.apiserver.health import VERSION
 from knarr.apiserver.inflight import InFlight
 from knarr.apiserver.server import Server
 from knarr.auth.pki import PKI
 from knarr.auth.reviews import Reviews
+from knarr.auth.satokens import PREFIX
 from knarr.client.client import Client
 from knarr.client.inprocess import InProcess
 from knarr.cluster import addresses, bootstrap, leases, subresources, upkeep
@@ -189,4 +191,14 @@ class ControlPlane:
 
     def client(self, user: str = "", groups: tuple[str, ...] = (), manager: str = "knarr") -> Client:
         """A client in this process, acting as `user` (the API server itself where empty)."""
-        return Client(InProcess(self.local, user, groups, manager), manager=manager, world=self.world)
+        agent = user_agent(manager, user)
+        return Client(InProcess(self.local, user, groups, agent), manager=manager, world=self.world)
+
+
+def user_agent(manager: str, user: str) -> str:
+    """What the audit log knows a part of Kubernetes by: client-go's words, and which controller it is."""
+    if not manager.startswith("kube"):
+        return manager
+    version = VERSION["gitVersion"].partition("+")[0]
+    agent = f"{manager}/{version} ({VERSION['platform']}) kubernetes/unknown"
+    return f"{agent}/{user}" if user.startswith(PREFIX) else agent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from knarr.meta import errors, fielderrors
@@ -117,6 +118,7 @@ def invalid_type(value: dict[str, Any]) -> errors.StatusError:
     return errors.bad_request(f"invalid object type: {applying.describe_type(value)}")
 
 
+@lru_cache(maxsize=256)
 def default_manager(user_agent: str) -> str:
     """The manager of a client that names none: its user agent up to the first slash, at most 128 bytes of it."""
     name, size = "", 0
