@@ -7,16 +7,15 @@ from typing import Any
 
 from knarr.api.resource.devicetaints import tolerates
 from knarr.api.types import core_v1, resource_v1
-from knarr.client.client import Client, is_conflict, is_not_found
+from knarr.client.client import Client
 from knarr.client.controller import Requeue
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key, key_of
 from knarr.controllers.base import KubeController
 from knarr.controllers.pods import is_active
-from knarr.controllers.podstatus import with_condition, write_pod_status
+from knarr.controllers.podstatus import disrupt
 from knarr.controllers.resourceclaim import BY_CLAIM, claim_names, claims_index
 from knarr.meta import times
-from knarr.meta.errors import StatusError
 from knarr.world import World
 
 #: index of claims, by the pools of their devices; of slices, by pool
@@ -100,19 +99,8 @@ class DeviceTaintEvictionController(KubeController):
     async def _evict(self, pod: Any) -> None:
         """Say why, then delete."""
         self._tell(pod, "Marking for deletion")
-        status = with_condition(
-            pod.status,
-            "DisruptionTarget",
-            "DeletionByDeviceTaintManager",
-            "Device Taint manager: deleting due to NoExecute taint",
-            times.format(self.clock.now()),
-        )
-        try:
-            await write_pod_status(self.client, pod, status)
-            await self.client.delete(pod)
-        except StatusError as error:
-            if not is_not_found(error) and not is_conflict(error):
-                raise
+        message = "Device Taint manager: deleting due to NoExecute taint"
+        await disrupt(self.client, pod, "DeletionByDeviceTaintManager", message, self.clock.now())
 
     def _tell(self, pod: Any, message: str) -> None:
         meta = pod.metadata

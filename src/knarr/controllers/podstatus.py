@@ -7,8 +7,10 @@ from typing import Any
 
 from knarr.api.scheme import evolve, scheme
 from knarr.api.types import core_v1
-from knarr.client.client import Client
+from knarr.client.client import Client, is_conflict, is_not_found
 from knarr.controllers.conditions import find
+from knarr.meta import times
+from knarr.meta.errors import StatusError
 
 
 def with_condition(status: Any, type_: str, reason: str, message: str, now: str, state: str = "True") -> Any:
@@ -40,3 +42,14 @@ async def write_pod_status(client: Client, pod: Any, status: Any) -> Any:
     meta = pod.metadata
     body = {"metadata": {"uid": meta.uid}, "status": changed}
     return await client.patch(core_v1.Pod, meta.name, meta.namespace, body, "strategic", subresource="status")
+
+
+async def disrupt(client: Client, pod: Any, reason: str, message: str, now: float) -> None:
+    """Delete a pod whose condition DisruptionTarget says why (KEP-3329); one that is gone by now was not disrupted."""
+    status = with_condition(pod.status, "DisruptionTarget", reason, message, times.format(now))
+    try:
+        await write_pod_status(client, pod, status)
+        await client.delete(pod)
+    except StatusError as error:
+        if not is_not_found(error) and not is_conflict(error):
+            raise

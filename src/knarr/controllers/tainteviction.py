@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from knarr.api.types import core_v1
-from knarr.client.client import Client, is_conflict, is_not_found
+from knarr.client.client import Client
 from knarr.client.controller import Requeue
 from knarr.client.indexer import BY_NODE, node_index
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key, key_of
 from knarr.controllers.base import KubeController
 from knarr.controllers.daemonset.eligibility import tolerated
-from knarr.controllers.podstatus import with_condition, write_pod_status
-from knarr.meta import times
-from knarr.meta.errors import StatusError
+from knarr.controllers.podstatus import disrupt
 from knarr.world import World
 
 FOR_EVER = None
@@ -111,19 +109,8 @@ class TaintEvictionController(KubeController):
             self.due.pop(key, None)
             return
         self._tell(key, f"Marking for deletion Pod {key}")
-        status = with_condition(
-            pod.status,
-            "DisruptionTarget",
-            "DeletionByTaintManager",
-            "Taint manager: deleting due to NoExecute taint",
-            times.format(self.clock.now()),
-        )
-        try:
-            await write_pod_status(self.client, pod, status)
-            await self.client.delete(pod)
-        except StatusError as error:
-            if not is_not_found(error) and not is_conflict(error):
-                raise
+        message = "Taint manager: deleting due to NoExecute taint"
+        await disrupt(self.client, pod, "DeletionByTaintManager", message, self.clock.now())
         self.due.pop(key, None)
 
     def _tell(self, key: Key, message: str) -> None:

@@ -150,12 +150,12 @@ def _by_rules(
     behavior: Rules, memory: Memory, current: int, asked: int, limits: Limits, now: float
 ) -> tuple[int, Said]:
     if asked > current:
-        fastest = max(current, _growth(behavior["scaleUp"], memory, current, now))
+        fastest = max(current, _bound(behavior["scaleUp"], memory, current, now, 1))
         most, why = (fastest, TOO_FAST_UP) if limits.most > fastest else (limits.most, TOO_MANY)
         if asked > most:
             return most, why
     elif asked < current:
-        fastest = min(current, _shrinkage(behavior["scaleDown"], memory, current, now))
+        fastest = min(current, _bound(behavior["scaleDown"], memory, current, now, -1))
         least, why = (fastest, TOO_FAST_DOWN) if limits.least < fastest else (limits.least, TOO_FEW)
         if asked < least:
             return least, why
@@ -172,32 +172,19 @@ def _before(policy: Rules, memory: Memory, current: int, now: float) -> int:
     return current - changed(memory.ups) + changed(memory.downs)
 
 
-def _growth(rules: Rules, memory: Memory, current: int, now: float) -> int:
-    """The largest size the policies allow now."""
+def _bound(rules: Rules, memory: Memory, current: int, now: float, direction: int) -> int:
+    """The farthest size that the policies allow now, upwards (`direction` 1) or downwards (-1)."""
     if rules.get("selectPolicy") == "Disabled":
         return current
+    up, mild = direction > 0, rules.get("selectPolicy") == "Min"
     sizes = []
     for policy in rules.get("policies") or ():
         before = _before(policy, memory, current, now)
         if policy["type"] == "Pods":
-            sizes.append(before + policy["value"])
+            sizes.append(before + direction * policy["value"])
         else:
+            size = before * (1 + direction * policy["value"] / 100)
             # up, because a share of a few pods may be less than one
-            sizes.append(ceil(before * (1 + policy["value"] / 100)))
-    choose, otherwise = (min, MAX_INT32) if rules.get("selectPolicy") == "Min" else (max, -MAX_INT32)
-    return choose(sizes, default=otherwise)
-
-
-def _shrinkage(rules: Rules, memory: Memory, current: int, now: float) -> int:
-    """The smallest size the policies allow now."""
-    if rules.get("selectPolicy") == "Disabled":
-        return current
-    sizes = []
-    for policy in rules.get("policies") or ():
-        before = _before(policy, memory, current, now)
-        if policy["type"] == "Pods":
-            sizes.append(before - policy["value"])
-        else:
-            sizes.append(int(before * (1 - policy["value"] / 100)))
-    choose, otherwise = (max, -MAX_INT32) if rules.get("selectPolicy") == "Min" else (min, MAX_INT32)
-    return choose(sizes, default=otherwise)
+            sizes.append(ceil(size) if up else int(size))
+    choose = min if mild == up else max
+    return choose(sizes, default=MAX_INT32 if mild == up else -MAX_INT32)

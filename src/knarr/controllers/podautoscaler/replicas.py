@@ -53,6 +53,17 @@ class Groups:
     ignored: set[str] = field(default_factory=set)
 
 
+def _heard(pods: Sequence[Any], metrics: dict[str, PodMetric], resource: str, now: float) -> Groups:
+    """The groups of the pods; only metrics that count are left. Raises Uncomputable where none are."""
+    if not pods:
+        raise Uncomputable(NO_PODS)
+    groups = group(pods, metrics, resource, now)
+    _forget(metrics, groups.ignored | groups.unready)
+    if not metrics:
+        raise Uncomputable("did not receive metrics for any ready pods")
+    return groups
+
+
 def of_utilization(
     current: int,
     target_percent: int,
@@ -64,12 +75,7 @@ def of_utilization(
     now: float,
 ) -> Proposal:
     """By the share of their requests that the pods use; a pod of which nothing is known counts against a change."""
-    if not pods:
-        raise Uncomputable(NO_PODS)
-    groups = group(pods, metrics, resource, now)
-    _forget(metrics, groups.ignored | groups.unready)
-    if not metrics:
-        raise Uncomputable("did not receive metrics for any ready pods")
+    groups = _heard(pods, metrics, resource, now)
     requests = requests_of(pods, container, resource)
     ratio, percent, average = _utilization(metrics, requests, target_percent)
     assumed = max(100, target_percent)
@@ -96,12 +102,7 @@ def of_average(
     now: float,
 ) -> Proposal:
     """By what the pods use on average. `resource` is "" for metrics that are no resource."""
-    if not pods:
-        raise Uncomputable(NO_PODS)
-    groups = group(pods, metrics, resource, now)
-    _forget(metrics, groups.ignored | groups.unready)
-    if not metrics:
-        raise Uncomputable("did not receive metrics for any ready pods")
+    groups = _heard(pods, metrics, resource, now)
 
     def usage() -> int:
         return _quotient(sum(metric.value for metric in metrics.values()), len(metrics))
