@@ -228,10 +228,13 @@ def test_answers_are_private_and_say_which_flow_they_were_in(serve: Server):
 
 
 def test_warnings_are_headers(serve: Server, name):
-    answer = serve("POST", f"{CONFIGMAPS}?dryRun=All", {**configmap(name), "unknown": 1, "two\nlines": 2})
-    assert answer.values("warning") == [
+    answer = serve(
+        "POST", f"{CONFIGMAPS}?dryRun=All", {**configmap(name), "unknown": 1, "two\nlines": 2, "größe": 3}
+    )
+    assert [value.encode("latin-1").decode() for value in answer.values("warning")] == [
         '299 - "unknown field \\"unknown\\""',
         '299 - "unknown field \\"two lines\\""',
+        '299 - "unknown field \\"größe\\""',
     ]
 
 

@@ -276,7 +276,8 @@ def _head(code: int, headers: list[tuple[str, str]], keep_alive: bool) -> bytes:
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if not keep_alive:
         lines += "connection: close\r\n"
-    return _status_line(code) + lines.encode("latin-1", "replace")
+    # As Go writes them: warnings may be in any language.
+    return _status_line(code) + lines.encode("utf-8", "replace")
 
 
 class Connection(asyncio.Protocol):
