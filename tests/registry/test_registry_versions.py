@@ -68,6 +68,31 @@ def test_what_the_old_version_cannot_say_survives_it(api, run):
     run(main())
 
 
+OTHERS = [f"autoscaling.alpha.kubernetes.io/{name}" for name in ("metrics", "behavior", "conditions")]
+
+
+def test_annotations_of_the_old_version_are_nothing_else(api, run):
+    async def main():
+        noise = {"annotations": {"a": "b", **dict.fromkeys(OTHERS, "x")}}
+        for path, version in ((V1, "v1"), (V2, "v2")):
+            body = autoscaler(version)
+            made = await api("POST", path, {**body, "metadata": {"name": version, **noise}})
+            assert made["metadata"]["annotations"] == {"a": "b"}
+            (entry,) = made["metadata"]["managedFields"]
+            assert entry["fieldsV1"]["f:metadata"] == {"f:annotations": {".": {}, "f:a": {}}}
+            again = await api("PATCH", f"{path}/{version}", {"metadata": noise}, MERGE)
+            assert again == made
+        told = await api(
+            "PATCH", f"{V1}/v1/status", {"status": {"currentCPUUtilizationPercentage": 44}}, MERGE
+        )
+        assert told["metadata"]["managedFields"][-1]["fieldsV1"] == {
+            "f:metadata": {"f:annotations": {"f:autoscaling.alpha.kubernetes.io/current-metrics": {}}},
+            "f:status": {"f:currentCPUUtilizationPercentage": {}},
+        }
+
+    run(main())
+
+
 def test_an_event_is_one_object_in_both_groups(api, run):
     async def main():
         regarding = {"kind": "Pod", "namespace": "n", "name": "p"}

@@ -118,8 +118,7 @@ def _default_strategy(strategy: Object) -> None:
 
 
 def _default_claim(claim: Object) -> None:
-    claim.setdefault("kind", "PersistentVolumeClaim")
-    claim.setdefault("apiVersion", "v1")
+    claim["kind"], claim["apiVersion"] = "PersistentVolumeClaim", "v1"
     claim.setdefault("metadata", {})
     default_claim_spec(claim.setdefault("spec", {}))
     claim.setdefault("status", {}).setdefault("phase", "Pending")

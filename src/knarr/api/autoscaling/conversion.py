@@ -155,7 +155,7 @@ def v1_to_v2(v1: Object) -> Object:
     return {
         **v1,
         "apiVersion": "autoscaling/v2",
-        "metadata": _without_annotations(v1["metadata"]),
+        "metadata": without_annotations(v1["metadata"]),
         "spec": spec,
         "status": status,
     }
@@ -194,7 +194,8 @@ def v2_to_v1(v2: Object) -> Object:
     return {**v2, "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}
 
 
-def _without_annotations(metadata: Object) -> Object:
+def without_annotations(metadata: Object) -> Object:
+    """Without those that carry what v1 has no fields for."""
     annotations = metadata.get("annotations")
     if not annotations or not any(name in annotations for name in ANNOTATIONS):
         return metadata

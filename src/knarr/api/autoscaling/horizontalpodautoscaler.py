@@ -44,6 +44,8 @@ class HorizontalPodAutoscaler(Kind):
         status = obj.setdefault("status", {})
         status.setdefault("desiredReplicas", 0)
         status.setdefault("currentMetrics", None)
+        # there is nothing that this version would have to say in them
+        obj["metadata"] = conversion.without_annotations(obj["metadata"])
 
     def reset_status(self, obj: Object) -> None:
         obj["status"] = {"desiredReplicas": 0, "currentMetrics": None}
@@ -88,6 +90,8 @@ class HorizontalPodAutoscalerV1(HorizontalPodAutoscaler):
         status = obj.setdefault("status", {})
         status.setdefault("currentReplicas", 0)
         status.setdefault("desiredReplicas", 0)
+        # the annotations as they come back; those that cannot be read do not
+        obj.update(self.from_storage(self.to_storage(obj)))
 
     def reset_status(self, obj: Object) -> None:
         obj["status"] = {"currentReplicas": 0, "desiredReplicas": 0}
