@@ -224,7 +224,9 @@ def test_a_quota_nobody_has_counted_yet(reader, plugin):
             {
                 "count/resourceclaims.resource.k8s.io": "1",
                 "gpu.deviceclass.resource.k8s.io/devices": "5",
+                "requests.deviceclass.resource.kubernetes.io/gpu": "5",
                 "nic.deviceclass.resource.k8s.io/devices": "32",
+                "requests.deviceclass.resource.kubernetes.io/nic": "32",
             },
         ),
     ],
@@ -233,6 +235,47 @@ def test_what_objects_use(group, resource, obj, amounts):
     found = usage.usage(group, resource, obj, 0.0)
     assert {k: str(v) for k, v in found.items()} == amounts
     assert all(usage.tracks(group, resource, name) for name in amounts)
+
+
+CLASS_RESOURCE = "requests.deviceclass.resource.kubernetes.io/gpu"
+
+
+@pytest.mark.parametrize(
+    ("asked", "devices", "left"),
+    [
+        (None, 2, {CLASS_RESOURCE: "2", "requests.x.io/gpu": "2"}),
+        ({"deviceclass.resource.kubernetes.io/gpu": "1"}, 1, {"requests.x.io/gpu": "1"}),
+        ({"x.io/gpu": "1"}, 1, {CLASS_RESOURCE: "1"}),
+        (
+            {"x.io/gpu": "1", "deviceclass.resource.kubernetes.io/gpu": "1"},
+            2,
+            {CLASS_RESOURCE: "1", "requests.x.io/gpu": "1"},
+        ),
+    ],
+)
+def test_devices_count_for_the_resources_that_their_class_serves(asked, devices, left):
+    owner = pod(containers=[container("c", asked or {})])
+    owner["metadata"]["uid"] = "u"
+    claim = {
+        "metadata": {"name": "c", "namespace": "default"},
+        "spec": {"devices": {"requests": [{"exactly": {"deviceClassName": "gpu", "count": devices}}]}},
+    }
+    if asked is not None:
+        claim["metadata"] |= {
+            "annotations": {"resource.kubernetes.io/extended-resource-claim": "true"},
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u", "controller": True}
+            ],
+        }
+    others = usage.Others({"gpu": "x.io/gpu"}.get, lambda namespace, name: owner)
+    found = usage.usage("resource.k8s.io", "resourceclaims", claim, 0.0, others)
+    assert found.pop("count/resourceclaims.resource.k8s.io") == usage.ONE
+    assert str(found.pop("gpu.deviceclass.resource.k8s.io/devices")) == str(devices)
+    assert {k: str(v) for k, v in found.items()} == left
+    # a pod that does not know this claim as its own is charged apart
+    owner["status"] = {"extendedResourceClaimStatus": {"resourceClaimName": "other"}}
+    again = usage.usage("resource.k8s.io", "resourceclaims", claim, 0.0, others)
+    assert {str(again[name]) for name in (CLASS_RESOURCE, "requests.x.io/gpu")} == {str(devices)}
 
 
 def test_deleted_pods_count_until_their_grace_ends():

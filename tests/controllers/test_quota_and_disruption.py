@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from knarr.api.scheme import scheme
-from knarr.api.types import apps_v1, core_v1, policy_v1
+from knarr.api.types import apps_v1, core_v1, policy_v1, resource_v1
 from knarr.client.codec import built_in
 from knarr.controllers.disruption import Counts, counts_of, disruptions, healthy, stale_in, status_of
 from knarr.controllers.resourcequota import shrank
@@ -101,6 +101,23 @@ def test_devices_are_counted_in_claims_that_were_there_before(play: Any) -> None
         await c.create(obj("ResourceQuota", "q", spec={"hard": {devices: "5", events: "1"}}))
         # events are nothing that quotas count
         assert await used(c) == {devices: "2"}
+
+    play(story, QUOTA)
+
+
+def test_devices_count_for_the_extended_resource_of_their_class(play: Any) -> None:
+    async def story(c: Cluster) -> None:
+        wanted = {"name": "r", "exactly": {"deviceClassName": "gpu", "count": 2}}
+        spec = {"devices": {"requests": [wanted]}}
+        await c.create(obj("ResourceClaim", "one", "resource.k8s.io/v1", spec=spec))
+        implicit, named = "requests.deviceclass.resource.kubernetes.io/gpu", "requests.x.io/gpu"
+        await c.create(obj("ResourceQuota", "q", spec={"hard": {implicit: "5", named: "5"}}))
+        assert await used(c) == {implicit: "2", named: "0"}
+        serves = {"extendedResourceName": "x.io/gpu"}
+        await c.create(obj("DeviceClass", "gpu", "resource.k8s.io/v1", "", spec=serves))
+        await c.create(obj("ResourceClaim", "two", "resource.k8s.io/v1", spec=spec))
+        await c.delete(resource_v1.ResourceClaim, "two")
+        assert await used(c) == {implicit: "2", named: "2"}
 
     play(story, QUOTA)
 

@@ -35,7 +35,7 @@ WEIGHED: dict[Place, Any] = {
     ("", "pods"): core_v1.Pod,
     ("", "services"): core_v1.Service,
     ("", "persistentvolumeclaims"): core_v1.PersistentVolumeClaim,
-    ("resource.k8s.io", "resourceclaims"): resource_v1.ResourceClaim,
+    usage.CLAIMS: resource_v1.ResourceClaim,
 }
 
 
@@ -48,6 +48,8 @@ class ResourceQuotaController(KubeController):
         super().__init__(client, informers, world)
         self.followed: dict[Place, Informer] = {}
         self._counted: dict[Key, Counted] = {}
+        self._classes: Informer | None = None
+        self._others = usage.Others(self._resource_of_class, self._pod)
         self.quotas = self.watch(core_v1.ResourceQuota, self.enqueue, self._updated, self._deleted)
         self.crds = self.watch(
             CRD, self._resources_changed, lambda *_: self._resources_changed(), self._resources_changed
@@ -92,6 +94,10 @@ class ResourceQuotaController(KubeController):
             if place not in self.followed:
                 self.followed[place] = self._informer(place, row)
                 new.append(self.followed[place])
+        if usage.CLAIMS in self.followed and self._classes is None:
+            self._classes = self.informers.of(resource_v1.DeviceClass)
+            self._classes.add_handler(self._class_changed, self._class_changed, self._class_changed)
+            new.append(self._classes)
         for informer in new:
             informer.start()
             await informer.wait_for_sync()
@@ -110,6 +116,19 @@ class ResourceQuotaController(KubeController):
         informer.add_handler(None, updated if place in WEIGHED else None, deleted)
         return informer
 
+    def _class_changed(self, *_: Any) -> None:
+        """Its devices may count for another resource: with the next count."""
+        self._counted.clear()
+
+    def _resource_of_class(self, name: str) -> str:
+        found = self._classes.indexer.get(Key("", name)) if self._classes is not None else None
+        return (found.spec.extendedResourceName or "") if found is not None else ""
+
+    def _pod(self, namespace: str, name: str) -> dict[str, Any] | None:
+        pods = self.followed.get(("", "pods"))
+        found = pods.indexer.get(Key(namespace, name)) if pods is not None else None
+        return scheme().to_dict(found) if found is not None else None
+
     # -- work --------------------------------------------------------------------------------------------
 
     async def reconcile(self, key: Key) -> Requeue | None:
@@ -123,7 +142,7 @@ class ResourceQuotaController(KubeController):
             if any(usage.tracks(*place, name) for name in names)
         }
         await self.follow(tracked.items())
-        counted = self._counted.setdefault(key, Counted())
+        counted = self._counted.setdefault(key, Counted(self._others))
         counted.begin(quota)
         totals: Amounts = {}
         now = self.clock.now()
@@ -132,7 +151,7 @@ class ResourceQuotaController(KubeController):
             found = dict.fromkeys(matching, usage.ZERO)
             for obj in self.followed[place].indexer.list(key.namespace):
                 found = amounts.add(found, amounts.only(counted.of(place, obj, now), matching))
-            totals |= found
+            totals = amounts.add(totals, found)
         used = {name: totals[name] for name in names if name in totals}
         if dict(quota.status.hard) != dict(quota.spec.hard) or dict(quota.status.used) != used:
             await self.client.update_status(
@@ -144,7 +163,8 @@ class ResourceQuotaController(KubeController):
 class Counted:
     """What each object counts for in one quota, asked again only of those that changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: usage.Others) -> None:
+        self._others = others
         self._quota: Any = None
         self._wire: dict[str, Any] = {}
         self._known: dict[tuple[Place, Key], tuple[Any, Amounts]] = {}
@@ -165,8 +185,9 @@ class Counted:
             self._known[at] = entry
             return entry[1]
         found = self._count(place, obj, now)
-        # one that is being deleted counts until its time is up: that must be asked anew
-        if obj.metadata.deletionTimestamp is None:
+        # one that is being deleted counts until its time is up, and what a claim made for a pod counts for depends
+        # on the pod: these must be asked anew
+        if obj.metadata.deletionTimestamp is None and usage.EXTENDED not in obj.metadata.annotations:
             self._known[at] = obj, found
         return found
 
@@ -174,7 +195,7 @@ class Counted:
         wire = scheme().to_dict(obj) if place in WEIGHED else {"metadata": {}}
         if not scopes.in_scope(self._wire, *place, wire):
             return {}
-        return usage.usage(*place, wire, now)
+        return usage.usage(*place, wire, now, self._others)
 
     def __len__(self) -> int:
         return len(self._known)

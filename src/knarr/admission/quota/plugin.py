@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from knarr.admission.attributes import CREATE, UPDATE, Attributes, Object, Target
 from knarr.admission.chain import Plugin
@@ -52,6 +53,7 @@ class ResourceQuota(Plugin):
     def __init__(self, reader: Reader, clock: Clock) -> None:
         self._reader = reader
         self._clock = clock
+        self._others = usage.Others(self._resource_of_class, partial(reader.get, "", "pods"))
         self._desks: dict[str, _Desk] = {}
         #: what was written last, until the watch cache has it
         self._written: dict[tuple[str, str], Object] = {}
@@ -196,9 +198,13 @@ class ResourceQuota(Plugin):
 
     def _growth(self, a: Attributes) -> Amounts:
         group, resource, now = a.request.group, a.request.resource, self._clock.now()
-        new = usage.usage(group, resource, a.obj, now)
-        old = usage.usage(group, resource, a.old, now) if a.operation == UPDATE else {}
+        new = usage.usage(group, resource, a.obj, now, self._others)
+        old = usage.usage(group, resource, a.old, now, self._others) if a.operation == UPDATE else {}
         return amounts.growth(new, old)
+
+    def _resource_of_class(self, name: str) -> str:
+        found = self._reader.get("resource.k8s.io", "deviceclasses", "", name)
+        return (found or {}).get("spec", {}).get("extendedResourceName", "")
 
     @staticmethod
     def _check_explicit(a: Attributes, quota: str, names: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from knarr.admission import podresources
 from knarr.admission.quota.amounts import Amounts
@@ -17,8 +17,13 @@ ONE = Quantity.parse("1")
 ZERO = Quantity.parse("0")
 CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
 DEVICE_SUFFIX = ".deviceclass.resource.k8s.io/devices"
+#: the extended resource that a class of devices serves besides the one it names
+IMPLICIT = "deviceclass.resource.kubernetes.io/"
+#: on claims that the scheduler makes for pods with extended resources
+EXTENDED = "resource.kubernetes.io/extended-resource-claim"
 #: all devices of a class: as many as a claim can hold
 DEVICES_MAX = 32
+CLAIMS = ("resource.k8s.io", "resourceclaims")
 #: resources counted under their own name besides count/NAME
 OLD_COUNTS = frozenset(
     {
@@ -47,9 +52,23 @@ EXPLICIT = frozenset(
 )
 
 
-def usage(group: str, resource: str, obj: Object, now: float) -> Amounts:
+class Others(NamedTuple):
+    """What else there is, as far as it matters for what a claim for devices counts for."""
+
+    #: the extended resource that a class of devices names, or ""
+    resource_of_class: Callable[[str], str]
+    #: (namespace, name) -> pod
+    pod: Callable[[str, str], Object | None]
+
+
+ALONE = Others(lambda name: "", lambda namespace, name: None)
+
+
+def usage(group: str, resource: str, obj: Object, now: float, others: Others = ALONE) -> Amounts:
     """All that the object uses; `now` (epoch seconds) tells whether a pod that is being deleted still counts."""
     amounts: Amounts = {count_name(group, resource): ONE}
+    if (group, resource) == CLAIMS:
+        return amounts | _resource_claim(obj, others)
     special = SPECIAL.get((group, resource))
     if special is not None:
         amounts |= special(obj, now)
@@ -68,8 +87,8 @@ def tracks(group: str, resource: str, name: str) -> bool:
         return False
     if name == count_name(group, resource):
         return True
-    if group == "resource.k8s.io":
-        return resource == "resourceclaims" and name.endswith(DEVICE_SUFFIX)
+    if (group, resource) == CLAIMS:
+        return name.endswith(DEVICE_SUFFIX) or _is_extended(name)
     if group:
         return False
     if resource == "pods":
@@ -86,10 +105,13 @@ def _is_pod_resource(name: str) -> bool:
     if name == "pods" or name in COMPUTE or name.startswith(("hugepages-", "requests.hugepages-")):
         return True
     side, _, bare = name.partition(".")
-    if side not in ("requests", "limits") or not bare:
-        return False
-    # extended resources (with a domain) can be bounded by their requests only
-    return bare in COMPUTE or (side == "requests" and "/" in bare)
+    return (side in ("requests", "limits") and bare in COMPUTE) or _is_extended(name)
+
+
+def _is_extended(name: str) -> bool:
+    """Extended resources (with a domain) can be bounded by their requests only."""
+    side, _, bare = name.partition(".")
+    return side == "requests" and "/" in bare and ("kubernetes.io/" not in bare or bare.startswith(IMPLICIT))
 
 
 def counts_now(pod: Object, now: float) -> bool:
@@ -171,26 +193,59 @@ def _claim(claim: Object, now: float) -> Amounts:
     return amounts
 
 
-def _resource_claim(claim: Object, now: float) -> Amounts:
+def _resource_claim(claim: Object, others: Others) -> Amounts:
+    """Devices count for their class and for the extended resources that the class serves."""
     amounts: Amounts = {}
+    for name, wanted in _devices(claim).items():
+        amounts[f"{name}{DEVICE_SUFFIX}"] = wanted
+        named = others.resource_of_class(name)
+        for served in (f"{IMPLICIT}{name}", *([named] if named else [])):
+            key = f"requests.{served}"
+            amounts[key] = amounts.get(key, ZERO).add(wanted)
+    return {n: q for n, q in _less(amounts, _asked_by_owner(claim, others)).items() if q.sign > 0}
+
+
+def _devices(claim: Object) -> Amounts:
+    """How many devices of each class the claim may get at most."""
+    found: Amounts = {}
     for request in (claim["spec"].get("devices") or {}).get("requests") or ():
         # of alternatives each class is charged with what it would need at most
         most: Amounts = {}
         for choice in [request["exactly"]] if request.get("exactly") else request.get("firstAvailable") or ():
-            name = f"{choice.get('deviceClassName', '')}{DEVICE_SUFFIX}"
+            name = choice.get("deviceClassName", "")
             wanted = Quantity.parse(
                 DEVICES_MAX if choice.get("allocationMode") == "All" else choice.get("count", 1)
             )
             if name not in most or most[name].compare(wanted) < 0:
                 most[name] = wanted
         for name, wanted in most.items():
-            amounts[name] = amounts.get(name, ZERO).add(wanted)
-    return amounts
+            found[name] = found.get(name, ZERO).add(wanted)
+    return found
+
+
+def _asked_by_owner(claim: Object, others: Others) -> Amounts:
+    """Extended resources that the pod asks for which the claim was made for: they count for the pod already."""
+    metadata = claim.get("metadata") or {}
+    if (metadata.get("annotations") or {}).get(EXTENDED) != "true":
+        return {}
+    owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), None)
+    if owner is None or (owner.get("apiVersion"), owner.get("kind")) != ("v1", "Pod"):
+        return {}
+    pod = others.pod(metadata.get("namespace", ""), owner["name"])
+    if pod is None or pod["metadata"].get("uid") != owner.get("uid"):
+        return {}
+    theirs = (pod.get("status") or {}).get("extendedResourceClaimStatus")
+    if theirs and theirs.get("resourceClaimName") != metadata.get("name"):
+        return {}
+    return {f"requests.{n}": q for n, q in podresources.total(pod, "requests").items()}
+
+
+def _less(amounts: Amounts, other: Amounts) -> Amounts:
+    return {name: q.sub(other[name]) if name in other else q for name, q in amounts.items()}
 
 
 SPECIAL: dict[tuple[str, str], Callable[[Object, float], Amounts]] = {
     ("", "pods"): _pod,
     ("", "services"): _service,
     ("", "persistentvolumeclaims"): _claim,
-    ("resource.k8s.io", "resourceclaims"): _resource_claim,
 }
