@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from knarr.api import protobuf
 from knarr.api.resources import RESOURCES
 from knarr.apiserver.openapi import documents, top
 from knarr.meta.versions import version_priority
@@ -80,6 +81,12 @@ def test_aggregated_discovery_is_not_sent_twice(serve: Server):
     as_yaml = serve.get("/apis", AGGREGATED.replace("json", "yaml"))
     assert as_yaml.headers["content-type"] == AGGREGATED.replace("json", "yaml")
     assert as_yaml.body.startswith(b"apiVersion: apidiscovery.k8s.io/v2\nitems:\n")
+    wanted = AGGREGATED.replace("json", "vnd.kubernetes.protobuf")
+    as_protobuf = serve.get("/apis", wanted)
+    assert as_protobuf.headers["content-type"] == wanted
+    message = protobuf.decode(as_protobuf.body)
+    assert (message["kind"], message["apiVersion"]) == ("APIGroupDiscoveryList", "apidiscovery.k8s.io/v2")
+    assert [item["versions"] for item in message["items"]] == [i["versions"] for i in first.json["items"]]
 
 
 def test_versions_are_in_kubernetes_order():

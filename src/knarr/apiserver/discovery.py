@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-AGGREGATED_AS = (negotiate.JSON, negotiate.YAML)
+AGGREGATED_AS = (negotiate.JSON, negotiate.YAML, negotiate.PROTOBUF)
 AGGREGATED_PARAMETERS = frozenset({"g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"})
 
 
