@@ -111,7 +111,10 @@ class Responder:
     def send(self, x: Exchange, code: int, content_type: str, body: bytes) -> None:
         x.code, x.size = code, len(body)
         headers = [("content-type", content_type), *x.headers] if content_type else [*x.headers]
-        if not any(name == CACHE_CONTROL for name, _ in x.headers):
+        for name, _ in x.headers:
+            if name == CACHE_CONTROL:
+                break
+        else:
             headers.append(NO_CACHE)
         if x.request.warnings:
             headers += warning_headers(x.request.warnings)
