@@ -171,6 +171,28 @@ def test_messages(
     run(main())
 
 
+def test_restarts_of_all_containers_need_a_kubelet_that_declares_them(run: Any) -> None:
+    async def main() -> None:
+        async with scheduling() as c:
+            await c.node("n1")
+            rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [7]}}
+            init = {"name": "i", "image": "i:1", "restartPolicy": "Never", "restartPolicyRules": [rule]}
+            await c.pod("a", initContainers=[init])
+            await c.pod("b")
+            await c.settle()
+            assert await c.where("b") == "n1"
+            assert (await c.condition("a")).message == (
+                "0/1 nodes are available: 1 node(s) didn't match Pod's required features. "
+                + TAIL.format(n=1, why=HOPELESS)
+            )
+            status = {"status": {"declaredFeatures": ["RestartAllContainersOnContainerExits"]}}
+            await c.client.patch(core_v1.Node, "n1", body=status, subresource="status")
+            await c.settle(3)
+            assert await c.where("a") == "n1"
+
+    run(main())
+
+
 def test_reasons_are_counted_over_nodes_and_sorted_as_text(run: Any) -> None:
     async def main() -> None:
         async with scheduling() as c:

@@ -16,6 +16,9 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 #: volume sources that plugins look at
 _VOLUMES = ("persistentVolumeClaim", "ephemeral", "gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi")
 
+_NOTHING: frozenset[str] = frozenset()
+_RESTARTS_ALL = frozenset({"RestartAllContainersOnContainerExits"})
+
 ClassKey = tuple[Any, ...]
 
 
@@ -26,6 +29,7 @@ def _containers(found: tuple[Any, ...]) -> tuple[Any, ...]:
                 c.image,
                 tuple(c.resources.requests.items()) if c.resources is not None else (),
                 c.restartPolicy,
+                _encode(c.restartPolicyRules) if c.restartPolicyRules else None,
                 tuple([(p.hostIP, p.protocol, p.hostPort) for p in c.ports if p.hostPort]),
             )
             for c in found
@@ -36,6 +40,17 @@ def _containers(found: tuple[Any, ...]) -> tuple[Any, ...]:
 def volumes_that_matter(pod: Any) -> tuple[Any, ...]:
     """The volumes that can decide where a pod may run; most pods have none (projected tokens, config maps)."""
     return tuple(v for v in pod.spec.volumes if any(getattr(v, source) is not None for source in _VOLUMES))
+
+
+def required_features(spec: Any) -> frozenset[str]:
+    """What the node's kubelet must declare; for nearly all pods nothing."""
+    if any(
+        rule.action == "RestartAllContainers"
+        for c in (*spec.initContainers, *spec.containers)
+        for rule in c.restartPolicyRules
+    ):
+        return _RESTARTS_ALL
+    return _NOTHING
 
 
 def pinned_to(pod: Any) -> str | None:
@@ -114,6 +129,7 @@ class PodClass:
         "default_spread",
         "epoch",
         "extended",
+        "features",
         "host_ports",
         "id",
         "images",
@@ -159,6 +175,7 @@ class PodClass:
         self.default_spread = default_spread
         self.volumes = volumes_that_matter(pod) if spec.volumes else ()
         self.resource_claims = pod_claims(pod)
+        self.features = required_features(spec)
         #: row -> how many pods of this class are there
         self.rows: dict[int, int] = {}
         #: the counters that count pods of this class

@@ -32,6 +32,8 @@ class NodeFacts(NamedTuple):
     unschedulable: bool
     #: bytes by image name
     images: dict[str, int]
+    #: what its kubelet declares
+    features: frozenset[str] = frozenset()
 
 
 def facts_of(node: Any) -> NodeFacts:
@@ -41,6 +43,7 @@ def facts_of(node: Any) -> NodeFacts:
         tuple((t.key, t.value or "", t.effect) for t in node.spec.taints),
         bool(node.spec.unschedulable),
         {name: image.sizeBytes or 0 for image in node.status.images for name in image.names},
+        frozenset(node.status.declaredFeatures),
     )
 
 

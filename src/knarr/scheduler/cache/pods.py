@@ -120,6 +120,8 @@ class PodCache:
                 changed |= Action.NODE_TAINT
             if facts.unschedulable != old.unschedulable:
                 changed |= Action.NODE_SPEC
+            if facts.features != old.features:
+                changed |= Action.NODE_FEATURES
             nodes.replace(row, facts)
         return changed
 

@@ -12,6 +12,7 @@ from knarr.scheduler.plugins.dynamicresources import DynamicResources
 from knarr.scheduler.plugins.imagelocality import ImageLocality
 from knarr.scheduler.plugins.interpodaffinity import InterPodAffinity
 from knarr.scheduler.plugins.nodeaffinity import NodeAffinity
+from knarr.scheduler.plugins.nodedeclaredfeatures import NodeDeclaredFeatures
 from knarr.scheduler.plugins.nodename import NodeName
 from knarr.scheduler.plugins.nodeports import NodePorts
 from knarr.scheduler.plugins.noderesources import BalancedAllocation, NodeResourcesFit
@@ -47,6 +48,7 @@ PURE: dict[str, Factory] = {
         NodeResourcesFit,
         PodTopologySpread,
         InterPodAffinity,
+        NodeDeclaredFeatures,
         BalancedAllocation,
         ImageLocality,
     )
@@ -85,5 +87,6 @@ DEFAULT: dict[str, Factory] = {
         "NodeResourcesBalancedAllocation",
         "ImageLocality",
         "DefaultBinder",
+        "NodeDeclaredFeatures",
     )
 }

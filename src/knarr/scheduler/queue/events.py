@@ -22,6 +22,8 @@ class Action(IntFlag):
     POD_GATES = 512
     #: of anything that has no finer actions
     UPDATE = 1024
+    #: status.declaredFeatures
+    NODE_FEATURES = 2048
 
 
 #: resources of events; an assigned pod is one that has a node
