@@ -17,6 +17,7 @@ from knarr.client.indexer import BY_CONTROLLER, controller_index, owned_or_orpha
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key, controller_of, key_of
 from knarr.controllers.podcontrol import PodControl
+from knarr.controllers.queuenames import QUEUE_NAMES
 from knarr.meta.labels import Selector, from_label_selector
 from knarr.world import World
 
@@ -36,6 +37,8 @@ class KubeController(Controller):
 
     def __init__(self, client: Client, informers: SharedInformers, world: World) -> None:
         super().__init__(client, informers)
+        # a queue without workers is none, and metrics show none
+        self.queue.name = QUEUE_NAMES.get(self.name, self.name) if self.workers else ""
         self.client = client  # it signs as the manager does, not by its own name
         self.world = world
         self.clock = world.clock
