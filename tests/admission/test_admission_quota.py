@@ -237,6 +237,37 @@ def test_what_objects_use(group, resource, obj, amounts):
     assert all(usage.tracks(group, resource, name) for name in amounts)
 
 
+@pytest.mark.parametrize(
+    ("reason", "requests", "limits"), [("Deferred", "3", "4"), ("Infeasible", "2500m", "3"), ("", "3", "4")]
+)
+def test_pods_count_for_what_they_still_have_while_they_are_resized(reason, requests, limits):
+    sizing = pod(
+        containers=[container("c", {"cpu": "2"}, {"cpu": "3"})],
+        initContainers=[
+            container("s", {"cpu": "1"}, {"cpu": "1"}) | {"restartPolicy": "Always"},
+            container("i", {"cpu": "500m"}),
+        ],
+    )
+    had = {
+        "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}},
+        "allocatedResources": {"cpu": "1500m"},
+    }
+    sizing["status"] = {
+        "containerStatuses": [{"name": "c"} | had],
+        # of one that has ended before the others start what it has does not count
+        "initContainerStatuses": [{"name": "i", "resources": {"requests": {"cpu": "64"}}}],
+        "conditions": [{"type": "PodResizePending", "reason": reason}] if reason else [],
+    }
+    found = usage.usage("", "pods", sizing, 0.0)
+    assert (str(found["requests.cpu"]), str(found["limits.cpu"])) == (requests, limits)
+    # on the way down: it still has more than it should have
+    sizing["status"]["containerStatuses"] = [
+        {"name": "c", "resources": {"requests": {"cpu": "7"}, "limits": {"cpu": "8"}}}
+    ]
+    found = usage.usage("", "pods", sizing, 0.0)
+    assert (str(found["requests.cpu"]), str(found["limits.cpu"])) == ("8", "9")
+
+
 CLASS_RESOURCE = "requests.deviceclass.resource.kubernetes.io/gpu"
 
 

@@ -30,6 +30,8 @@ def pod(name: str = "p", **fields: Any) -> Any:
     )
 
 
+HAS_NONE = {"name": "c"}
+HAS_ONE, HAS_TWO = ({"name": "c", "resources": {"requests": {"cpu": n}}} for n in "12")
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
 
@@ -142,6 +144,10 @@ def test_scopes(play: Any) -> None:
         ({"phase": "Running"}, {"phase": "Succeeded"}, True),
         ({"phase": "Pending"}, {"phase": "Running"}, False),
         ({"phase": "Running"}, {"phase": "Running", **READY}, False),
+        ({"containerStatuses": [HAS_NONE]}, {"containerStatuses": [HAS_TWO]}, False),
+        ({"containerStatuses": [HAS_TWO]}, {"containerStatuses": [HAS_TWO], **READY}, False),
+        ({"containerStatuses": [HAS_TWO]}, {"containerStatuses": [HAS_ONE]}, True),
+        ({"initContainerStatuses": [HAS_TWO]}, {"initContainerStatuses": [HAS_ONE]}, True),
     ],
 )
 def test_which_changes_of_a_pod_count(old: Any, new: Any, expected: bool) -> None:

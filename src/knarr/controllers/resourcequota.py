@@ -208,6 +208,17 @@ def shrank(place: Place, old: Any, new: Any) -> bool:
         return (
             (new.status.phase in ended) != (old.status.phase in ended)
             or old.spec.containers != new.spec.containers
+            or _resized(old.status.containerStatuses, new.status.containerStatuses)
+            or _resized(old.status.initContainerStatuses, new.status.initContainerStatuses)
             or (old.metadata.deletionTimestamp is None) != (new.metadata.deletionTimestamp is None)
         )
     return old.spec != new.spec or (place == ("", "persistentvolumeclaims") and old.status != new.status)
+
+
+def _resized(old: Iterable[Any], new: Iterable[Any]) -> bool:
+    """Has any of the containers other resources now than those it showed before?"""
+    before = {shown.name: (shown.resources, shown.allocatedResources) for shown in old if shown.resources}
+    return any(
+        before.get(s.name, (s.resources, s.allocatedResources)) != (s.resources, s.allocatedResources)
+        for s in new
+    )

@@ -126,7 +126,7 @@ def counts_now(pod: Object, now: float) -> bool:
 def _pod(pod: Object, now: float) -> Amounts:
     if not counts_now(pod, now):
         return {}
-    requests, limits = (podresources.total(pod, side) for side in ("requests", "limits"))
+    requests, limits = (podresources.total(pod, side, held=True) for side in ("requests", "limits"))
     return {"pods": ONE} | _compute(requests, limits)
 
 
