@@ -222,6 +222,9 @@ def test_huge_chunked_body(client):
         (b"[" * 20_000, {"Content_Type": "application/yaml"}, 400, "BadRequest"),
         (b"k8s\x00\xff\xff", {"Content_Type": "application/vnd.kubernetes.protobuf"}, 400, "BadRequest"),
         (b"{}", {"Content_Type": "image/png"}, 415, "UnsupportedMediaType"),
+        # what is no media type counts as JSON
+        (b'{"kind":"ConfigMap","apiVersion":"v1"}', {"Content_Type": "a b"}, 422, "Invalid"),
+        (b'{"kind":"ConfigMap","apiVersion":"v1"}', {"Content_Type": "image/png; x"}, 422, "Invalid"),
     ],
     ids=lambda value: repr(value)[:40] if isinstance(value, bytes) else None,
 )

@@ -344,7 +344,7 @@ class APIHandler:
             request.may_create = self._require_create
         if x.http.too_large:
             raise errors.too_large(f"Request entity too large: limit is {BODY_BYTES_MAX}")
-        result = await self.operations.serve(request, x.http.body, media_type(x.http.headers))
+        result = await self.operations.serve(request, x.http.body, media_type(x.http))
         whole = x.trail is not None and x.trail.record.wants_response
         if result.pieces is not None and not whole and self._streams_plainly(x, result.pieces):
             await self.responder.stream(x, result)
@@ -354,11 +354,7 @@ class APIHandler:
     @staticmethod
     def _streams_plainly(x: Exchange, pieces: Pieces) -> bool:
         """Large lists that nobody wants compressed or in another form are sent without being put together."""
-        return (
-            len(pieces) > LARGE_PIECES
-            and x.representation == negotiate.PLAIN
-            and not takes_gzip(x)
-        )
+        return len(pieces) > LARGE_PIECES and x.representation == negotiate.PLAIN and not takes_gzip(x)
 
     async def _require_create(self, request: Request) -> None:
         await self.authorizer.require(replace(request, verb="create"))
@@ -396,12 +392,14 @@ def patience_of(seconds: float) -> float:
     return min(seconds / 4, WAIT_SECONDS_MAX)
 
 
-def media_type(headers: dict[str, str]) -> str:
+def media_type(http: HTTPRequest) -> str:
     """The Content-Type without parameters; JSON where none is given."""
-    header = headers.get("content-type")
+    header = http.headers.get("content-type")
     if header is None:
         return negotiate.JSON
-    return header.partition(";")[0].strip().lower()
+    if http.method == "PATCH":
+        return header.partition(";")[0].strip().lower()
+    return negotiate.content_type(header)
 
 
 def result_of(obj: dict[str, Any], code: int = 200) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +23,10 @@ TRANSFORMS = {
     ("PartialObjectMetadata", "meta.k8s.io", "v1beta1"): "PartialObjectMetadata",
     ("PartialObjectMetadataList", "meta.k8s.io", "v1beta1"): "PartialObjectMetadataList",
 }
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_VALUE = rf'(?:{_TOKEN}|"(?:[^"\\]|\\.)*")'
+#: what Go's mime.ParseMediaType takes
+_MEDIA_TYPE = re.compile(rf"\s*{_TOKEN}(?:/{_TOKEN})?\s*(?:;\s*{_TOKEN}\s*=\s*{_VALUE}\s*)*(?:;\s*)?")
 
 
 class Representation(NamedTuple):
@@ -40,6 +45,12 @@ class Clause(NamedTuple):
     media_type: str
     parameters: dict[str, str]
     quality: float
+
+
+@lru_cache(maxsize=128)
+def content_type(header: str) -> str:
+    """The media type of a body, without parameters. What is none counts as JSON, as in Kubernetes."""
+    return header.partition(";")[0].strip().lower() if _MEDIA_TYPE.fullmatch(header) else JSON
 
 
 @lru_cache(maxsize=512)
