@@ -149,6 +149,9 @@ def test_preconditions(api, run, preconditions, message):
         right = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         await api("DELETE", f"{CONFIGMAPS}/a", {"preconditions": right})
         assert await api.absent(f"{CONFIGMAPS}/a")
+        await api("POST", DEPLOYMENTS, deployment("d"))
+        error = await api.refused("DELETE", f"{DEPLOYMENTS}/d", {"preconditions": preconditions})
+        assert f'cannot be fulfilled on Deployment.apps "d": {message}' in error.status["message"]
 
     run(main())
 

@@ -117,7 +117,7 @@ def check_preconditions(view: View, request: Request, options: DeleteOptions, ob
     uid, version = metadata.get("uid", ""), metadata["resourceVersion"]
     if options.uid is not None and options.uid != uid:
         raise errors.conflict(
-            "",
+            view.row.group,
             view.row.kind,
             request.name,
             f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid})."
@@ -125,7 +125,7 @@ def check_preconditions(view: View, request: Request, options: DeleteOptions, ob
         )
     if options.resource_version is not None and options.resource_version != version:
         raise errors.conflict(
-            "",
+            view.row.group,
             view.row.kind,
             request.name,
             f"the ResourceVersion in the precondition ({options.resource_version}) does not match the"
