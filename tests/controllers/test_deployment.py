@@ -101,6 +101,12 @@ def test_old_sets_shrink(
     assert by_name(sizes.shrink_old(d, rs("new", *new), sets)) == expected
 
 
+def test_pods_that_are_not_available_go_in_a_step_of_their_own() -> None:
+    d, old = deployment(4, 1, 1), [rs("o0", 2, 1, age=9), rs("o1", 1, 1, age=8)]
+    steps = sizes.shrink_old(d, rs("new", 2, 2), old)
+    assert [(step.rs.metadata.name, step.replicas) for step in steps] == [("o0", 1), ("o0", 0)]
+
+
 # (replicas before, after, surge, sizes oldest first, expected): as Kubernetes' own examples
 PROPORTIONS = [
     (10, 15, 0, [10], [15]),

@@ -58,6 +58,10 @@ class Rollout:
     def sets(self) -> list[Any]:
         return [*self.old, self.new] if self.new is not None else list(self.old)
 
+    def now(self, rs: Any) -> Any:
+        """This set as it has become."""
+        return next((known for known in self.sets if known.metadata.uid == rs.metadata.uid), rs)
+
     def put(self, rs: Any) -> None:
         """This set has changed."""
         if self.new is not None and rs.metadata.uid == self.new.metadata.uid:
@@ -269,7 +273,7 @@ class DeploymentController(KubeController):
 
     async def scale(self, rollout: Rollout, resize: Resize) -> None:
         """Give a set its size and say for which size of the deployment that is."""
-        rs, d, size = resize.rs, rollout.d, resize.replicas
+        rs, d, size = rollout.now(resize.rs), rollout.d, resize.replicas
         annotations = {**rs.metadata.annotations, **replica_annotations(d)}
         before = rs.spec.replicas
         if size == before and annotations == rs.metadata.annotations:

@@ -43,7 +43,8 @@ def size_of_new(d: Any, size: int, sets: Sequence[Any]) -> int:
 
 
 def shrink_old(d: Any, new: Any, old: Sequence[Any]) -> list[Resize]:
-    """What the old ones can give up: first pods that are not available anyway, then as many as may be missing."""
+    """What the old ones can give up: first pods that are not available anyway, then as many as may be missing. A set
+    that gives up both is there twice."""
     sets = [*old, new]
     least = d.spec.replicas - max_unavailable(d)
     # pods of the new set that are not available yet must not be counted on
@@ -52,17 +53,24 @@ def shrink_old(d: Any, new: Any, old: Sequence[Any]) -> list[Resize]:
     if not wanted(old) or unhealthy_max <= 0:
         return []
     running = [rs for rs in by_age(old) if is_running(rs)]
-    sizes = [rs.spec.replicas for rs in running]
-    for i, rs in enumerate(running):
-        count = max(0, min(unhealthy_max, sizes[i] - rs.status.availableReplicas))
-        sizes[i] -= count
-        unhealthy_max -= count
-    spare = max(0, available(sets) - least)
-    for i in range(len(running)):
-        count = min(spare, sizes[i])
-        sizes[i] -= count
-        spare -= count
-    return [Resize(rs, size) for rs, size in zip(running, sizes, strict=True) if size != rs.spec.replicas]
+    unhealthy = [rs.spec.replicas - rs.status.availableReplicas for rs in running]
+    steps, left = _take(running, [rs.spec.replicas for rs in running], unhealthy, unhealthy_max)
+    more, _ = _take(running, left, left, max(0, available(sets) - least))
+    return steps + more
+
+
+def _take(
+    sets: Sequence[Any], sizes: list[int], most: Sequence[int], count: int
+) -> tuple[list[Resize], list[int]]:
+    """(the steps that take `count` pods away, the first sets first and of each `most`, the sizes after that)."""
+    steps, after = [], []
+    for rs, size, limit in zip(sets, sizes, most, strict=True):
+        taken = max(0, min(count, limit))
+        count -= taken
+        after.append(size - taken)
+        if taken:
+            steps.append(Resize(rs, size - taken))
+    return steps, after
 
 
 def is_saturated(d: Any, new: Any | None) -> bool:
