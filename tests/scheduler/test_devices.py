@@ -222,6 +222,30 @@ def test_choices(run: Any, what: str, requests: Any, more: Any, found: Any, expe
     run(main())
 
 
+def test_nodes_with_the_preferred_alternative_are_preferred(run: Any) -> None:
+    async def main() -> None:
+        async with scheduling() as c:
+            for name in ("n1", "n2", "n3"):
+                await c.node(name)
+            await device_class(c)
+            await devices(c, device("a", attributes=A), node="n1")
+            await devices(c, device("b", attributes=B), node="n2")
+            await devices(c, device("c", attributes=A), node="n3")
+            # n2 is the fullest: only the device speaks for it
+            await c.pod("there", cpu="1", memory="1Gi", nodeSelector={HOST: "n2"})
+            await c.settle()
+            alternatives = [
+                {"name": "b", "deviceClassName": "gpu", **cel(NEEDS_B)},
+                {"name": "any", "deviceClassName": "gpu"},
+            ]
+            await claim(c, {"name": "r", "firstAvailable": alternatives})
+            await pod(c)
+            assert await c.where("p") == "n2"
+            assert await chosen(c) == [("r/b", "b")]
+
+    run(main())
+
+
 def test_a_device_is_given_once_and_again_when_it_is_free(run: Any) -> None:
     async def main() -> None:
         async with scheduling() as c:

@@ -97,6 +97,10 @@ class ScorePlugin(Plugin):
     #: the weight of the default profile
     weight: ClassVar[int] = 1
 
+    def concerned(self, pod: PodClass) -> bool:
+        """False: it never prefers a node for such pods (Skip)."""
+        return True
+
     def score(
         self, pod: PodClass, cluster: Cluster, feasible: Array, rows: Rows = ALL
     ) -> Array | float | None:

@@ -51,7 +51,7 @@ def rankable(framework: Framework, pod: PodClass) -> bool:
         if plugin.depends == TOPOLOGY and not isinstance(plugin, known):
             return False
     for scorer, _ in framework.scorers:
-        if scorer.depends == TOPOLOGY and not isinstance(scorer, known):
+        if scorer.depends == TOPOLOGY and not isinstance(scorer, known) and scorer.concerned(pod):
             return False
         if scorer.depends == USAGE and not hasattr(scorer, "score_row"):
             return False

@@ -27,12 +27,14 @@ from knarr.scheduler.devices.results import allocation
 from knarr.scheduler.devices.selectors import Selectors
 from knarr.scheduler.framework import (
     ALL,
+    MAX_NODE_SCORE,
     TOPOLOGY,
     Broken,
     FilterPlugin,
     PostFilterResult,
     Refusal,
     Rows,
+    ScorePlugin,
     Unschedulable,
 )
 from knarr.scheduler.handle import Handle
@@ -52,18 +54,22 @@ from knarr.scheduler.terms import node_terms
 CANNOT_ALLOCATE = "cannot allocate all claims"
 STALE = "cannot schedule extended resource claim"
 ELSEWHERE = "resourceclaim not available on the node"
+#: so many alternatives a request may have
+ALTERNATIVES_MAX = 8
 #: writes that lost a race are tried again
 TRIES_MAX = 5
 #: how long devices may take until they are prepared for the node
 BINDING_SECONDS_MAX, POLL_SECONDS = 600.0, 1.0
 
 
-class DynamicResources(FilterPlugin):
+class DynamicResources(FilterPlugin, ScorePlugin):
     """spec.resourceClaims, and extended resources that a DeviceClass provides."""
 
     name = "DynamicResources"
     depends = TOPOLOGY
     costly = True
+    weight = 2
+    normalizes = True
     interests = (
         Interest(NODE, Action.ADD | Action.NODE_LABEL),
         Interest(RESOURCE_CLAIM, Action.ADD | Action.UPDATE),
@@ -205,6 +211,37 @@ class DynamicResources(FilterPlugin):
             wanted.claim == new.metadata.name for wanted in pod.resource_claims
         )
         return ours and (old is None or old.status != new.status)
+
+    # -- score -------------------------------------------------------------------------------------------
+
+    def concerned(self, pod: PodClass) -> bool:
+        return bool(pod.resource_claims)
+
+    def score(self, pod: PodClass, cluster: Cluster, feasible: Array, rows: Rows = ALL) -> Array | None:
+        """Nodes where requests get the earlier of their alternatives."""
+        if not pod.resource_claims:
+            return None
+        claims = self._unallocated(self._claims_of(pod.pod))
+        if not any(request.firstAvailable for c in claims for request in c.spec.devices.requests):
+            return None
+        pools, taken = self._state()
+        devices = cluster.from_devices(pod)
+        total = np.zeros(cluster.nodes.size)
+        asked = np.zeros(cluster.nodes.size, bool)
+        asked[rows] = True
+        for row in np.flatnonzero(feasible & asked).tolist():
+            facts = cluster.nodes.facts[row]
+            assert facts is not None
+            wanted = [*claims, *(m.claim for m in self._extended(pod.pod, devices, row))]
+            try:
+                solutions = self._search(wanted, Node(facts.name, facts.labels), pools, taken)
+            except FailedOnNode:
+                continue
+            total[row] = sum(_preference(solution) for solution in solutions or ())
+        return total[rows]
+
+    def normalize(self, raw: Array, highest: int) -> Array:
+        return MAX_NODE_SCORE * raw // highest if highest else raw
 
     # -- nothing fits ------------------------------------------------------------------------------------
 
@@ -401,6 +438,17 @@ def _told(claim: Any, result: Any) -> dict[str, str]:
         if (device.driver, device.pool, device.device, device.shareID) == which
         for condition in device.conditions
     }
+
+
+def _preference(solution: Solution) -> int:
+    """More for earlier alternatives."""
+    chosen = {wanted.full_name for wanted in solution.requests}
+    return sum(
+        ALTERNATIVES_MAX - index
+        for request in solution.claim.spec.devices.requests
+        for index, alternative in enumerate(request.firstAvailable)
+        if f"{request.name}/{alternative.name}" in chosen
+    )
 
 
 def _classes_of(claim: Any) -> Iterator[tuple[str, str]]:
