@@ -49,8 +49,10 @@ class Clause(NamedTuple):
 
 @lru_cache(maxsize=128)
 def content_type(header: str) -> str:
-    """The media type of a body, without parameters. What is none counts as JSON, as in Kubernetes."""
-    return header.partition(";")[0].strip().lower() if _MEDIA_TYPE.fullmatch(header) else JSON
+    """The media type of a body, without parameters: JSON where the header is empty, "" for what is no media type."""
+    if not header:
+        return JSON
+    return header.partition(";")[0].strip().lower() if _MEDIA_TYPE.fullmatch(header) else ""
 
 
 @lru_cache(maxsize=512)
