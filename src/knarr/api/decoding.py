@@ -103,7 +103,7 @@ class Number(float):
 
 def parse_pairs(body: bytes) -> Any:
     """JSON with objects as `Pairs`; DecodeError in Go's words for what is not JSON."""
-    text = body.decode("utf-8", "replace")
+    text = gojson.text_of(body)
     try:
         value = json.loads(text, object_pairs_hook=Pairs, parse_float=Number, parse_constant=_refuse_constant)
     except RecursionError:

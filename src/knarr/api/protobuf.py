@@ -18,6 +18,7 @@ import orjson
 from knarr.api import schema
 from knarr.api.schema import Type
 from knarr.meta import times
+from knarr.meta.gojson import text_of
 
 Object = dict[str, Any]
 
@@ -136,7 +137,7 @@ def _encode_int_or_string(value: int | str) -> bytes:
 def _decode_int_or_string(data: bytes) -> int | str:
     found = {number: value for number, _, value in fields_of(data)}
     if found.get(1):
-        return bytes(found.get(3, b"")).decode()
+        return text_of(found.get(3, b""))
     return signed(found.get(2, 0))
 
 
@@ -189,7 +190,7 @@ def _decode_props_or_strings(data: bytes) -> Any:
     found = fields_of(data)
     if found and found[0][0] == 1:
         return message(schema.PROPS).decode(found[0][2])
-    return [value.decode() for number, _, value in found if number == 2]
+    return [text_of(value) for number, _, value in found if number == 2]
 
 
 def _encode_quantity(text: Any) -> bytes:
@@ -197,7 +198,7 @@ def _encode_quantity(text: Any) -> bytes:
 
 
 def _decode_quantity(data: bytes) -> str:
-    return next((bytes(value).decode() for number, _, value in fields_of(data) if number == 1), "0")
+    return next((text_of(value) for number, _, value in fields_of(data) if number == 1), "0")
 
 
 Coder = tuple[Callable[[Any], bytes], Callable[[bytes], Any]]
@@ -346,7 +347,7 @@ def _decode_into(obj: Object, name: str, type_: Type, raw: Any) -> None:
     elif type_.kind == "map":
         assert type_.item is not None
         entry = {number: value for number, _, value in fields_of(raw)}
-        key = bytes(entry.get(1, b"")).decode()
+        key = text_of(entry.get(1, b""))
         obj.setdefault(name, {})[key] = _decode_entry(type_.item, entry.get(2))
     else:
         value = _decode_value(type_, raw)
@@ -375,7 +376,7 @@ def _decode_value(type_: Type, raw: Any) -> Any:
 def _decode_scalar(name: str, raw: Any) -> Any:
     try:
         if name == "string":
-            return raw.decode()
+            return text_of(raw)
         if name == "byte":
             return base64.b64encode(raw).decode()
         if name == "bool":
@@ -383,7 +384,7 @@ def _decode_scalar(name: str, raw: Any) -> Any:
         if name == "double":
             return struct.unpack("<d", raw)[0]
         return signed(raw)
-    except (AttributeError, struct.error, UnicodeDecodeError) as error:
+    except (AttributeError, struct.error) as error:
         raise ProtobufError(f"proto: wrong wireType: {error}") from None
 
 
@@ -421,7 +422,7 @@ def decode(body: bytes, default: tuple[str, str] = ("", "")) -> Object:
 
 def _decode(data: bytes, default: tuple[str, str]) -> Object:
     unknown = {number: value for number, _, value in fields_of(data)}
-    type_meta = {number: bytes(value).decode() for number, _, value in fields_of(unknown.get(1, b""))}
+    type_meta = {number: text_of(value) for number, _, value in fields_of(unknown.get(1, b""))}
     api_version, kind = type_meta.get(1) or default[0], type_meta.get(2) or default[1]
     try:
         found = message(_definition(api_version, kind))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from typing import Any
 
 import orjson
@@ -17,6 +19,12 @@ TYPE_META = (
 LITERALS = {b"t": b"true", b"f": b"false", b"n": b"null"}
 GO_NAMES = {list: "array", str: "string", int: "number", float: "number", bool: "bool"}
 WHITESPACE = b" \t\r\n"
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+#: an escape in a string: a pair of surrogates, one alone (the group), any other
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 
 def excerpt(body: bytes) -> str:
@@ -24,8 +32,40 @@ def excerpt(body: bytes) -> str:
     if not body:
         return "<empty>"
     head = body[:EXCERPT_BYTES]
-    text = head.decode("utf-8", "replace") if head[:1] == b"{" else head.hex()
+    text = text_of(head) if head[:1] == b"{" else head.hex()
     return text + (" ..." if len(body) > EXCERPT_BYTES else "")
+
+
+def _replaced(fault: UnicodeError) -> tuple[str, int]:
+    assert isinstance(fault, UnicodeDecodeError)
+    return "\ufffd" * (fault.end - fault.start), fault.end
+
+
+codecs.register_error("knarr.go", _replaced)
+
+
+def text_of(data: bytes) -> str:
+    """The text that Go writes for bytes: one replacement character for every byte that is no part of UTF-8."""
+    return data.decode(errors="knarr.go")
+
+
+def sound(body: bytes) -> bytes:
+    """A body as Go reads it: in strings, bytes that are no UTF-8 and halves of surrogates stand for U+FFFD."""
+    if body.isascii() and not _SURROGATE.search(body):
+        return body
+    try:
+        body.decode()
+        broken = _SURROGATE.search(body) is not None
+    except UnicodeDecodeError:
+        broken = True
+    if not broken:
+        return body
+    mended = _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], text_of(body).encode())
+    try:
+        orjson.loads(mended)
+    except orjson.JSONDecodeError:
+        return body  # what is wrong with it is told of the bytes that came
+    return mended
 
 
 def type_meta_error(body: bytes) -> str:
@@ -45,7 +85,7 @@ def type_meta_error(body: bytes) -> str:
 def yaml_error(error: Exception) -> str:
     """go-yaml's message for a PyYAML error: `yaml: line N: problem`."""
     mark: Any = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
     # go-yaml counts lines from 0 on the first and leaves that out
     where = f"line {mark.line + 1}: " if mark is not None and mark.line else ""
     return f"yaml: {where}{problem}"

@@ -14,7 +14,7 @@ import orjson
 
 from knarr.api import catalog
 from knarr.api.resources import Resource
-from knarr.meta import errors, names
+from knarr.meta import errors, gojson, names
 from knarr.meta.gofmt import quote
 from knarr.meta.managed import default_manager
 from knarr.registry import encoding, patch
@@ -77,6 +77,8 @@ class Operations:
         view = self.find(request)
         if request.metadata_only and view.bare is not None:
             view = view.bare
+        if content_type.endswith("json"):
+            body = gojson.sound(body)
         handler = self.registry.handlers.get((request.group, request.resource, request.subresource))
         try:
             if handler is not None:
