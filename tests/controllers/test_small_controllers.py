@@ -247,7 +247,8 @@ def test_a_service_cidr_within_another_may_go(play: Any) -> None:
 
 
 def test_the_accounts_that_the_controllers_act_as() -> None:
-    manager = ControllerManager(None, {name: _load(place) for name, place in CONTROLLERS.items()})  # type: ignore[arg-type]
+    manager = ControllerManager(None)  # type: ignore[arg-type]
+    manager.controllers = {name: _load(place) for name, place in CONTROLLERS.items()}
     accounts = manager.accounts
     assert len(accounts) == 35 and len(set(accounts)) == 35
     assert {"attachdetach-controller", "endpoint-controller", "service-cidrs-controller"} <= set(accounts)

@@ -29,12 +29,14 @@ SERVICE_ACCOUNT_GROUPS = (
     "system:authenticated",
 )
 
-#: name -> "module:class"
-CONTROLLERS: dict[str, str] = {
-    # what a namespace needs before anything can be put into it
+#: what a namespace needs before anything can be put into it; name -> "module:class"
+FIRST: dict[str, str] = {
     "serviceaccount-controller": "knarr.controllers.serviceaccount:ServiceAccountController",
     "root-ca-certificate-publisher-controller": "knarr.controllers.rootca:RootCAPublisher",
     "namespace-controller": "knarr.controllers.namespace:NamespaceController",
+}
+CONTROLLERS: dict[str, str] = {
+    **FIRST,
     # the others by name
     "bootstrap-signer-controller": "knarr.controllers.bootstrapsigner:BootstrapSigner",
     "certificatesigningrequest-approving-controller": "knarr.controllers.certificates:CSRApprovingController",
@@ -99,9 +101,9 @@ ClientFactory = Callable[[str, tuple[str, ...], str], Client]
 class ControllerManager:
     """Running controllers and the informers they share."""
 
-    def __init__(self, informers: SharedInformers, controllers: dict[str, Controller]) -> None:
+    def __init__(self, informers: SharedInformers) -> None:
         self.informers = informers
-        self.controllers = controllers
+        self.controllers: dict[str, Controller] = {}
 
     @property
     def accounts(self) -> list[str]:
@@ -113,9 +115,10 @@ class ControllerManager:
         }
         return sorted(own.union(MORE_ACCOUNTS))
 
-    async def start(self) -> None:
-        """Returns once every informer has synced and every worker runs."""
-        await asyncio.gather(*(controller.start() for controller in self.controllers.values()))
+    async def start(self, controllers: Mapping[str, Controller]) -> None:
+        """Returns once all that these read has synced and their workers run."""
+        self.controllers |= controllers
+        await asyncio.gather(*(controller.start() for controller in controllers.values()))
 
     async def stop(self) -> None:
         """Cancel what is under way; nothing is written afterwards."""
@@ -135,8 +138,8 @@ async def start_all(
     `settings`: what the controllers are told of the cluster, by the names that they list (`root_ca`, `pod_cidrs` ...).
     """
     informers = SharedInformers(_client(client_factory, world, USER, ("system:authenticated",)))
-    controllers = {}
-    for name in CONTROLLERS if only is None else only:
+
+    def make(name: str) -> Controller:
         controller_class = _load(CONTROLLERS[name])
         account = getattr(controller_class, "service_account", "") or name
         user = f"system:serviceaccount:kube-system:{account}"
@@ -144,9 +147,17 @@ async def start_all(
         told = {
             key: settings[key] for key in getattr(controller_class, "settings", ()) if key in (settings or {})
         }
-        controllers[name] = controller_class(client, informers, world, **told)
-    manager = ControllerManager(informers, controllers)
-    await manager.start()
+        return controller_class(client, informers, world, **told)  # type: ignore[no-any-return]
+
+    manager = ControllerManager(informers)
+    wanted = list(CONTROLLERS if only is None else only)
+    await manager.start({name: make(name) for name in wanted if name in FIRST})
+    others = {}
+    for name in wanted:
+        if name not in FIRST:
+            others[name] = make(name)
+            await asyncio.sleep(0)  # the first ones write meanwhile: pods wait for accounts
+    await manager.start(others)
     return manager
 
 
