@@ -44,6 +44,8 @@ class Controller:
         self.clock = client.world.clock
         self.queue = WorkQueue(self.name)
         self._reads: list[Informer] = []
+        #: handlers, until they are heard
+        self._heard: list[tuple[Informer, tuple[Callable[..., None] | None, ...]]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def reconcile(self, key: Key) -> Requeue | None:
@@ -62,13 +64,17 @@ class Controller:
     ) -> Informer:
         """The shared informer of a target; reconciling begins when it has synced.
 
-        `selection` narrows what is watched: namespace, label_selector, field_selector.
+        Nothing is heard before the controller starts, wherever the informer is by then. `selection` narrows what is
+        watched: namespace, label_selector, field_selector.
         """
         informer = self.informers.of(target, **selection)
         if informer not in self._reads:
             self._reads.append(informer)
         if added or updated or deleted:
-            informer.add_handler(added, updated, deleted)
+            if self._tasks:
+                informer.add_handler(added, updated, deleted)
+            else:
+                self._heard.append((informer, (added, updated, deleted)))
         return informer
 
     def watch_primary(self, target: Target) -> Informer:
@@ -102,6 +108,9 @@ class Controller:
 
     async def start(self) -> None:
         """Wait until everything it reads has synced, then begin; returns once the workers run."""
+        for informer, handlers in self._heard:
+            informer.add_handler(*handlers)
+        self._heard.clear()
         for informer in self._reads:
             informer.start()
         for informer in self._reads:
