@@ -138,7 +138,7 @@ class Scheme:
         self.definitions = schema.load() if definitions is None else definitions
         self._types: dict[str, Any] = dict(SELF_DECODING)
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
-        self.encoder = msgspec.json.Encoder(enc_hook=str)
+        self.encoder = msgspec.json.Encoder(enc_hook=str, order="deterministic")
 
     # -- types ---------------------------------------------------------------------------------------
 
