@@ -473,9 +473,9 @@ SPECS = [
     (
         {"resources": {"limits": {"cpu": "1", "pods": "1", "made-up": "1"}}},
         [
-            'spec.resources.limits[pods]: Unsupported value: "pods": supported values: "cpu", "hugepages-", "memory"',
             'spec.resources.limits[made-up]: Invalid value: "made-up": must be a standard resource type or fully'
             " qualified",
+            'spec.resources.limits[pods]: Unsupported value: "pods": supported values: "cpu", "hugepages-", "memory"',
         ],
     ),
 ]  # fmt: skip
