@@ -11,13 +11,21 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from knarr.meta.cel.library.lists import COMPARABLE
-from knarr.meta.cel.macros import ACCUMULATOR
-from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr, Select
+from knarr.meta.cel.prices import LIST_BASE, MAP_BASE, REGEX, STRUCT_BASE, TRAVERSAL
+from knarr.meta.cel.syntax import (
+    ACCUMULATOR,
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    ListExpr,
+    MapExpr,
+    Select,
+)
 from knarr.meta.cel.types import SCALARS, Type
 
 MAX = (1 << 64) - 1
-TRAVERSAL, REGEX = 0.1, 0.25
-LIST_BASE, MAP_BASE, STRUCT_BASE = 10, 30, 40
 #: the longest regular expression behind a named format, and the longest format
 FORMAT_REGEX_MAX, FORMAT_MAX = 128, 64
 Path = tuple[str, ...] | None
@@ -276,10 +284,10 @@ class _Coster:
         """cel-go's functions of lists: (cost, size of the result)."""
         made = Range(LIST_BASE + 1, LIST_BASE + 1)
         if id_ == "lists_range":
-            size = UNKNOWN
             if not isinstance(args[0], Const):
                 return UNKNOWN, UNKNOWN
-            size = Range(args[0].value % (1 << 64), args[0].value % (1 << 64))
+            length = args[0].value % (1 << 64)
+            size = Range(length, length)
             return size.plus(made), size
         if target is None or id_ not in LIST_FUNCTIONS:
             return None

@@ -112,9 +112,9 @@ PYTHON_TYPES: dict[type, str] = {
 }
 
 
-def dispatch(candidates: list[Overload], args: list[Any]) -> Any:
-    """Call the first overload that fits the values. Raises NoSuchOverload."""
+def choose(candidates: list[Overload], args: list[Any]) -> Implementation:
+    """The first overload that fits the values. Raises NoSuchOverload."""
     for candidate in candidates:
         if len(candidate.params) == len(args) and candidate.accepts(args):
-            return candidate.impl(*args)
+            return candidate.impl
     raise NoSuchOverload

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr
+from knarr.meta.cel.syntax import ACCUMULATOR, Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr
 
-ACCUMULATOR = "@result"
 UNUSED = "#unused"
 SORT_BY_INPUT, SORT_BY_KEYS = "@__sortBy_input__", "@sortByAssociatedKeys"
 #: (name, number of arguments) of the comprehensions of two variables

@@ -12,10 +12,20 @@ from functools import cache
 from typing import Any
 
 from knarr.meta.cel.macros import MacroError, expand
-from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr, Select, located
+from knarr.meta.cel.syntax import (
+    ACCUMULATOR,
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    ListExpr,
+    MapExpr,
+    Select,
+    located,
+)
 from knarr.meta.cel.values import Duration, Timestamp, UInt
 
-ACCUMULATOR = "@result"
 #: what cel-expr-python says beside the real error
 _NOISE = "ERROR: <input>:4294967295:"
 #: How deep cel-expr-python goes; cel-go gives up at 250, and says it so.
@@ -64,7 +74,7 @@ def parse(source: str) -> Expr:
     if escaped := [found.start() for found in _LITERAL.finditer(source) if found["escaped"]]:
         raise ParseError("\n".join(located(source, offset, "unsupported syntax: '`'") for offset in escaped))
     try:
-        return _Decoder(serialized, source).root()
+        return _Decoder(serialized).root()
     except MacroError as error:
         raise ParseError(located(source, error.offset, str(error))) from None
 
@@ -120,7 +130,7 @@ def _signed(value: int) -> int:
 
 
 class _Decoder:
-    def __init__(self, serialized: bytes, source: str) -> None:
+    def __init__(self, serialized: bytes) -> None:
         parsed = dict(fields(serialized))[2]
         parts = dict(fields(parsed))
         self._expr = parts[2]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from knarr.meta.cel.functions import Overload, dispatch
+from knarr.meta.cel.functions import Overload, choose
 from knarr.meta.cel.library.standard import find_key
+from knarr.meta.cel.prices import LIST_BASE, MAP_BASE, PRICES, STRUCT_BASE
 from knarr.meta.cel.syntax import Call, Comprehension, Const, Expr, Ident, ListExpr, MapExpr, Select
 from knarr.meta.cel.types import TYPE_NAMES_OF_VALUES as TYPE_NAMES
 from knarr.meta.cel.types import Type
@@ -20,10 +20,8 @@ from knarr.meta.cel.values import (
     Optional,
     Struct,
     TypeValue,
-    size_of,
 )
 
-TRAVERSAL, REGEX, LIST_BASE, STRUCT_BASE = 0.1, 0.25, 10, 40
 LIMIT = "operation cancelled: actual cost limit exceeded"
 
 
@@ -42,6 +40,8 @@ class Frame:
 
 
 class CostLimit(CelError):
+    """The expression may cost no more: whoever pays for several stops with it."""
+
     def __init__(self) -> None:
         super().__init__(LIMIT)
 
@@ -192,7 +192,7 @@ def _map(e: MapExpr) -> Step:
     entries = [(_compile(key), _compile(value), optional) for key, value, optional in e.entries]
 
     def step(frame: Frame) -> Any:
-        frame.spend(30)
+        frame.spend(MAP_BASE)
         found: dict[Any, Any] = {}
         for key_step, value_step, optional in entries:
             key, value = key_step(frame), value_step(frame)
@@ -214,7 +214,7 @@ def _struct(e: MapExpr) -> Step:
     entries = [(field, _compile(value), optional) for field, value, optional in e.entries]
 
     def step(frame: Frame) -> Any:
-        frame.spend(40)
+        frame.spend(STRUCT_BASE)
         found: dict[str, Any] = {}
         for field, value_step, optional in entries:
             value = value_step(frame)
@@ -239,7 +239,7 @@ def _call(e: Call) -> Step:
         return _not_strictly_false(e)
     args = [_compile(a) for a in ([e.target, *e.args] if e.target is not None else e.args)]
     candidates: list[Overload] = e.overloads
-    price = _price(e.function)
+    price = PRICES.get(e.function)
     exact = len(candidates) == 1 and all(t[0] != "dyn" for t in _arg_types(e))
     if exact:
         impl = candidates[0].impl
@@ -271,114 +271,19 @@ def _call(e: Call) -> Step:
 
     def dispatched(frame: Frame) -> Any:
         values = [arg(frame) for arg in args]
+        try:
+            impl = choose(candidates, values)
+        except NoSuchOverload:
+            frame.spend(1)  # prices are of values that the function takes
+            raise
         frame.spend(1 if price is None else price(values))
-        return dispatch(candidates, values)
+        return impl(*values)
 
     return dispatched
 
 
 def _arg_types(e: Call) -> list[Type]:
     return [x.type for x in ([e.target, *e.args] if e.target is not None else e.args)]
-
-
-def _price(function: str) -> Callable[[Any], int] | None:
-    return _PRICES.get(function)
-
-
-def _share(size: int, factor: float = TRAVERSAL) -> int:
-    return math.ceil(size * factor)
-
-
-def _regex(args: Any) -> int:
-    return _share(1 + size_of(args[0])) * _share(size_of(args[1]), REGEX)
-
-
-def _traverse(value: Any) -> int:
-    if isinstance(value, str | bytes):
-        return int(len(value) * TRAVERSAL)
-    if isinstance(value, list):
-        return sum(map(_traverse, value))
-    if isinstance(value, dict):
-        return sum(_traverse(k) + _traverse(v) for k, v in value.items())
-    return 1
-
-
-def _flat_size(items: Any, depth: int = 1) -> int:
-    if depth <= 1:
-        return len(items)
-    return sum(_flat_size(item, depth - 1) if isinstance(item, list) else 1 for item in items)
-
-
-def _joined_size(items: Any, between: str = "") -> int:
-    return sum(map(size_of, items)) + max(len(items) - 1, 0) * len(between)
-
-
-def _parsed(address: Any) -> int:
-    return _share(len(address)) if isinstance(address, str) else 0
-
-
-def _selector(size: int) -> int:
-    """A list, and for every two letters a requirement, which is a list and an object."""
-    return LIST_BASE + _share(size) + _share(size, 0.5) * (LIST_BASE + STRUCT_BASE)
-
-
-def _first(args: Any) -> int:
-    return _share(size_of(args[0]))
-
-
-def _smaller(args: Any) -> int:
-    if isinstance(args[0], str | bytes | list | dict):
-        return _share(min(size_of(args[0]), size_of(args[1])))
-    return 1
-
-
-_PRICES: dict[str, Callable[[Any], int]] = {
-    **dict.fromkeys(
-        ("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), lambda args: _traverse(args[0])
-    ),
-    **dict.fromkeys(
-        (
-            "url",
-            "lowerAscii",
-            "upperAscii",
-            "substring",
-            "trim",
-            "jsonpatch.escapeKey",
-            "quantity",
-            "isQuantity",
-        ),
-        _first,
-    ),
-    **dict.fromkeys(("semver", "isSemver", "cidr", "isIP", "isCIDR", "bytes", "strings.quote"), _first),
-    **dict.fromkeys(("fieldSelector", "labelSelector"), lambda args: _selector(size_of(args[1]))),
-    "ip": lambda args: _first(args) if isinstance(args[0], str) else 1,
-    "ip.isCanonical": lambda args: _share(size_of(args[0]), 2 * TRAVERSAL),
-    "containsIP": lambda args: _share(2 * size_of(args[0])) + _parsed(args[1]),
-    "containsCIDR": lambda args: (
-        _share(2 * size_of(args[0])) + _share(size_of(args[0])) + 1 + _parsed(args[1])
-    ),
-    "validate": lambda args: _share(1 + size_of(args[1])) * _share(args[0].regex_size, REGEX),
-    **dict.fromkeys(("sets.contains", "sets.intersects"), lambda args: 1 + len(args[0]) * len(args[1])),
-    "sets.equivalent": lambda args: 1 + 2 * len(args[0]) * len(args[1]),
-    **dict.fromkeys(("replace", "split"), lambda args: _share(size_of(args[0]), 2 * TRAVERSAL)),
-    **dict.fromkeys(("find", "findAll", "matches"), _regex),
-    **dict.fromkeys(("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"), _smaller),
-    **dict.fromkeys(("startsWith", "endsWith"), lambda args: _share(size_of(args[1]))),
-    # so that one expression can ask for no more than two decisions
-    "check": lambda args: 350_000,
-    "contains": lambda args: _share(size_of(args[0])) * _share(size_of(args[1])),
-    "@in": lambda args: size_of(args[1]) if isinstance(args[1], list) else 1,
-    "_+_": lambda args: (
-        _share(size_of(args[0]) + size_of(args[1])) if isinstance(args[0], str | bytes) else 1
-    ),
-    "slice": lambda args: LIST_BASE + 1 + max(args[2] - args[1], 0),
-    "reverse": lambda args: LIST_BASE + 1 + size_of(args[0]),
-    "lists.range": lambda args: LIST_BASE + 1 + max(args[0], 0),
-    "flatten": lambda args: LIST_BASE + 1 + _flat_size(*args),
-    "distinct": lambda args: LIST_BASE + 1 + _share(sum(map(size_of, args[0])) * len(args[0])),
-    "join": lambda args: _share(_joined_size(*args), 2 * TRAVERSAL),
-    "format": lambda args: _share(size_of(args[0])),
-}
 
 
 def _and(e: Call) -> Step:

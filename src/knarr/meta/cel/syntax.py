@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+#: the variable that a comprehension folds into
+ACCUMULATOR = "@result"
+
 
 class Expr:
     """A node; `offset` counts code points from the start of the source. `type` and `overloads` are the checker's."""

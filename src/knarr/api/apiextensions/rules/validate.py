@@ -9,6 +9,7 @@ from knarr.api.apiextensions.rules.compile import OLD_SELF, SELF, Compiled, comp
 from knarr.api.apiextensions.schema.node import Node
 from knarr.api.apiextensions.schema.ratcheting import ABSENT, key_of, same
 from knarr.meta import fielderrors
+from knarr.meta.cel.program import CostLimit
 from knarr.meta.cel.values import NONE, CelError, NoSuchOverload, Optional
 from knarr.meta.fielderrors import NO_VALUE, FieldError
 from knarr.meta.gofmt import quote
@@ -21,7 +22,6 @@ MESSAGE_OUT_OF_BUDGET = "messageExpression evaluation failed due to running out 
 MESSAGE_TOO_EXPENSIVE = (
     "no further validation rules will be run due to call cost exceeds limit for messageExpression: {}"
 )
-LIMIT = "operation cancelled: actual cost limit exceeded"
 
 
 class Rules:
@@ -161,7 +161,7 @@ class _Place:
             if not self._pay(run, getattr(error, "cost", 0), where):
                 return
             run.errors.append(fielderrors.invalid(where, kind, _failure(error, compiled.rule)))
-            if str(error).startswith(LIMIT):
+            if isinstance(error, CostLimit):
                 run.budget = -1
             return
         if not self._pay(run, cost, where):
@@ -225,7 +225,7 @@ def _failure(error: CelError, rule: dict[str, Any]) -> str:
             f"'{text}': call arguments did not match a supported operator, function or macro signature for rule:"
             f" {_rule_text(rule)}"
         )
-    if text.startswith(LIMIT):
+    if isinstance(error, CostLimit):
         why = "no further validation rules will be run due to call cost exceeds limit for rule"
         return f"'{text}': {why}: {_rule_text(rule)}"
     return f"{text} evaluating rule: {_rule_text(rule)}"
@@ -251,7 +251,7 @@ def _message(run: _Run, compiled: Compiled, variables: dict[str, Any]) -> str:
     if cost > run.budget:
         run.budget = -1
         raise _Overspent(MESSAGE_OUT_OF_BUDGET)
-    if failure is not None and str(failure).startswith(LIMIT):
+    if isinstance(failure, CostLimit):
         run.budget = -1
         raise _Overspent(MESSAGE_TOO_EXPENSIVE.format(quote(compiled.rule["messageExpression"])))
     run.budget -= cost
