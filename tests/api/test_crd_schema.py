@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knarr.api.apiextensions.schema import defaulting, listtypes, ratcheting
+from knarr.api.apiextensions.schema.accepts import accepts
 from knarr.api.apiextensions.schema.node import Node
 from knarr.api.apiextensions.schema.prune import prune
 from knarr.api.apiextensions.schema.result import field_errors
-from knarr.api.apiextensions.schema.validate import Validator, accepts
+from knarr.api.apiextensions.schema.validate import Validator
 from knarr.api.apiextensions.schema.version import VersionSchema
 from knarr.meta import fielderrors, strformats
 

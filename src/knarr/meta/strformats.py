@@ -18,10 +18,6 @@ _PATTERNS = {
     # 6, 8 or 20 octets
     "mac": r"[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}(?:(?:[0-9A-Fa-f]{2}\1){2}|(?:[0-9A-Fa-f]{2}\1){14})?"
     r"[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2}(?:[0-9A-Fa-f]{4}\.|(?:[0-9A-Fa-f]{4}\.){7})?[0-9A-Fa-f]{4}",
-    "isbn10": r"(?:[0-9]{9}X|[0-9]{10})",
-    "isbn13": r"(?:[0-9]{13})",
-    "creditcard": r"(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|6(?:011|5[0-9][0-9])[0-9]{12}|3[47][0-9]{13}"
-    r"|3(?:0[0-5]|[68][0-9])[0-9]{11}|(?:2131|1800|35\d{3})\d{11})",
     "ssn": r"\d{3}[- ]\d{2}[- ]\d{4}",
     # an empty text is none
     "byte": r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})",
@@ -29,9 +25,14 @@ _PATTERNS = {
     "rgbcolor": r"rgb\(\s*(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*,\s*(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*,"
     r"\s*(?:0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*\)",
     "bsonobjectid": r"[0-9a-fA-F]{24}",
-    "k8s-short-name": r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?",
-    "k8s-long-name": r"(?=.{1,253}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*",
+    "k8sshortname": r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?",
+    "k8slongname": r"(?=.{1,253}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*",
 }
+_ISBN10, _ISBN13 = re.compile("[0-9]{9}X|[0-9]{10}"), re.compile("[0-9]{13}")
+_CREDIT_CARD = re.compile(
+    "4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|6(?:011|5[0-9][0-9])[0-9]{12}|3[47][0-9]{13}"
+    "|3(?:0[0-5]|[68][0-9])[0-9]{11}|(?:2131|1800|35[0-9]{3})[0-9]{11}"
+)
 NUMBERS = frozenset({"int32", "int64", "float", "double"})
 _WORDS = re.compile(r"\s*(?:\d+\s*[A-Za-zµ]+\s*)+", re.ASCII)
 _WORD = re.compile(r"(\d+)\s*([A-Za-zµ]+)", re.ASCII)
@@ -54,18 +55,14 @@ _TIME = re.compile(r"(\d\d):(\d\d):(\d\d)(?:.\d+)?(?:z|[+-]\d\d:\d\d)", re.ASCII
 def check_of(name: str) -> Check | None:
     """Whether a text has the format; None for a format that is not known (dashes in names do not count)."""
     plain = name.replace("-", "")
-    if plain in ("k8sshortname", "k8slongname"):
-        plain = {"k8sshortname": "k8s-short-name", "k8slongname": "k8s-long-name"}[plain]
     if plain in _CHECKS:
         return _CHECKS[plain]
-    if plain in _PATTERNS:
-        matches = re.compile(_PATTERNS[plain]).fullmatch
-        if plain in ("isbn10", "isbn13"):
-            return lambda text: matches(text.replace("-", "").replace(" ", "")) is not None and _isbn(text)
-        if plain == "creditcard":
-            return lambda text: matches(re.sub(r"[^0-9]", "", text)) is not None and _luhn(text)
-        return lambda text: matches(text) is not None
-    return None
+    return _matches(plain) if plain in _PATTERNS else None
+
+
+def _matches(name: str) -> Check:
+    matches = re.compile(_PATTERNS[name]).fullmatch
+    return lambda text: matches(text) is not None
 
 
 def is_known(name: str) -> bool:
@@ -160,22 +157,32 @@ def _duration(text: str) -> bool:
     return True
 
 
-def _isbn(text: str) -> bool:
-    digits = text.replace("-", "").replace(" ", "")
-    if len(digits) == 10:
-        values = [10 if d == "X" else int(d) for d in digits]
-        return sum((10 - i) * v for i, v in enumerate(values)) % 11 == 0
+def _isbn10(text: str) -> bool:
+    digits = _without_separators(text)
+    if _ISBN10.fullmatch(digits) is None:
+        return False
+    values = [10 if d == "X" else int(d) for d in digits]
+    return sum((10 - i) * v for i, v in enumerate(values)) % 11 == 0
+
+
+def _isbn13(text: str) -> bool:
+    digits = _without_separators(text)
+    if _ISBN13.fullmatch(digits) is None:
+        return False
     return sum(int(d) * (3 if i % 2 else 1) for i, d in enumerate(digits)) % 10 == 0
 
 
-def _any_isbn(text: str) -> bool:
-    digits = text.replace("-", "").replace(" ", "")
-    return any(re.fullmatch(_PATTERNS[k], digits) for k in ("isbn10", "isbn13")) and _isbn(text)
+def _without_separators(text: str) -> str:
+    return text.replace("-", "").replace(" ", "")
 
 
-def _luhn(text: str) -> bool:
-    digits = [int(d) for d in re.sub(r"[^0-9]", "", text)][::-1]
-    return sum(d if i % 2 == 0 else d * 2 - 9 * (d > 4) for i, d in enumerate(digits)) % 10 == 0
+def _credit_card(text: str) -> bool:
+    """A number of a known issuer with Luhn's check digit."""
+    digits = re.sub(r"[^0-9]", "", text)
+    if _CREDIT_CARD.fullmatch(digits) is None:
+        return False
+    values = [int(d) for d in reversed(digits)]
+    return sum(d if i % 2 == 0 else d * 2 - 9 * (d > 4) for i, d in enumerate(values)) % 10 == 0
 
 
 _CHECKS: dict[str, Check] = {
@@ -188,6 +195,9 @@ _CHECKS: dict[str, Check] = {
     "uri": _uri,
     "email": lambda text: _email_pattern().fullmatch(text) is not None,
     "duration": _duration,
-    "isbn": _any_isbn,
+    "isbn": lambda text: _isbn10(text) or _isbn13(text),
+    "isbn10": _isbn10,
+    "isbn13": _isbn13,
+    "creditcard": _credit_card,
     "password": lambda text: True,
 }

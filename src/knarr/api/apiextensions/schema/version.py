@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api.apiextensions.schema import defaulting, embedded, listtypes, metadata, prune, ratcheting
+from knarr.api.apiextensions.schema.accepts import Accepts, accepts
 from knarr.api.apiextensions.schema.node import Node, Schema, any_node
 from knarr.api.apiextensions.schema.result import field_errors
-from knarr.api.apiextensions.schema.validate import Accepts, Validator, accepts
+from knarr.api.apiextensions.schema.validate import Validator
 from knarr.meta import fielderrors
 from knarr.meta.fielderrors import FieldError
 
