@@ -98,10 +98,6 @@ def everything() -> FieldSelector:
     return _EVERYTHING
 
 
-def one_term_equal(field: str, value: str) -> FieldSelector:
-    return FieldSelector((Requirement(field, "=", value),))
-
-
 def escape(value: str) -> str:
     """A value as it stands in a selector."""
     return _SPECIAL.sub(r"\\\g<0>", value)

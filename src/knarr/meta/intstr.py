@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from knarr.meta import names
 from knarr.meta.fielderrors import FieldError, invalid
+from knarr.meta.gofmt import quote
 from knarr.meta.names import is_port_name, is_port_number
+from knarr.meta.strconv import atoi
 
 IntOrString = int | str
-_INT32 = range(-(2**31), 2**31)
 
 
 def is_percent(value: IntOrString) -> bool:
@@ -42,13 +43,11 @@ def _percent_number(text: str) -> int:
     if not text.endswith("%"):
         raise ValueError("invalid value for IntOrString: invalid type: string is not a percentage")
     digits = text[:-1]
-    bare = digits[1:] if digits[:1] in ("+", "-") else digits
-    if not (bare.isascii() and bare.isdigit()):
-        quoted = f'"{digits}"'
-        raise ValueError(
-            f"invalid value for IntOrString: invalid value {quoted}: strconv.Atoi: parsing {quoted}: invalid syntax"
-        )
-    return int(digits)
+    try:
+        return atoi(digits)
+    except ValueError as error:
+        why = f"invalid value {quote(digits)}: {error}"
+        raise ValueError(f"invalid value for IntOrString: {why}") from None
 
 
 def validate_port_number_or_name(value: IntOrString, path: str) -> list[FieldError]:

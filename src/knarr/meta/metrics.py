@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import NamedTuple
 
+from knarr.meta.gofmt import go_float
 from knarr.meta.histogram import Histogram
 
 Labels = dict[str, str]
@@ -92,15 +92,7 @@ def buckets(
 
 
 def number(value: float) -> str:
-    """As Go writes it: the fewest digits that mean it, with an exponent from a million on."""
+    """As Go writes it; most are small counts, which need no looking at their digits."""
     if value == (whole := int(value) if abs(value) < 1e6 else None):
         return str(whole)
-    text = repr(float(value))
-    if text[-1] in "fn":
-        return {"inf": "+Inf", "-inf": "-Inf"}.get(text, "NaN")
-    exact = Decimal(text)
-    if -5 < (exponent := exact.adjusted()) < 6:
-        return text
-    digits = "".join(map(str, exact.as_tuple().digits)).rstrip("0")
-    first, fraction = digits[0], f".{digits[1:]}" if digits[1:] else ""
-    return f"{'-' if value < 0 else ''}{first}{fraction}e{exponent:+03d}"
+    return go_float(float(value))

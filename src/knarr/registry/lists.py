@@ -12,9 +12,10 @@ import orjson
 
 from knarr.meta import errors, fields, gojson
 from knarr.meta.gofmt import quote
+from knarr.meta.strconv import parse_uint
 from knarr.registry import encoding
 from knarr.registry.context import Request
-from knarr.registry.options import ListOptions, revision_fault
+from knarr.registry.options import ListOptions
 from knarr.registry.result import Pieces, Result
 from knarr.registry.storage import Object, View
 from knarr.store.base import Compacted, FutureRevision
@@ -41,21 +42,26 @@ def too_large(asked: int, current: int) -> errors.StatusError:
 
 def parse_revision(text: str) -> int:
     """A list's resourceVersion. Raises 400 in ParseUint's words."""
-    if why := _not_a_revision(text):
-        raise errors.bad_request(f"invalid resource version: {why}")
-    return int(text or 0)
+    try:
+        return _revision(text)
+    except ValueError as error:
+        raise errors.bad_request(f"invalid resource version: {error}") from None
 
 
 def parse_bare_revision(text: str) -> int:
     """A get's or watch's resourceVersion, which Kubernetes checks elsewhere. Raises 500 without a reason."""
-    if why := _not_a_revision(text):
-        raise errors.StatusError(errors.failure(500, "", why))
-    return int(text or 0)
+    try:
+        return _revision(text)
+    except ValueError as error:
+        raise errors.StatusError(errors.failure(500, "", str(error))) from None
 
 
-def _not_a_revision(text: str) -> str:
-    why = revision_fault(text) if text else ""
-    return why and f"resourceVersion: Invalid value: {quote(text)}: {why}"
+def _revision(text: str) -> int:
+    """Raises ValueError as Kubernetes' versioner has it."""
+    try:
+        return parse_uint(text) if text else 0
+    except ValueError as error:
+        raise ValueError(f"resourceVersion: Invalid value: {quote(text)}: {error}") from None
 
 
 def encode_continue(revision: int, start: str) -> str:

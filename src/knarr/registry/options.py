@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from knarr.meta import errors, fielderrors, fields, labels, objectmeta
 from knarr.meta.fielderrors import FieldError
-from knarr.meta.gofmt import quote
+from knarr.meta.strconv import parse_int64
 
 TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False", ""})
 DRY_RUN = ("All",)
 WITH_CONTINUE = "resourceVersionMatch is forbidden when continue is provided"
-#: what Go reads as an integer
-_INTEGER = re.compile("[+-]?[0-9]+").fullmatch
 FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
 
 
@@ -57,28 +54,12 @@ def parse_bool(query: Mapping[str, str], name: str) -> bool:
 
 
 def parse_int(query: Mapping[str, str], name: str) -> int | None:
+    """A number in the query; None where it is not there. Raises 400."""
     value = query.get(name)
-    if value is None:
-        return None
-    if not _INTEGER(value):
-        why = "invalid syntax"
-    elif -(1 << 63) <= (number := int(value)) < 1 << 63:
-        return number
-    else:
-        why = "value out of range"
-    raise errors.bad_request(f"strconv.ParseInt: parsing {quote(value)}: {why}")
-
-
-def revision_fault(text: str) -> str:
-    """What Go says of a text that is no resourceVersion; "" when it is one."""
-    return unsigned_fault(text, 64)
-
-
-def unsigned_fault(text: str, bits: int) -> str:
-    """What Go says of a text that is no unsigned number of so many bits; "" when it is one."""
-    if not (text.isascii() and text.isdigit()):
-        return f"strconv.ParseUint: parsing {quote(text)}: invalid syntax"
-    return "" if int(text) < 1 << bits else f"strconv.ParseUint: parsing {quote(text)}: value out of range"
+    try:
+        return None if value is None else parse_int64(value)
+    except ValueError as error:
+        raise errors.bad_request(str(error)) from None
 
 
 def list_options(query: Mapping[str, str]) -> ListOptions:
@@ -202,9 +183,8 @@ def delete_options(query: Mapping[str, str], body: dict[str, Any] | None) -> Del
     """From the body where there is one, else from the query. Raises 422 for values that make no sense."""
     raw = dict(body or {})
     if body is None:
-        for name in ("gracePeriodSeconds",):
-            if (number := parse_int(query, name)) is not None:
-                raw[name] = number
+        if (seconds := parse_int(query, "gracePeriodSeconds")) is not None:
+            raw["gracePeriodSeconds"] = seconds
         if "propagationPolicy" in query:
             raw["propagationPolicy"] = query["propagationPolicy"]
         if "orphanDependents" in query:

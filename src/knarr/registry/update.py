@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 from knarr.meta import errors, fielderrors, objectmeta, times
 from knarr.meta.fielderrors import FieldError
 from knarr.meta.managed import keep_times
+from knarr.meta.strconv import parse_uint
 from knarr.registry import encoding, rawfields
 from knarr.registry.context import Request
 from knarr.registry.create import create, manage_fields, place
 from knarr.registry.decode import as_sent, nullify
 from knarr.registry.hooks import Admission
-from knarr.registry.options import revision_fault
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View
 from knarr.store.base import KV, CompareFailed
@@ -34,10 +34,16 @@ class Rules(NamedTuple):
     warnings: Callable[[Object, Object], list[str]]
 
 
+#: of changes that the server itself makes
+NO_RULES = Rules(lambda new, old: None, lambda new, old: [], lambda new, old: [])
+
+
 def check_revision(version: str) -> None:
     """Raises 500, as Kubernetes does, for a resourceVersion that is no number."""
-    if why := revision_fault(version):
-        raise errors.StatusError(errors.failure(500, "", why))
+    try:
+        parse_uint(version)
+    except ValueError as error:
+        raise errors.StatusError(errors.failure(500, "", str(error))) from None
 
 
 def rules_of(view: View, subresource: str) -> Rules:
@@ -52,7 +58,7 @@ def rules_of(view: View, subresource: str) -> Rules:
         )
     own: dict[str, Any] = getattr(kind, "subresource_rules", {})
     prepare, validate = own[subresource]
-    return Rules(getattr(kind, prepare), getattr(kind, validate), lambda obj, old: [])
+    return Rules(getattr(kind, prepare), getattr(kind, validate), NO_RULES.warnings)
 
 
 class Write(NamedTuple):

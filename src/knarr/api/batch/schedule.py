@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from knarr.meta.strconv import atoi
 from knarr.meta.times import parse_go_duration
 
 
@@ -104,9 +105,10 @@ def _number_or_name(text: str, bounds: Bounds) -> int:
 
 
 def _number(text: str) -> int:
-    if not re.fullmatch("[+-]?[0-9]+", text):
-        raise ValueError(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
-    number = int(text)
+    try:
+        number = atoi(text)
+    except ValueError as error:
+        raise ValueError(f"failed to parse int from {text}: {error}") from None
     if number < 0:
         raise ValueError(f"negative number ({number}) not allowed: {text}")
     return number

@@ -10,7 +10,7 @@ from knarr.apiserver.handler import StreamHandler
 from knarr.apiserver.streaming import pods
 from knarr.apiserver.streaming.proxy import rest_of
 from knarr.meta import errors
-from knarr.registry.options import unsigned_fault
+from knarr.meta.strconv import parse_uint
 from knarr.registry.registry import Registry
 
 Object = dict[str, Any]
@@ -43,10 +43,13 @@ def remote_command(x: Exchange, command: bool) -> Object:
 def port_forward(x: Exchange) -> Object:
     """PodPortForwardOptions. Raises 400."""
     texts = [text for value in x.http.query_all("ports") for text in value.split(",")]
+    ports: list[int] = []
     for text in texts:
-        if why := unsigned_fault(text, 16):
-            raise errors.bad_request(f"cannot convert to []int32: {why}")
-    return {"ports": [int(text) for text in texts]} if texts else {}
+        try:
+            ports.append(parse_uint(text, 16))
+        except ValueError as error:
+            raise errors.bad_request(f"cannot convert to []int32: {error}") from None
+    return {"ports": ports} if ports else {}
 
 
 def proxied(registry: Registry, kind: str, serve: StreamHandler) -> StreamHandler:

@@ -14,10 +14,9 @@ from knarr.apiserver.respond import NO_CACHE
 from knarr.apiserver.streaming import pods, websocket
 from knarr.meta import errors, times
 from knarr.meta import fielderrors as fe
+from knarr.registry.options import parse_int
 from knarr.registry.registry import Registry
 
-#: answers this small go out at once
-CHUNK_BYTES = 64 * 1024
 BINARY, BASE64 = "binary.k8s.io", "base64.binary.k8s.io"
 
 
@@ -124,10 +123,10 @@ def log_options(name: str, query: dict[str, str]) -> LogOptions:
         follow=pods.flag(query, "follow"),
         previous=pods.flag(query, "previous"),
         timestamps=pods.flag(query, "timestamps"),
-        tail_lines=_number(query, "tailLines"),
-        since_seconds=_number(query, "sinceSeconds"),
+        tail_lines=parse_int(query, "tailLines"),
+        since_seconds=parse_int(query, "sinceSeconds"),
         since_time=query.get("sinceTime") or None,
-        limit_bytes=_number(query, "limitBytes"),
+        limit_bytes=parse_int(query, "limitBytes"),
     )
     if options.since_time:
         try:
@@ -141,19 +140,6 @@ def log_options(name: str, query: dict[str, str]) -> LogOptions:
     if found:
         raise errors.invalid("", "PodLogOptions", name, found)
     return options
-
-
-def _number(query: dict[str, str], name: str) -> int | None:
-    text = query.get(name)
-    if not text:
-        return None
-    try:
-        number = int(text)
-    except ValueError:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
-    if not -(2**63) <= number < 2**63:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
-    return number
 
 
 def _violations(options: LogOptions) -> Iterator[fe.FieldError]:

@@ -6,7 +6,6 @@ for null, negative indices count from the end, and a path need not begin with a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ import orjson
 
 from knarr.meta import errors
 from knarr.meta.gofmt import json_kind
+from knarr.meta.strconv import atoi
 
 OPERATIONS_MAX = 10_000
 #: what all `copy` operations of a patch may copy together, as JSON
@@ -22,7 +22,6 @@ COPIED_BYTES_MAX = 3 * 1024 * 1024
 
 Container = dict[str, Any] | list[Any]
 Operation = dict[str, Any]
-_INDEX = re.compile("[+-]?[0-9]{1,18}").fullmatch
 _TEXT_FIELDS = ("op", "from", "path")
 _KNOWN_FIELDS = frozenset({*_TEXT_FIELDS, "value"})
 #: one message for everything that does not fit the document; the server keeps the reason to itself
@@ -171,9 +170,10 @@ def _unescape(part: str) -> str:
 
 
 def _number(key: str) -> int:
-    if not _INDEX(key):
-        raise Refused(f'strconv.Atoi: parsing "{key}": invalid syntax')
-    return int(key)
+    try:
+        return atoi(key)
+    except ValueError as error:
+        raise Refused(str(error)) from None
 
 
 def _bounded(index: int, size: int) -> int:

@@ -23,7 +23,6 @@ _SET_ORDER_PREFIX, _DELETE_FROM_PREFIX = f"{SET_ORDER}/", f"{DELETE_FROM}/"
 BAD_RETAIN_KEYS = "invalid patch format of retainKeys"
 BAD_SET_ORDER = "invalid patch format of setElementOrder list"
 BAD_DELETE_FROM = "invalid patch format of primitive list"
-LISTS_OF_LISTS = "lists of lists are not supported"
 
 Map = dict[str, Any]
 

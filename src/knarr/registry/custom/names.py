@@ -12,6 +12,7 @@ from knarr.api.apiextensions.validation import (
     approval_state,
     is_protected,
 )
+from knarr.meta.fielderrors import aggregate
 from knarr.meta.gofmt import quote
 
 Object = dict[str, Any]
@@ -47,7 +48,7 @@ def decide(crd: Object, others: Iterable[Object]) -> Decision:
         ]
         if faults:
             reason = "ShortNamesConflict"
-            message = faults[0] if len(faults) == 1 else f"[{', '.join(dict.fromkeys(faults))}]"
+            message = aggregate(faults)
         else:
             _set(new, "shortNames", wanted.get("shortNames"))
     for field, conflict in (("kind", "KindConflict"), ("listKind", "ListKindConflict")):

@@ -19,7 +19,7 @@ from knarr.registry.operations import Operations, read_write_options
 from knarr.registry.result import Result
 from knarr.registry.storage import View
 from knarr.registry.subresources.scaleadmission import ScaleAdmission
-from knarr.registry.update import Rules, Write, update
+from knarr.registry.update import NO_RULES, Rules, Write, update
 
 Object = dict[str, Any]
 
@@ -128,7 +128,7 @@ class _Scaling:
             return await self._scaled(live, make, is_apply)
 
         kind = view.storage.kind
-        rules = Rules(kind.prepare_for_update, kind.validate_update, lambda new, old: [])
+        rules = Rules(kind.prepare_for_update, kind.validate_update, NO_RULES.warnings)
         write = Write(applied=True, rules=rules, uid_is_precondition=request.verb == "update")
         admission = ScaleAdmission(
             self.operations.registry.admission, lambda obj: _scale(obj, self.paths), self._replicate

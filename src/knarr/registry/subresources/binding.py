@@ -12,7 +12,7 @@ from knarr.registry.context import Request
 from knarr.registry.operations import Operations, read_write_options
 from knarr.registry.result import Result, success_status
 from knarr.registry.storage import Object, View
-from knarr.registry.update import Rules, Write, update
+from knarr.registry.update import NO_RULES, Write, update
 
 
 def register(operations: Operations) -> None:
@@ -64,9 +64,8 @@ async def _bind(
         put_condition(pod["status"], scheduled(now))
         return pod
 
-    rules = Rules(lambda new, old: None, lambda new, old: [], lambda new, old: [])
     # The pod's own fields are written by the API server here, not by the scheduler's update of them.
-    await update(pods, place, assign, _Admitted(), Write(applied=True, rules=rules))
+    await update(pods, place, assign, _Admitted(), Write(applied=True, rules=NO_RULES))
     return Result(orjson.dumps(success_status(201)), 201)
 
 

@@ -15,7 +15,7 @@ from knarr.registry.operations import Operations, read_write_options
 from knarr.registry.options import DeleteOptions, delete_options
 from knarr.registry.result import Result, success_status
 from knarr.registry.storage import Object, View
-from knarr.registry.update import Rules, Write, update
+from knarr.registry.update import NO_RULES, Write, update
 
 TOO_MANY_BUDGETS = (
     "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
@@ -82,8 +82,7 @@ async def _mark(operations: Operations, request: Request, view: View, options: D
         put_condition(new.setdefault("status", {}), evicted_condition(now))
         return new
 
-    rules = Rules(lambda obj, old: None, lambda obj, old: [], lambda obj, old: [])
-    result = await update(view, change, note, _Admitted(), Write(applied=True, rules=rules))
+    result = await update(view, change, note, _Admitted(), Write(applied=True, rules=NO_RULES))
     version: str = orjson.loads(result.body)["metadata"]["resourceVersion"]
     return version
 
@@ -133,8 +132,7 @@ async def _ask_budget(operations: Operations, request: Request, pod: Object, bud
         spend(new, name, now)
         return new
 
-    rules = Rules(lambda obj, old: None, lambda obj, old: [], lambda obj, old: [])
-    await update(pdbs, change, take, _Admitted(), Write(applied=True, rules=rules))
+    await update(pdbs, change, take, _Admitted(), Write(applied=True, rules=NO_RULES))
 
 
 class _Admitted:

@@ -200,10 +200,6 @@ _DEFAULT_MODE = optional("defaultMode")
 _FS = ("fsType", "FSType", "")
 _READ_ONLY = flags("readOnly")
 _SECRET_REF = ("secretRef", "SecretRef", _LOCAL_REFERENCE)
-_CLAIM_META = (
-    *strings("name", "generateName", "namespace"),
-    *optional("labels", "annotations"),
-)
 _VOLUME: Shape = (
     *strings("name"),
     ("hostPath", "HostPath", Pointer((*strings("path"), *optional("type")))),

@@ -7,6 +7,7 @@ import re
 from knarr.meta.cel.functions import overload
 from knarr.meta.cel.values import CelError
 from knarr.meta.gofmt import quote
+from knarr.meta.strconv import parse_uint
 
 _NUMBER = re.compile(r"[0-9]*")
 _WORD = re.compile(r"[0-9A-Za-z-]*")
@@ -66,12 +67,10 @@ def _check_word(part: str, text: str) -> None:
 
 
 def _uint(text: str) -> int:
-    if not text:
-        raise CelError('strconv.ParseUint: parsing "": invalid syntax')
-    number = int(text)
-    if number >= 1 << 64:
-        raise CelError(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
-    return number
+    try:
+        return parse_uint(text)
+    except ValueError as error:
+        raise CelError(str(error)) from None
 
 
 def parse(text: str, normalize: bool = False) -> Semver:
