@@ -17,6 +17,7 @@ from knarr.client.client import Client
 from knarr.client.informer import Informer, SharedInformers
 from knarr.client.workqueue import ShutDown, WorkQueue
 from knarr.kubelet import words
+from knarr.kubelet.admit import Room
 from knarr.kubelet.heartbeat import Heartbeats
 from knarr.kubelet.hooks import Stopper
 from knarr.kubelet.node import ClientOf, NodeSpec
@@ -62,6 +63,7 @@ class Kubelets:
         self._informers = informers or SharedInformers(self.client)
         self._wanted = list(nodes)
         self._nodes: dict[str, NodeSpec] = {}
+        self._rooms: dict[str, Room] = {}
         self._workers: dict[str, PodWorker] = {}
         self._by_name: dict[tuple[str, str], PodWorker] = {}
         self._clock = self.client.world.clock
@@ -120,7 +122,7 @@ class Kubelets:
     async def add_node(self, spec: NodeSpec) -> None:
         """Register a node and take its pods. Raises StatusError."""
         node = await self._heartbeats.add(spec)
-        self._nodes[spec.name] = spec
+        self._nodes[spec.name], self._rooms[spec.name] = spec, Room()
         self._recorders.of(spec.name).event(
             {"kind": "Node", "name": spec.name, "uid": node.metadata.uid, "apiVersion": "v1"},
             words.NORMAL,
@@ -144,6 +146,7 @@ class Kubelets:
         """As if its machine were switched off: no heartbeats, no answers, what ran is gone."""
         self._heartbeats.remove(name)
         self._nodes.pop(name, None)
+        self._rooms.pop(name, None)
         if self._connections is not None:
             self._connections.unregister(name)
         for worker in [w for w in self._workers.values() if w.pod.spec.nodeName == name]:
@@ -184,7 +187,28 @@ class Kubelets:
             return
         worker = self._workers[uid] = PodWorker(self._context, pod, spec.addresses)
         self._by_name[pod.metadata.namespace, pod.metadata.name] = worker
+        self._admit(worker)
         self._queue.add(uid)
+
+    def _admit(self, worker: PodWorker) -> None:
+        """Pods that have begun before are let in as they are; those that are over need no room."""
+        pod = worker.pod
+        if pod.status.phase in TERMINAL:
+            return
+        room = self._rooms[pod.spec.nodeName]
+        node = self._informers.of(core_v1.Node).indexer.get(("", pod.spec.nodeName))
+        if node is not None and not pod.status.startTime and pod.metadata.deletionTimestamp is None:
+            if rejection := room.rejection(pod, node):
+                reason, message = rejection
+                self._recorders.pod_event(pod, words.WARNING, reason, message)
+                worker.reject(reason, message)
+                return
+        room.take(pod)
+
+    def _leave(self, worker: PodWorker) -> None:
+        room = self._rooms.get(worker.pod.spec.nodeName)
+        if room is not None:
+            room.give_back(worker.uid)
 
     def _updated(self, old: Any, new: Any) -> None:
         worker = self._workers.get(new.metadata.uid)
@@ -195,6 +219,9 @@ class Kubelets:
             self._added(new)
             return
         worker.pod = new
+        if old.metadata.generation != new.metadata.generation and not worker.over:
+            # resized, perhaps
+            self._rooms[new.spec.nodeName].take(new)
         if _concerns(old, new, worker):
             self.runtime.update_pod(new)
             self._queue.add(worker.uid)
@@ -213,6 +240,7 @@ class Kubelets:
 
     def _forget(self, worker: PodWorker) -> None:
         del self._workers[worker.uid]
+        self._leave(worker)
         key = (worker.pod.metadata.namespace, worker.pod.metadata.name)
         if self._by_name.get(key) is worker:
             del self._by_name[key]
@@ -245,6 +273,8 @@ class Kubelets:
         wake = worker.sync(self._clock.now())
         if worker.finished or worker.status != worker.reported:
             self._statuses.put(worker)
+            if worker.finished or (worker.status is not None and worker.status["phase"] in TERMINAL):
+                self._leave(worker)
         if wake is not None:
             # not in this very turn: uvloop's timers for that cannot be compared
             self._queue.add_after(uid, max(wake, 0.001))

@@ -10,6 +10,7 @@ import orjson
 
 from knarr.api.nodeapi import Exit, LogOptions, NodeError, Terminal
 from knarr.api.scheme import scheme
+from knarr.kubelet.plan import PULL_BACKOFF, PULL_FAILED
 from knarr.kubelet.runtime import RUNNING, ContainerRecord, Runtime
 from knarr.meta import times
 
@@ -129,6 +130,11 @@ class PodAPI:
 
 
 TEXT = "text/plain; charset=utf-8"
+#: what is told of the commonest waiting reasons in their place
+PULL_TROUBLE = {
+    PULL_FAILED: "image can't be pulled",
+    PULL_BACKOFF: "trying and failing to pull image",
+}
 PAGES: dict[str, Callable[[PodAPI], Answer]] = {
     "/healthz": PodAPI._healthz,
     "/livez": PodAPI._healthz,
@@ -156,14 +162,17 @@ def check_logs(pod: Any, record: Any, options: LogOptions) -> None:
         return
     if shown:
         return
-    reason = runs[-1].reason if runs and runs[-1].reason else ""
-    if reason == "ErrImagePull":
-        raise NodeError(
-            f'container "{container}" in pod "{name}" is waiting to start: trying and failing to pull image'
-        )
-    if reason == "ImagePullBackOff":
-        raise NodeError(
-            f'container "{container}" in pod "{name}" is waiting to start: image can\'t be pulled'
-        )
+    reason = _waits_for(pod, container, runs)
+    why = PULL_TROUBLE.get(reason, reason)
+    raise NodeError(f'container "{container}" in pod "{name}" is waiting to start: {why}')
+
+
+def _waits_for(pod: Any, container: str, runs: Any) -> str:
+    """As its status says, else by what has failed, else by what every container waits for at first."""
+    status = pod.status
+    shown = (*status.initContainerStatuses, *status.containerStatuses, *status.ephemeralContainerStatuses)
+    for one in shown:
+        if one.name == container and one.state is not None and one.state.waiting is not None:
+            return one.state.waiting.reason
     default = "PodInitializing" if pod.spec.initContainers else "ContainerCreating"
-    raise NodeError(f'container "{container}" in pod "{name}" is waiting to start: {reason or default}')
+    return (runs[-1].reason if runs else "") or default

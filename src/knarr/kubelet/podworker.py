@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from knarr.kubelet import words
+from knarr.kubelet.admit import REJECTED
 from knarr.kubelet.backoff import Backoff
 from knarr.kubelet.hooks import Stopper
 from knarr.kubelet.phase import TERMINAL, phase_of
@@ -19,7 +20,7 @@ from knarr.kubelet.prober import Foretold, Prober
 from knarr.kubelet.recorder import Recorders
 from knarr.kubelet.runtime import EXITED, FAILED, RUNNING, PodRecord, Runtime
 from knarr.kubelet.settings import Settings
-from knarr.kubelet.status import Inputs, Status, pod_status
+from knarr.kubelet.status import Inputs, Status, pod_status, rejected_status
 from knarr.meta import times
 
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
@@ -51,6 +52,7 @@ class PodWorker:
         "_health",
         "_host_ips",
         "_killed",
+        "_rejected",
         "_started_at",
         "_stop_deadline",
         "_waiting",
@@ -72,7 +74,7 @@ class PodWorker:
         self.writing = self.finished = self.gone = False
         #: nothing starts any more
         self.over = False
-        self._created = False
+        self._created = self._rejected = False
         self._started_at = times.parse(pod.status.startTime) if pod.status.startTime else 0.0
         self._failed: tuple[str, str] | None = None
         self._backoffs: dict[str, Backoff] = {}
@@ -93,6 +95,11 @@ class PodWorker:
         if self.writing or self.status is None or self.status != self.reported:
             return False
         return self.pod.status.phase != self.status["phase"]
+
+    def reject(self, reason: str, message: str) -> None:
+        """It may not run here: it fails before anything of it is made."""
+        self.over = self._rejected = True
+        self._failed = reason, REJECTED + message
 
     # -- deciding and acting ---------------------------------------------------------------------------------
 
@@ -179,6 +186,7 @@ class PodWorker:
                     self._event(words.WARNING, words.BACKOFF, message, name)
                 elif why[0] == "ImagePullBackOff":
                     self._event(words.NORMAL, words.BACKOFF, why[1].partition(": ")[0], name)
+                    self._event(words.WARNING, words.FAILED, f"Error: {why[0]}", name)
             else:
                 self._waiting[name] = (known[0], why)
         for name in [name for name in self._waiting if name not in todo.waiting]:
@@ -264,6 +272,9 @@ class PodWorker:
         self._context.recorders.pod_event(self.pod, type_, reason, message, container)
 
     def _publish(self, record: PodRecord | None, now: float) -> None:
+        if self._rejected and self._failed is not None:
+            self.status = rejected_status(self.pod, self._started_at, *self._failed)
+            return
         if not self._context.settings.creating_shown and not self.over and not _has_shown(record):
             return
         shown_since = now - self._context.settings.resync_seconds + 1e-3

@@ -89,6 +89,20 @@ def pod_status(i: Inputs) -> Status:
     return status
 
 
+def rejected_status(pod: Any, started_at: float, reason: str, message: str) -> Status:
+    """Of a pod that was not let in: nothing is said of containers and conditions, there never were any."""
+    status: Status = {
+        "phase": "Failed",
+        "reason": reason,
+        "message": message,
+        "observedGeneration": pod.metadata.generation or 0,
+        "startTime": times.format(started_at),
+    }
+    if pod.status.qosClass:
+        status["qosClass"] = pod.status.qosClass
+    return status
+
+
 def regular_started(pod: Any, record: PodRecord) -> bool:
     return any(record.last(c.name) is not None for c in pod.spec.containers)
 
@@ -114,12 +128,13 @@ def _container_status(i: Inputs, container: Any, default: str, init: bool) -> St
     name = container.name
     runs = i.record.containers.get(name, ()) if i.record is not None else ()
     run = runs[-1] if runs else None
-    if run is not None and run.state == CREATED and len(runs) > 1:
-        # the next run is being made: until it is there, the last one is what there is to see
+    if run is not None and run.state == CREATED and not i.over:
+        # the next run is being made: until it is there, why the last try failed is what there is to see
         before = i.shown.get(name)
         if before is not None and "waiting" in before["state"]:
             return dict(before)
-        runs, run = runs[:-1], runs[-2]
+        if len(runs) > 1:
+            runs, run = runs[:-1], runs[-2]
     status: Status = {
         "name": name,
         "state": {},
@@ -154,7 +169,7 @@ def _container_status(i: Inputs, container: Any, default: str, init: bool) -> St
         status["imageID"] = known.image_id
         status["containerID"] = f"{i.runtime}://{known.id}"
     _health(i, status, container, shown, init)
-    _facts(status, container, shown)
+    _facts(status, container, known)
     return status
 
 
@@ -202,18 +217,18 @@ def _health(i: Inputs, status: Status, container: Any, shown: ContainerRecord | 
         status["started"], status["ready"] = health.started, health.started and health.ready
 
 
-def _facts(status: Status, container: Any, shown: ContainerRecord | None) -> None:
-    """Resources, mounts and user: what the runtime gave the container."""
+def _facts(status: Status, container: Any, run: ContainerRecord | None) -> None:
+    """Resources and user: what the runtime gave its latest run, and gives no more. Mounts: what it will have."""
     resources = container.resources
-    if shown is not None and shown.state == RUNNING:
+    if run is not None:
         status["resources"] = given = {}
         if resources is not None and resources.requests:
             status["allocatedResources"] = given["requests"] = resources.requests
         if resources is not None and resources.limits:
             given["limits"] = resources.limits
-        uid, gid, groups = shown.user
+        uid, gid, groups = run.user
         status["user"] = {"linux": {"uid": uid, "gid": gid, "supplementalGroups": list(groups)}}
-    if container.volumeMounts and shown is not None:
+    if container.volumeMounts:
         status["volumeMounts"] = [_mount(mount) for mount in container.volumeMounts]
 
 

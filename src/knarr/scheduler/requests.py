@@ -1,38 +1,25 @@
-"""What a pod asks of a node: the sums of resources the way kube-scheduler and kubelet add them up."""
+"""What a pod asks of a node, as the scheduler counts it: the real sums and those that scores see."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
-from knarr.meta.quantity import Quantity
+from knarr.api.core.podrequests import (
+    CPU,
+    Amounts,
+    amount,
+    amounts,
+    combined,
+    host_ports,
+    pod_requests,
+    whole,
+)
 
-CPU, MEMORY, STORAGE, PODS = "cpu", "memory", "ephemeral-storage", "pods"
+__all__ = ["CPU", "Amounts", "amount", "amounts", "host_ports", "pod_requests", "scored_requests"]
+
+MEMORY, STORAGE, PODS = "memory", "ephemeral-storage", "pods"
 #: what a container without a request is taken for when nodes are scored: 100m and 200Mi
 SCORED_CPU_MILLI, SCORED_MEMORY_BYTES = 100, 200 * 1024 * 1024
-
-Amounts = dict[str, int]
-
-
-def amount(resource: str, quantity: str) -> int:
-    """CPU in milli, everything else in whole units."""
-    parsed = Quantity.parse(quantity)
-    return parsed.milli if resource == CPU else parsed.value
-
-
-def amounts(quantities: Mapping[str, str]) -> Amounts:
-    return {resource: amount(resource, quantity) for resource, quantity in quantities.items()}
-
-
-def _add(total: Amounts, more: Mapping[str, int]) -> None:
-    for resource, value in more.items():
-        total[resource] = total.get(resource, 0) + value
-
-
-def _at_least(total: Amounts, other: Mapping[str, int]) -> None:
-    for resource, value in other.items():
-        if value > total.get(resource, 0):
-            total[resource] = value
 
 
 def _with_scored(container: Any) -> Amounts:
@@ -42,55 +29,7 @@ def _with_scored(container: Any) -> Amounts:
     return asked
 
 
-def _asked(container: Any) -> Amounts:
-    return amounts(container.resources.requests) if container.resources is not None else {}
-
-
-def _combined(spec: Any, of: Any) -> Amounts:
-    """Containers run together; init containers one by one, before them, beside the sidecars started so far."""
-    total: Amounts = {}
-    for container in spec.containers:
-        _add(total, of(container))
-    sidecars: Amounts = {}
-    peak: Amounts = {}
-    for container in spec.initContainers:
-        asked = of(container)
-        if container.restartPolicy == "Always":
-            _add(total, asked)
-            _add(sidecars, asked)
-            asked = sidecars
-        else:
-            _add(asked, sidecars)
-        _at_least(peak, asked)
-    _at_least(total, peak)
-    return total
-
-
-def pod_requests(spec: Any) -> Amounts:
-    """The pod's requests by resource (without its place among the node's pods)."""
-    return _whole(spec, _combined(spec, _asked))
-
-
 def scored_requests(spec: Any) -> tuple[int, int]:
     """(cpu milli, memory bytes) as scores see them: with a default where a container names none."""
-    total = _whole(spec, _combined(spec, _with_scored))
+    total = whole(spec, combined(spec, _with_scored))
     return total[CPU], total[MEMORY]
-
-
-def _whole(spec: Any, total: Amounts) -> Amounts:
-    """With pod-level requests, which stand in place of the containers', and the runtime's overhead."""
-    if spec.resources is not None:
-        total.update(amounts(spec.resources.requests))
-    _add(total, amounts(spec.overhead))
-    return total
-
-
-def host_ports(containers: Iterable[Any]) -> tuple[tuple[str, str, int], ...]:
-    """(address, protocol, port) of each host port; all addresses are 0.0.0.0."""
-    found = {
-        (port.hostIP or "0.0.0.0", port.protocol or "TCP", port.hostPort): None
-        for container in containers
-        for port in container.ports
-        if port.hostPort
-    }
-    return tuple(found)
