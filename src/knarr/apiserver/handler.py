@@ -9,8 +9,6 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
-import orjson
-
 from knarr.apiserver import negotiate, requestinfo
 from knarr.apiserver.deadlines import Deadlines
 from knarr.apiserver.exchange import LONG_RUNNING, Exchange
@@ -25,7 +23,7 @@ from knarr.meta.errors import StatusError
 from knarr.meta.gofmt import quote
 from knarr.registry.context import Request, UserInfo
 from knarr.registry.operations import Operations, method_not_allowed
-from knarr.registry.result import Pieces, Result
+from knarr.registry.result import Pieces
 from knarr.world import World, chance
 
 if TYPE_CHECKING:
@@ -293,9 +291,7 @@ class APIHandler:
         if await x.trail.received():
             return True
         x.trail = x.http.on_answer = None
-        path, query = x.http.escaped_path, x.http.raw_query
-        uri = f"{path}?{query}" if query else path
-        self.responder.text(x, 500, f"Internal Server Error: {quote(uri)}: {NOT_STORED}\n")
+        self.responder.text(x, 500, f"Internal Server Error: {quote(x.http.uri)}: {NOT_STORED}\n")
         return False
 
     def _record_refused(self, x: Exchange) -> None:
@@ -400,8 +396,3 @@ def media_type(http: HTTPRequest) -> str:
     if http.method == "PATCH":
         return header.partition(";")[0].strip().lower()
     return negotiate.content_type(header)
-
-
-def result_of(obj: dict[str, Any], code: int = 200) -> Result:
-    """A bare object as a result."""
-    return Result(orjson.dumps(obj), code)

@@ -127,6 +127,11 @@ class HTTPRequest:
         self.on_answer: Callable[[int], None] | None = None
 
     @property
+    def uri(self) -> str:
+        """Path and query as they were sent."""
+        return f"{self.escaped_path}?{self.raw_query}" if self.raw_query else self.escaped_path
+
+    @property
     def query(self) -> dict[str, str]:
         return dict(parse_query(self.raw_query)) if self.raw_query else {}
 
@@ -157,10 +162,6 @@ class HTTPRequest:
         if connection.transport is not None:
             connection.transport.close()
             connection.transport = None
-
-    @property
-    def hung_up(self) -> bool:
-        return self._connection.closed
 
     def cancel_on_hang_up(self) -> None:
         """From now on the handler is cancelled when the client goes away. Writes to the store must not be."""

@@ -172,8 +172,3 @@ def _cut(warnings: list[str]) -> list[str]:
         kept.append(text[:WARNING_CHARS_CUT])
         size += len(kept[-1])
     return kept
-
-
-def no_such(kind: str, is_list: bool, got: str) -> StatusError:
-    what = "is not a list" if not is_list else "is a list"
-    return errors.not_acceptable(f"you requested {kind}, but the requested object {what} ({got})")

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 NEVER = 1e9
 #: a client that has this much unread is cut off and watches again
 UNSENT_BYTES_MAX = 4 << 20
-#: how long a clean end may wait for a stuck reader
-END_SECONDS = 1.0
 
 
 class Watches:

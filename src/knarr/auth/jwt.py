@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -200,8 +199,3 @@ def draw_rsa() -> str:
     form = serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL
     key = rsa.generate_private_key(65537, 2048)
     return key.private_bytes(*form, serialization.NoEncryption()).decode()
-
-
-def fingerprint(token: str) -> bytes:
-    """What caches keep instead of the token itself."""
-    return hashlib.sha256(token.encode()).digest()

@@ -47,8 +47,7 @@ async def proxy(
     except EgressError as error:  # its trust says nothing
         refuse(x, 503, f"error trying to reach service: {error}")
         return
-    target = http.escaped_path + (f"?{http.raw_query}" if http.raw_query else "")
-    head = forward.request_head(x, target, headers_of(x.request.user), lasting=True)
+    head = forward.request_head(x, http.uri, headers_of(x.request.user), lasting=True)
 
     def send(streams: forward.Streams) -> Awaitable[None]:
         keep = functools.partial(extensions.keep, spec=spec, route=route)

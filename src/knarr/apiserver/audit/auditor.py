@@ -57,9 +57,8 @@ class Auditor:
     def open(self, x: Exchange) -> Trail | None:
         """The trail of a request whose user is known (or was refused); None where the policy wants none."""
         http = x.http
-        uri = f"{http.escaped_path}?{http.raw_query}" if http.raw_query else http.escaped_path
         sources = source_ips(http.headers, http.remote)
-        trail = self.begin(x.request, http.path, uri, sources, x.audit_id, x.long_running, x.received)
+        trail = self.begin(x.request, http.path, http.uri, sources, x.audit_id, x.long_running, x.received)
         if trail is not None:
             x.request.audit = trail.record
             http.on_answer = trail.answered

@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 JSON = "application/json"
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
-#: documents other than groups' that the index lists
-VERSION_PATH = "version"
 
 
 class OpenAPI:
-    """The documents of one registry. `custom(group, version)` gives path items and schemas of custom resources."""
+    """The documents of one registry, and of the groups that `aggregation` knows of."""
 
     def __init__(self, registry: Registry, handler: APIHandler, aggregation: Aggregation) -> None:
         self._registry, self._handler = registry, handler

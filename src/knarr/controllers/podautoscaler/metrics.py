@@ -64,7 +64,7 @@ class MetricsClient:
     ) -> dict[str, PodMetric]:
         """By the pods' names: a custom metric of each."""
         query = {"labelSelector": str(selector), "metricLabelSelector": str(metric_selector)}
-        items = await self._custom(f"namespaces/{namespace}/pods/*/{metric}", metric, query, versions)
+        items = await self._custom(f"namespaces/{namespace}/pods/*/{metric}", query, versions)
         if not items:
             raise Uncomputable("no metrics returned from custom metrics API")
         return {item["describedObject"]["name"]: _custom_metric(item) for item in items}
@@ -77,7 +77,7 @@ class MetricsClient:
             path = f"namespaces/{namespace}/metrics/{metric}"
         else:
             path = f"namespaces/{namespace}/{about}/{name}/{metric}"
-        items = await self._custom(path, metric, {"metricLabelSelector": str(selector)}, versions)
+        items = await self._custom(path, {"metricLabelSelector": str(selector)}, versions)
         if len(items) != 1:
             raise Uncomputable(
                 "unable to fetch metrics from custom metrics API: the custom metrics API server returned"
@@ -92,9 +92,7 @@ class MetricsClient:
         items = await self._items(api, path, {"labelSelector": str(selector)}, f"get {metric}.{EXTERNAL_API}")
         return [Quantity.parse(item["value"]).milli for item in items]
 
-    async def _custom(
-        self, path: str, metric: str, query: Mapping[str, str], versions: Iterable[str]
-    ) -> list[Object]:
+    async def _custom(self, path: str, query: Mapping[str, str], versions: Iterable[str]) -> list[Object]:
         api, served = "custom metrics API", set(versions)
         version = next((version for version in CUSTOM_VERSIONS if version in served), None)
         if version is None:

@@ -193,12 +193,6 @@ class SchedulingQueue:
                 woken += len(waking)
         return woken
 
-    def activate(self, uid: str, now: float) -> None:
-        """Somebody knows that the pod is worth a try."""
-        queued = self._pods.get(uid)
-        if queued is not None and queued.place == UNSCHEDULABLE:
-            self._wake(queued, now)
-
     def _wake(self, queued: QueuedPod, now: float) -> None:
         self._take_out(queued)
         queued.gate = self._gate(queued.pod)
