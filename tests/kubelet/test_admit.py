@@ -47,6 +47,10 @@ def test_rejected(play: Any, container: Any, spec: Any, reason: str, message: st
         assert (pod.status.reason, pod.status.message) == (reason, f"Pod was rejected: {message}")
         assert not pod.status.containerStatuses and not pod.status.conditions
         assert (reason, message) in await cluster.events(reason)
+        await cluster.kubelets.pop().stop()
+        await cluster.nodes()
+        await cluster.kubelets[0].flush()
+        assert (await cluster.pod()).status == pod.status
 
     play(story)
 

@@ -17,7 +17,7 @@ from knarr.client.client import Client
 from knarr.client.informer import Informer, SharedInformers
 from knarr.client.workqueue import ShutDown, WorkQueue
 from knarr.kubelet import words
-from knarr.kubelet.admit import Room
+from knarr.kubelet.admit import REJECTED, Room
 from knarr.kubelet.heartbeat import Heartbeats
 from knarr.kubelet.hooks import Stopper
 from knarr.kubelet.node import ClientOf, NodeSpec
@@ -194,6 +194,9 @@ class Kubelets:
         """Pods that have begun before are let in as they are; those that are over need no room."""
         pod = worker.pod
         if pod.status.phase in TERMINAL:
+            if (said := pod.status.message or "").startswith(REJECTED):
+                # in an earlier life
+                worker.reject(pod.status.reason, said.removeprefix(REJECTED))
             return
         room = self._rooms[pod.spec.nodeName]
         node = self._informers.of(core_v1.Node).indexer.get(("", pod.spec.nodeName))
