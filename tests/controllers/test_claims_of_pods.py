@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from knarr.api.resource.claimfacts import FINALIZER
 from knarr.api.types import core_v1, resource_v1
-from knarr.controllers.resourceclaim import FINALIZER, generate_name
+from knarr.controllers.resourceclaim import generate_name
 
 from .conftest import NAMESPACE, TEMPLATE, Cluster
 

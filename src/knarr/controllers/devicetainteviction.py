@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from knarr.api.resource.claimfacts import allocation_of
 from knarr.api.resource.devicetaints import tolerates
 from knarr.api.types import core_v1, resource_v1
 from knarr.client.client import Client
@@ -15,6 +16,7 @@ from knarr.controllers.base import KubeController
 from knarr.controllers.pods import is_active
 from knarr.controllers.podstatus import disrupt
 from knarr.controllers.resourceclaim import BY_CLAIM, claim_names, claims_index
+from knarr.controllers.servicepods import pod_reference
 from knarr.meta import times
 from knarr.world import World
 
@@ -103,21 +105,13 @@ class DeviceTaintEvictionController(KubeController):
         await disrupt(self.client, pod, "DeletionByDeviceTaintManager", message, self.clock.now())
 
     def _tell(self, pod: Any, message: str) -> None:
-        meta = pod.metadata
-        about = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "name": meta.name,
-            "namespace": meta.namespace,
-            "uid": meta.uid,
-        }
+        about = {"apiVersion": "v1", **pod_reference(pod)}
         self.events.event(about, "Normal", "DeviceTaintManagerEviction", message)
 
 
 def results_of(claim: Any | None) -> tuple[Any, ...]:
-    if claim is None or claim.status is None or claim.status.allocation is None:
-        return ()
-    return claim.status.allocation.devices.results  # type: ignore[no-any-return]
+    found = allocation_of(claim) if claim is not None else None
+    return found.devices.results if found is not None else ()
 
 
 def pools_of_claim(claim: Any) -> tuple[str, ...]:

@@ -9,6 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from knarr.api.resource.claimfacts import (
+    FINALIZER,
+    allocation_of,
+    has_room,
+    is_reserved_for,
+    reserved_for,
+)
 from knarr.api.scheme import evolve, scheme
 from knarr.api.types import core_v1, resource_v1
 from knarr.client.client import Client, is_not_found
@@ -19,11 +26,9 @@ from knarr.controllers.pods import is_finished
 from knarr.meta.errors import StatusError, not_found
 from knarr.world import World
 
-FINALIZER = "resource.kubernetes.io/delete-protection"
 POD_CLAIM_NAME = "resource.kubernetes.io/pod-claim-name"
 #: signs the claims' names in a pod's status
 MANAGER = "ResourceClaimController"
-CONSUMERS_MAX = 256
 #: index of pods, by the claims they use
 BY_CLAIM = "resourceClaim"
 #: index of claims, by the uid of the pod they were made for
@@ -163,18 +168,17 @@ class ResourceClaimController(KubeController):
         """For a pod that was put on its node by somebody who does not know of claims."""
         for name in claim_names(pod):
             claim = self.claims.indexer.get((pod.metadata.namespace, name))
-            if claim is None or claim.status is None or claim.status.allocation is None:
+            if claim is None or allocation_of(claim) is None:
                 continue
-            reserved = claim.status.reservedFor
-            if len(reserved) < CONSUMERS_MAX and all(who.uid != pod.metadata.uid for who in reserved):
+            if has_room(claim) and not is_reserved_for(claim, pod):
                 who = {"resource": "pods", "name": pod.metadata.name, "uid": pod.metadata.uid}
-                both = [*(scheme().to_dict(r) for r in reserved), who]
+                both = [*(scheme().to_dict(r) for r in reserved_for(claim)), who]
                 await self.client.update_status(evolve(claim, status={"reservedFor": both}))
 
     # -- claims ------------------------------------------------------------------------------------------
 
     async def sync_claim(self, claim: Any) -> None:
-        reserved = claim.status.reservedFor if claim.status is not None else ()
+        reserved = reserved_for(claim)
         still = [who for who in reserved if await self._needs(claim, who)]
         if len(still) < len(reserved):
             changes: dict[str, Any] = {"reservedFor": [scheme().to_dict(who) for who in still]}
@@ -184,7 +188,7 @@ class ResourceClaimController(KubeController):
             if not still:
                 claim = await self._let_go(claim)
         elif not still and claim.metadata.deletionTimestamp is not None:
-            if claim.status is not None and claim.status.allocation is not None:
+            if allocation_of(claim) is not None:
                 claim = await self.client.update_status(evolve(claim, status={"allocation": None}))
             claim = await self._let_go(claim)
         if not still:

@@ -11,6 +11,7 @@ from typing import Any
 
 from knarr.admission.quota import amounts, scopes, usage
 from knarr.admission.quota.amounts import Amounts
+from knarr.api.resource.claimfacts import EXTENDED_RESOURCE_CLAIM
 from knarr.api.resources import Resource
 from knarr.api.scheme import evolve, scheme
 from knarr.api.types import core_v1, resource_v1
@@ -187,7 +188,7 @@ class Counted:
         found = self._count(place, obj, now)
         # one that is being deleted counts until its time is up, and what a claim made for a pod counts for depends
         # on the pod: these must be asked anew
-        if obj.metadata.deletionTimestamp is None and usage.EXTENDED not in obj.metadata.annotations:
+        if obj.metadata.deletionTimestamp is None and EXTENDED_RESOURCE_CLAIM not in obj.metadata.annotations:
             self._known[at] = obj, found
         return found
 

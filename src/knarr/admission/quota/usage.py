@@ -8,6 +8,12 @@ from typing import Any, NamedTuple
 from knarr.admission import podresources
 from knarr.admission.quota.amounts import Amounts
 from knarr.admission.storage import class_of
+from knarr.api.resource.claimfacts import (
+    EXTENDED_RESOURCE_CLAIM,
+    IMPLICIT_RESOURCE,
+    RESULTS_MAX,
+    may_be_devices,
+)
 from knarr.meta import times
 from knarr.meta.quantity import Quantity
 
@@ -17,12 +23,6 @@ ONE = Quantity.parse("1")
 ZERO = Quantity.parse("0")
 CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
 DEVICE_SUFFIX = ".deviceclass.resource.k8s.io/devices"
-#: the extended resource that a class of devices serves besides the one it names
-IMPLICIT = "deviceclass.resource.kubernetes.io/"
-#: on claims that the scheduler makes for pods with extended resources
-EXTENDED = "resource.kubernetes.io/extended-resource-claim"
-#: all devices of a class: as many as a claim can hold
-DEVICES_MAX = 32
 CLAIMS = ("resource.k8s.io", "resourceclaims")
 #: resources counted under their own name besides count/NAME
 OLD_COUNTS = frozenset(
@@ -111,7 +111,7 @@ def _is_pod_resource(name: str) -> bool:
 def _is_extended(name: str) -> bool:
     """Extended resources (with a domain) can be bounded by their requests only."""
     side, _, bare = name.partition(".")
-    return side == "requests" and "/" in bare and ("kubernetes.io/" not in bare or bare.startswith(IMPLICIT))
+    return side == "requests" and may_be_devices(bare)
 
 
 def counts_now(pod: Object, now: float) -> bool:
@@ -199,7 +199,7 @@ def _resource_claim(claim: Object, others: Others) -> Amounts:
     for name, wanted in _devices(claim).items():
         amounts[f"{name}{DEVICE_SUFFIX}"] = wanted
         named = others.resource_of_class(name)
-        for served in (f"{IMPLICIT}{name}", *([named] if named else [])):
+        for served in (f"{IMPLICIT_RESOURCE}{name}", *([named] if named else [])):
             key = f"requests.{served}"
             amounts[key] = amounts.get(key, ZERO).add(wanted)
     return {n: q for n, q in _less(amounts, _asked_by_owner(claim, others)).items() if q.sign > 0}
@@ -213,8 +213,9 @@ def _devices(claim: Object) -> Amounts:
         most: Amounts = {}
         for choice in [request["exactly"]] if request.get("exactly") else request.get("firstAvailable") or ():
             name = choice.get("deviceClassName", "")
+            # all devices of a class: as many as a claim can hold
             wanted = Quantity.parse(
-                DEVICES_MAX if choice.get("allocationMode") == "All" else choice.get("count", 1)
+                RESULTS_MAX if choice.get("allocationMode") == "All" else choice.get("count", 1)
             )
             if name not in most or most[name].compare(wanted) < 0:
                 most[name] = wanted
@@ -226,7 +227,7 @@ def _devices(claim: Object) -> Amounts:
 def _asked_by_owner(claim: Object, others: Others) -> Amounts:
     """Extended resources that the pod asks for which the claim was made for: they count for the pod already."""
     metadata = claim.get("metadata") or {}
-    if (metadata.get("annotations") or {}).get(EXTENDED) != "true":
+    if (metadata.get("annotations") or {}).get(EXTENDED_RESOURCE_CLAIM) != "true":
         return {}
     owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), None)
     if owner is None or (owner.get("apiVersion"), owner.get("kind")) != ("v1", "Pod"):

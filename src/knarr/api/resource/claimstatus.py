@@ -9,13 +9,12 @@ from knarr.api.core.podspec.nodeselector import validate_node_selector
 from knarr.api.gostruct import Items, Pointer
 from knarr.api.kind import Object
 from knarr.api.resource import deviceclaims, deviceconfigs, devicenames, devicerequests, devicetaints
+from knarr.api.resource.claimfacts import RESERVATIONS_MAX, RESULTS_MAX
 from knarr.api.resource.devicerequests import Names
 from knarr.meta import addresses, names
 from knarr.meta.fielderrors import FieldError, forbidden, invalid, not_supported, required, too_long, too_many
 from knarr.meta.gofmt import Plain
 
-RESERVATIONS_MAX = 256
-RESULTS_MAX = 32
 CONDITIONS_MAX = 8
 IPS_MAX = 16
 INTERFACE_BYTES_MAX, HARDWARE_BYTES_MAX = 256, 128

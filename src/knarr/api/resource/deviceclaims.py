@@ -8,12 +8,12 @@ from knarr.api import checks, gostruct
 from knarr.api.gostruct import Items, Pointer
 from knarr.api.kind import Object
 from knarr.api.resource import deviceconfigs, devicenames, devicerequests, deviceselectors, devicetaints
+from knarr.api.resource.claimfacts import FIRST_AVAILABLE_MAX
 from knarr.api.resource.devicerequests import Names
 from knarr.meta.fielderrors import FieldError, invalid, required
 
 MODES = ("All", "ExactCount")
 REQUESTS_MAX = CONSTRAINTS_MAX = CONFIGS_MAX = 32
-FIRST_AVAILABLE_MAX = 8
 ONE_OF = "exactly one of `exactly` or `firstAvailable` is required"
 #: v1.36 says so of a constraint without any attribute, though nothing is set twice
 ONE_ATTRIBUTE = (

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from knarr.api.resource.claimfacts import may_be_devices
 from knarr.meta.labels import Selector
 from knarr.scheduler import requests, terms
 from knarr.scheduler.devices.claims import pod_claims
-from knarr.scheduler.devices.extended import may_be_devices
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 #: volume sources that plugins look at
@@ -195,7 +195,7 @@ class PodClass:
             if value
         )
         #: (row, name) of resources that may be devices
-        self.extended = tuple((index_of(r), r) for r in asked if "/" in r and may_be_devices(r))
+        self.extended = tuple((index_of(r), r) for r in asked if may_be_devices(r))
         self.best_effort = not asked.get(requests.CPU) and not asked.get(requests.MEMORY)
         scored = requests.scored_requests(spec)
         self.scored_cpu, self.scored_memory = float(scored[0]), float(scored[1])

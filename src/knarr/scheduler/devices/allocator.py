@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from knarr.api.resource.claimfacts import RESULTS_MAX
 from knarr.api.resource.devicetaints import tolerates
 from knarr.meta.quantity import Quantity
 from knarr.scheduler.devices import capacity
@@ -15,8 +16,6 @@ from knarr.scheduler.devices.constraints import Constraint
 from knarr.scheduler.devices.counters import Counters
 from knarr.scheduler.devices.pools import Candidate, Node, Pool, reachable
 from knarr.scheduler.devices.selectors import SelectorError, Selectors
-
-RESULTS_MAX = 32
 
 
 class AllocationError(Exception):

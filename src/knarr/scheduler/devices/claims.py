@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from knarr.api.resource.claimfacts import allocation_of
 from knarr.client.objects import controlled_by
 from knarr.meta.quantity import Quantity
-
-#: kept by the scheduler on claims with an allocation, removed by the controller without
-FINALIZER = "resource.kubernetes.io/delete-protection"
-CONSUMERS_MAX = 256
 
 
 class DeviceId(NamedTuple):
@@ -57,22 +54,6 @@ def problem(pod: Any, wanted: PodClaim, claim: Any | None) -> str:
         ours = f"{pod.metadata.namespace}/{pod.metadata.name}"
         return f"ResourceClaim {meta.namespace}/{meta.name} was not created for pod {ours} (pod is not owner)"
     return ""
-
-
-def allocation_of(claim: Any) -> Any | None:
-    return claim.status.allocation if claim.status is not None else None
-
-
-def reserved_for(claim: Any) -> tuple[Any, ...]:
-    return claim.status.reservedFor if claim.status is not None else ()
-
-
-def is_reserved_for(claim: Any, pod: Any) -> bool:
-    return any(who.uid == pod.metadata.uid for who in reserved_for(claim))
-
-
-def has_room(claim: Any) -> bool:
-    return len(reserved_for(claim)) < CONSUMERS_MAX
 
 
 class Taken:

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from knarr.api.resource.claimfacts import EXTENDED_RESOURCE_CLAIM, IMPLICIT_RESOURCE
 from knarr.api.scheme import scheme
 from knarr.api.types import resource_v1
 from knarr.client.objects import controlled_by, controller_ref
 
-#: a class serves the resource of this prefix and its name, besides spec.extendedResourceName
-IMPLICIT = "deviceclass.resource.kubernetes.io/"
-ANNOTATION = "resource.kubernetes.io/extended-resource-claim"
 #: no claim that is stored is called so
 UNNAMED = "<extended-resources>"
 
@@ -28,17 +26,12 @@ class Made(NamedTuple):
     mappings: list[dict[str, str]]
 
 
-def may_be_devices(resource: str) -> bool:
-    """Can a DeviceClass provide a resource of this name?"""
-    return resource.startswith(IMPLICIT) or ("/" in resource and "kubernetes.io/" not in resource)
-
-
 def classes_by_resource(classes: Iterable[Any]) -> dict[str, str]:
     """resource -> class. Of several classes for one resource the newest is taken, then the first by name."""
     found: dict[str, str] = {}
     by_name = sorted(classes, key=lambda c: c.metadata.name, reverse=True)
     for kind in sorted(by_name, key=lambda c: c.metadata.creationTimestamp or ""):
-        found[IMPLICIT + kind.metadata.name] = kind.metadata.name
+        found[IMPLICIT_RESOURCE + kind.metadata.name] = kind.metadata.name
         if kind.spec.extendedResourceName:
             found[kind.spec.extendedResourceName] = kind.metadata.name
     return found
@@ -57,7 +50,7 @@ def asks_for_any(spec: Any, resources: Mapping[str, str]) -> bool:
 def claim_of(pod: Any, claims: Iterable[Any]) -> Any | None:
     """One that an earlier attempt has left behind."""
     for claim in claims:
-        if claim.metadata.annotations.get(ANNOTATION) == "true" and controlled_by(claim, pod):
+        if claim.metadata.annotations.get(EXTENDED_RESOURCE_CLAIM) == "true" and controlled_by(claim, pod):
             return claim
     return None
 
@@ -74,7 +67,7 @@ def make(pod: Any, resources: Iterable[str], class_of: Mapping[str, str]) -> Mad
     metadata = {
         "generateName": f"{pod.metadata.name}-extended-resources-",
         "namespace": pod.metadata.namespace,
-        "annotations": {ANNOTATION: "true"},
+        "annotations": {EXTENDED_RESOURCE_CLAIM: "true"},
         "ownerReferences": [owner],
     }
     wire = {

@@ -11,6 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from knarr.api.resource.claimfacts import (
+    FINALIZER,
+    FIRST_AVAILABLE_MAX,
+    allocation_of,
+    has_room,
+    is_reserved_for,
+    reserved_for,
+)
 from knarr.api.scheme import evolve, scheme
 from knarr.api.types import resource_v1
 from knarr.client.client import is_conflict
@@ -54,8 +62,6 @@ from knarr.scheduler.terms import node_terms
 CANNOT_ALLOCATE = "cannot allocate all claims"
 STALE = "cannot schedule extended resource claim"
 ELSEWHERE = "resourceclaim not available on the node"
-#: so many alternatives a request may have
-ALTERNATIVES_MAX = 8
 #: writes that lost a race are tried again
 TRIES_MAX = 5
 #: how long devices may take until they are prepared for the node
@@ -120,7 +126,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         return found
 
     def _unallocated(self, claims: list[Any]) -> list[Any]:
-        return [c for c in claims if rules.allocation_of(c) is None]
+        return [c for c in claims if allocation_of(c) is None]
 
     # -- filter ------------------------------------------------------------------------------------------
 
@@ -128,8 +134,8 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         if not self.applies(pod):
             return
         for claim in self._claims_of(pod.pod):
-            if rules.allocation_of(claim) is not None:
-                if not rules.has_room(claim) and not rules.is_reserved_for(claim, pod.pod):
+            if allocation_of(claim) is not None:
+                if not has_room(claim) and not is_reserved_for(claim, pod.pod):
                     raise Unschedulable(self.name, "resourceclaim in use")
                 continue
             if claim.metadata.uid in self._in_flight:
@@ -185,7 +191,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
     def _state(self) -> tuple[list[Pool], rules.Taken]:
         """The pools, and what is taken of them."""
         claims = self._claims.list()
-        shown = {c.metadata.uid for c in claims if rules.allocation_of(c) is not None}
+        shown = {c.metadata.uid for c in claims if allocation_of(c) is not None}
         hidden = [found for uid, found in self._in_flight.items() if uid not in shown]
         return gather(self._slices.list()), rules.taken_by(claims, hidden)
 
@@ -204,7 +210,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         old, new = event.old, event.new
         if self.pre_enqueue(pod.pod) is not None:
             return False
-        freed = old is not None and rules.allocation_of(old) is not None and rules.allocation_of(new) is None
+        freed = old is not None and allocation_of(old) is not None and allocation_of(new) is None
         if freed:
             return True
         ours = new.metadata.namespace == pod.namespace and any(
@@ -256,7 +262,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         for claim in self._claims_of(pod):
             if all(_available(claim, Node(found.name, found.labels)) for found in facts):
                 continue
-            if all(who.uid == pod.metadata.uid for who in rules.reserved_for(claim)):
+            if all(who.uid == pod.metadata.uid for who in reserved_for(claim)):
                 return PostFilterResult(
                     "deallocation of ResourceClaim completed", work=lambda claim=claim: self._free(claim)
                 )
@@ -304,7 +310,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
             if claim is None:
                 continue
             self._in_flight.pop(claim.metadata.uid, None)
-            if rules.allocation_of(claim) is not None and rules.is_reserved_for(claim, pod):
+            if allocation_of(claim) is not None and is_reserved_for(claim, pod):
                 self._begin(self._cancel(claim, pod))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -314,7 +320,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
 
     async def _delete(self, claim: Any) -> None:
         """One of our own making."""
-        finalizers = [f for f in claim.metadata.finalizers if f != rules.FINALIZER]
+        finalizers = [f for f in claim.metadata.finalizers if f != FINALIZER]
         try:
             if len(finalizers) < len(claim.metadata.finalizers):
                 await self._handle.client.update(evolve(claim, metadata={"finalizers": finalizers}))
@@ -347,7 +353,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         if not pod.spec.resourceClaims:
             return
         for claim in self._claims_of(pod):
-            if not rules.is_reserved_for(claim, pod):
+            if not is_reserved_for(claim, pod):
                 await self._bind_claim(claim, pod, claim.metadata.uid)
         await self._prepared(pod)
 
@@ -390,14 +396,12 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         if meta.deletionTimestamp is not None:
             raise RuntimeError(f"claim {key} got deleted in the meantime")
         who = {"resource": "pods", "name": pod.metadata.name, "uid": pod.metadata.uid}
-        status: dict[str, Any] = {
-            "reservedFor": [*(scheme().to_dict(r) for r in rules.reserved_for(claim)), who]
-        }
+        status: dict[str, Any] = {"reservedFor": [*(scheme().to_dict(r) for r in reserved_for(claim)), who]}
         if found is not None:
-            if rules.allocation_of(claim) is not None:
+            if allocation_of(claim) is not None:
                 raise RuntimeError(f"claim {key} got allocated elsewhere in the meantime")
-            if rules.FINALIZER not in meta.finalizers:
-                finalizers = [*meta.finalizers, rules.FINALIZER]
+            if FINALIZER not in meta.finalizers:
+                finalizers = [*meta.finalizers, FINALIZER]
                 claim = await client.update(evolve(claim, metadata={"finalizers": finalizers}))
             status["allocation"] = scheme().to_dict(found)
             if any(result.bindingConditions for result in found.devices.results):
@@ -412,7 +416,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
 
     def _ready(self, claim: Any) -> bool:
         """Raises RuntimeError where a driver says that it never will be."""
-        found = rules.allocation_of(claim)
+        found = allocation_of(claim)
         if found is None:
             raise RuntimeError(f"claim {claim.metadata.namespace}/{claim.metadata.name} is not allocated")
         for result in found.devices.results:
@@ -444,7 +448,7 @@ def _preference(solution: Solution) -> int:
     """More for earlier alternatives."""
     chosen = {wanted.full_name for wanted in solution.requests}
     return sum(
-        ALTERNATIVES_MAX - index
+        FIRST_AVAILABLE_MAX - index
         for request in solution.claim.spec.devices.requests
         for index, alternative in enumerate(request.firstAvailable)
         if f"{request.name}/{alternative.name}" in chosen
@@ -462,7 +466,7 @@ def _classes_of(claim: Any) -> Iterator[tuple[str, str]]:
 
 def _available(claim: Any, node: Node) -> bool:
     """Can its devices, if it has any, be reached from the node?"""
-    found = rules.allocation_of(claim)
+    found = allocation_of(claim)
     if found is None or found.nodeSelector is None:
         return True
     return any(term_holds(term, node.labels, node.name) for term in node_terms(found.nodeSelector))
