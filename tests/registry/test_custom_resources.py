@@ -117,6 +117,23 @@ def test_unknown_fields(api, custom, run, validation, code, warnings):
     run(main())
 
 
+def test_keys_that_yaml_repeats(api, custom, run):
+    text = (
+        b"apiVersion: example.com/v1\nkind: Boat\nmetadata: {name: a}\nspec:\n  color: red\n  color: blue\n"
+    )
+    complaint = 'line 6: key "color" already set in map'
+
+    async def main():
+        await custom(definition())
+        error = await api.refused("POST", path(), text, "application/yaml", fieldValidation="Strict")
+        assert error.message.endswith(f"strict decoding error: yaml: unmarshal errors:\n  {complaint}")
+        made = await api("POST", path(), text, "application/yaml")
+        assert made["spec"]["color"] == "blue"
+        assert api.warnings == [complaint]
+
+    run(main())
+
+
 def test_every_way_to_change(api, custom, run):
     async def main():
         await custom(definition())

@@ -82,15 +82,6 @@ def type_meta_error(body: bytes) -> str:
     return ""
 
 
-def yaml_error(error: Exception) -> str:
-    """go-yaml's message for a PyYAML error: `yaml: line N: problem`."""
-    mark: Any = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    # go-yaml counts lines from 0 on the first and leaves that out
-    where = f"line {mark.line + 1}: " if mark is not None and mark.line else ""
-    return f"yaml: {where}{problem}"
-
-
 def syntax_error(body: bytes) -> str:
     """encoding/json's message for the first byte that cannot be."""
     return _Scanner(body).run()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import yaml
 
 _PREFIX = "tag:yaml.org,2002:"
@@ -42,9 +43,28 @@ class Document:
         """The strict decoder's one error for all repeated keys; "" without any."""
         return "yaml: unmarshal errors:\n  " + "\n  ".join(self.duplicates) if self.duplicates else ""
 
+    def json(self) -> bytes:
+        """The value as JSON. Raises ValueError for what JSON cannot say."""
+        try:
+            return orjson.dumps(self.value)
+        except TypeError as error:
+            raise ValueError(f"yaml: {error}") from None
+
 
 class Refused(yaml.YAMLError):
     """YAML that would take too much memory or stack to read."""
+
+
+def read(text: bytes | str) -> Document:
+    """The first document, as `load` gives it. Raises ValueError in go-yaml's words: `yaml: line N: problem`."""
+    try:
+        return load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        mark: Any = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+        # go-yaml counts lines from 0 on the first and leaves that out
+        where = f"line {mark.line + 1}: " if mark is not None and mark.line else ""
+        raise ValueError(f"yaml: {where}{problem}") from None
 
 
 def load(text: bytes | str) -> Document:

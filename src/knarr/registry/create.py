@@ -7,7 +7,7 @@ from typing import Any
 from knarr.meta import errors, objectmeta, times
 from knarr.registry import encoding
 from knarr.registry.context import Request
-from knarr.registry.decode import as_sent, nullify
+from knarr.registry.empties import as_sent, nullify
 from knarr.registry.hooks import Admission
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View

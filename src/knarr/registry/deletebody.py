@@ -36,7 +36,9 @@ def _read(body: bytes, content_type: str) -> dict[str, Any]:
         raw = protobuf.decode(body, ("v1", "DeleteOptions"))
     else:
         if content_type == YAML:
-            body = _yaml_as_json(body)
+            from knarr.meta import goyaml
+
+            body = goyaml.read(body).json()
         try:
             raw = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -52,14 +54,3 @@ def _read(body: bytes, content_type: str) -> dict[str, Any]:
     if content_type == PROTOBUF:
         return raw
     return scheme().decode_object(DEFINITION, body, Strictness.IGNORE)[0]
-
-
-def _yaml_as_json(body: bytes) -> bytes:
-    import yaml
-
-    from knarr.meta import goyaml
-
-    try:
-        return orjson.dumps(goyaml.load(body).value)
-    except (yaml.YAMLError, TypeError) as error:
-        raise ValueError(gojson.yaml_error(error)) from None

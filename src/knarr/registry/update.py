@@ -15,7 +15,7 @@ from knarr.meta.strconv import parse_uint
 from knarr.registry import encoding, rawfields
 from knarr.registry.context import Request
 from knarr.registry.create import create, manage_fields, place
-from knarr.registry.decode import as_sent, nullify
+from knarr.registry.empties import as_sent, nullify
 from knarr.registry.hooks import Admission
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View

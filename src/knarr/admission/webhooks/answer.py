@@ -87,14 +87,12 @@ def _parse(body: bytes) -> Object:
 
 def _yaml(body: bytes) -> Any:
     """The API server's decoder takes YAML where it is offered any."""
-    import yaml
-
     from knarr.meta import goyaml
 
     try:
-        return goyaml.load(body).value
-    except yaml.YAMLError as error:
-        raise _no(f"error converting YAML to JSON: {gojson.yaml_error(error)}") from None
+        return goyaml.read(body).value
+    except ValueError as error:
+        raise _no(f"error converting YAML to JSON: {error}") from None
 
 
 def _check_type(review: Object, version: str) -> None:
