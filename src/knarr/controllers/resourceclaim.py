@@ -19,6 +19,7 @@ from knarr.api.resource.claimfacts import (
 from knarr.api.scheme import evolve, scheme
 from knarr.api.types import core_v1, resource_v1
 from knarr.client.client import Client, is_not_found
+from knarr.client.indexer import BY_CONTROLLER, controller_index
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key, controlled_by, controller_of, controller_ref, key_of
 from knarr.controllers.base import KubeController
@@ -31,8 +32,6 @@ POD_CLAIM_NAME = "resource.kubernetes.io/pod-claim-name"
 MANAGER = "ResourceClaimController"
 #: index of pods, by the claims they use
 BY_CLAIM = "resourceClaim"
-#: index of claims, by the uid of the pod they were made for
-BY_POD = "pod"
 #: of a generated name, before the hyphen and five characters of chance
 GENERATED_LENGTH_MAX = 57
 
@@ -64,7 +63,7 @@ class ResourceClaimController(KubeController):
             lambda _, new: self._claim_seen(new),
             self._claim_gone,
         )
-        self.claims.indexer.add_index(BY_POD, owner_index)
+        self.claims.indexer.add_index(BY_CONTROLLER, controller_index)
         self.templates = self.watch(resource_v1.ResourceClaimTemplate)
 
     # -- events ------------------------------------------------------------------------------------------
@@ -132,7 +131,7 @@ class ResourceClaimController(KubeController):
             claim = self.claims.indexer.get((pod.metadata.namespace, known.resourceClaimName))
             if claim is not None and controlled_by(claim, pod):
                 return None
-        for claim in self.claims.indexer.by_index(BY_POD, pod.metadata.uid):
+        for claim in self.claims.indexer.by_index(BY_CONTROLLER, pod.metadata.uid):
             if claim.metadata.annotations.get(POD_CLAIM_NAME) == wanted.name:
                 return str(claim.metadata.name)
         template = self.templates.indexer.get((pod.metadata.namespace, wanted.resourceClaimTemplateName))
@@ -252,11 +251,6 @@ def claims_index(pod: Any) -> tuple[str, ...]:
     if not uses_claims(pod):
         return ()
     return tuple(str(Key(pod.metadata.namespace, name)) for name in claim_names(pod))
-
-
-def owner_index(claim: Any) -> tuple[str, ...]:
-    owner = controller_of(claim)
-    return (owner.uid,) if owner is not None and owner.kind == "Pod" else ()
 
 
 def claim_for(pod: Any, wanted: Any, template: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ constraints  devices of a claim that must have something in common, or must not
 allocator    the search: one device after the other, and back where it does not go on
 extended     extended resources that come from devices
 results      what was found, as a claim's status says it
+bindings     what was found on its way into claims
 
-None of it writes anything; the plugin `DynamicResources` does.
+All but the last only decide, for the plugin `DynamicResources`.
 """

@@ -5,31 +5,29 @@ A pod that asks for extended resources which are devices gets a claim that is ma
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from knarr.api.resource.claimfacts import (
-    FINALIZER,
     FIRST_AVAILABLE_MAX,
     allocation_of,
     has_room,
     is_reserved_for,
     reserved_for,
 )
-from knarr.api.scheme import evolve, scheme
+from knarr.api.scheme import scheme
 from knarr.api.types import resource_v1
-from knarr.client.client import is_conflict
-from knarr.meta import times
-from knarr.meta.errors import StatusError
+from knarr.client.indexer import BY_CONTROLLER, controller_index
 from knarr.scheduler.cache.classes import PodClass
 from knarr.scheduler.cache.cluster import Cluster
 from knarr.scheduler.cache.nodes import Array
 from knarr.scheduler.devices import claims as rules
 from knarr.scheduler.devices import extended
 from knarr.scheduler.devices.allocator import AllocationError, FailedOnNode, Solution, allocate
+from knarr.scheduler.devices.bindings import Bindings
 from knarr.scheduler.devices.pools import Node, Pool, gather
 from knarr.scheduler.devices.results import allocation
 from knarr.scheduler.devices.selectors import Selectors
@@ -62,10 +60,6 @@ from knarr.scheduler.terms import node_terms
 CANNOT_ALLOCATE = "cannot allocate all claims"
 STALE = "cannot schedule extended resource claim"
 ELSEWHERE = "resourceclaim not available on the node"
-#: writes that lost a race are tried again
-TRIES_MAX = 5
-#: how long devices may take until they are prepared for the node
-BINDING_SECONDS_MAX, POLL_SECONDS = 600.0, 1.0
 
 
 class DynamicResources(FilterPlugin, ScorePlugin):
@@ -89,13 +83,9 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         self._claims = handle.informers.of(resource_v1.ResourceClaim).indexer
         self._classes = handle.informers.of(resource_v1.DeviceClass).indexer
         self._slices = handle.informers.of(resource_v1.ResourceSlice).indexer
+        self._claims.add_index(BY_CONTROLLER, controller_index)
         self._selectors = Selectors()
-        #: by uid of a claim: the allocation that is on its way into the claim's status
-        self._in_flight: dict[str, Any] = {}
-        #: by uid of a pod: the claim that is to be made for its extended resources, and the one that was made
-        self._to_make: dict[str, extended.Made] = {}
-        self._made: dict[str, Any] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._bindings = Bindings(handle)
 
     def applies(self, pod: PodClass) -> bool:
         return bool(pod.resource_claims) or (
@@ -138,7 +128,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
                 if not has_room(claim) and not is_reserved_for(claim, pod.pod):
                     raise Unschedulable(self.name, "resourceclaim in use")
                 continue
-            if claim.metadata.uid in self._in_flight:
+            if claim.metadata.uid in self._bindings.in_flight:
                 key = f"{claim.metadata.namespace}/{claim.metadata.name}"
                 raise Unschedulable(self.name, f"resource claim {key} is in the process of being allocated")
             for request, device_class in _classes_of(claim):
@@ -159,9 +149,10 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         nodes, claims = cluster.nodes, self._claims_of(pod.pod)
         found = self._unallocated(claims)
         devices = cluster.from_devices(pod)
-        if devices and extended.claim_of(pod.pod, self._claims.list()) is not None:
+        if devices and self._left_behind(pod.pod) is not None:
             return [Refusal(np.ones(nodes.size, bool), STALE, True)]
         pools, taken = self._state() if found or devices else ([], None)
+        made_for = self._extended(pod.pod, devices)
         refused: dict[str, Array] = {}
         for row in np.arange(nodes.size)[rows].tolist():
             facts = nodes.facts[row]
@@ -169,7 +160,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
                 continue
             reason = ""
             node = Node(facts.name, facts.labels)
-            unallocated = [*found, *(m.claim for m in self._extended(pod.pod, devices, row))]
+            unallocated = [*found, *(m.claim for m in made_for(row))]
             if unallocated:
                 try:
                     solutions = self._search(unallocated, node, pools, taken)
@@ -182,17 +173,28 @@ class DynamicResources(FilterPlugin, ScorePlugin):
                 refused.setdefault(reason, np.zeros(nodes.size, bool))[row] = True
         return [Refusal(mask, reason, True) for reason, mask in refused.items()]
 
-    def _extended(self, pod: Any, devices: list[tuple[int, str]], row: int) -> list[extended.Made]:
-        """The claim for the resources that the node does not have itself; none where it has all."""
+    def _extended(self, pod: Any, devices: list[tuple[int, str]]) -> Callable[[int], list[extended.Made]]:
+        """row -> the claim for the resources that the node does not have itself; none where it has all."""
         cluster = self._handle.cluster
-        missing = [name for index, name in devices if not cluster.nodes.allocatable_at[index][row]]
-        return [extended.make(pod, missing, cluster.device_classes)] if missing else []
+
+        @cache  # most nodes lack the same
+        def made(missing: tuple[str, ...]) -> list[extended.Made]:
+            return [extended.make(pod, missing, cluster.device_classes)] if missing else []
+
+        def on(row: int) -> list[extended.Made]:
+            return made(tuple(name for i, name in devices if not cluster.nodes.allocatable_at[i][row]))
+
+        return on
+
+    def _left_behind(self, pod: Any) -> Any | None:
+        """A claim for extended resources that an earlier attempt has made."""
+        return extended.claim_of(pod, self._claims.by_index(BY_CONTROLLER, pod.metadata.uid))
 
     def _state(self) -> tuple[list[Pool], rules.Taken]:
         """The pools, and what is taken of them."""
         claims = self._claims.list()
         shown = {c.metadata.uid for c in claims if allocation_of(c) is not None}
-        hidden = [found for uid, found in self._in_flight.items() if uid not in shown]
+        hidden = [found for uid, found in self._bindings.in_flight.items() if uid not in shown]
         return gather(self._slices.list()), rules.taken_by(claims, hidden)
 
     def _search(self, claims: list[Any], node: Node, pools: list[Pool], taken: Any) -> list[Solution] | None:
@@ -231,14 +233,14 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         if not any(request.firstAvailable for c in claims for request in c.spec.devices.requests):
             return None
         pools, taken = self._state()
-        devices = cluster.from_devices(pod)
+        made_for = self._extended(pod.pod, cluster.from_devices(pod))
         total = np.zeros(cluster.nodes.size)
         asked = np.zeros(cluster.nodes.size, bool)
         asked[rows] = True
         for row in np.flatnonzero(feasible & asked).tolist():
             facts = cluster.nodes.facts[row]
             assert facts is not None
-            wanted = [*claims, *(m.claim for m in self._extended(pod.pod, devices, row))]
+            wanted = [*claims, *(m.claim for m in made_for(row))]
             try:
                 solutions = self._search(wanted, Node(facts.name, facts.labels), pools, taken)
             except FailedOnNode:
@@ -256,20 +258,19 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         pod = queued.pod
         if not self.applies(queued.cls) or diagnosis.pre_filter:
             return PostFilterResult("no new claims to deallocate")
-        if queued.cls.extended and (stale := extended.claim_of(pod, self._claims.list())) is not None:
-            return PostFilterResult("deletion of ResourceClaim completed", work=lambda: self._delete(stale))
+        if queued.cls.extended and (stale := self._left_behind(pod)) is not None:
+            return PostFilterResult(
+                "deletion of ResourceClaim completed", work=lambda: self._bindings.delete(stale)
+            )
         facts = [found for found in self._handle.cluster.nodes.facts if found is not None]
         for claim in self._claims_of(pod):
             if all(_available(claim, Node(found.name, found.labels)) for found in facts):
                 continue
             if all(who.uid == pod.metadata.uid for who in reserved_for(claim)):
                 return PostFilterResult(
-                    "deallocation of ResourceClaim completed", work=lambda claim=claim: self._free(claim)
+                    "deallocation of ResourceClaim completed", work=partial(self._bindings.free, claim)
                 )
         return PostFilterResult("still not schedulable")
-
-    async def _free(self, claim: Any) -> None:
-        await self._handle.client.update_status(evolve(claim, status={"reservedFor": (), "allocation": None}))
 
     # -- reserve -----------------------------------------------------------------------------------------
 
@@ -278,8 +279,8 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         cluster = self._handle.cluster.nodes
         row = cluster.row_of[node]
         unallocated = self._unallocated(self._claims_of(pod)) if pod.spec.resourceClaims else []
-        for made in self._extended(pod, self._devices_of(pod), row):
-            self._to_make[pod.metadata.uid] = made
+        for made in self._extended(pod, self._devices_of(pod))(row):
+            self._bindings.will_make(pod, made)
             unallocated.append(made.claim)
         if not unallocated:
             return
@@ -294,154 +295,32 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         for solution in solutions:
             found = allocation(solution, node, self._handle.world.chance.uid)
             uid = solution.claim.metadata.uid
-            self._in_flight[uid] = scheme().from_dict(resource_v1.AllocationResult, found)
+            self._bindings.in_flight[uid] = scheme().from_dict(resource_v1.AllocationResult, found)
 
     def _devices_of(self, pod: Any) -> list[tuple[int, str]]:
         record = self._handle.pods.records.get(pod.metadata.uid)
         return self._handle.cluster.from_devices(record.cls) if record is not None else []
 
     def unreserve(self, pod: Any, node: str) -> None:
-        if self._to_make.pop(pod.metadata.uid, None) is not None:
-            self._in_flight.pop(extended.in_flight_key(pod), None)
-            if (made := self._made.pop(pod.metadata.uid, None)) is not None:
-                self._begin(self._delete(made))
-        for wanted in rules.pod_claims(pod):
-            claim = self._claims.get((pod.metadata.namespace, wanted.claim or ""))
-            if claim is None:
-                continue
-            self._in_flight.pop(claim.metadata.uid, None)
-            if allocation_of(claim) is not None and is_reserved_for(claim, pod):
-                self._begin(self._cancel(claim, pod))
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _delete(self, claim: Any) -> None:
-        """One of our own making."""
-        finalizers = [f for f in claim.metadata.finalizers if f != FINALIZER]
-        try:
-            if len(finalizers) < len(claim.metadata.finalizers):
-                await self._handle.client.update(evolve(claim, metadata={"finalizers": finalizers}))
-            await self._handle.client.delete(claim)
-        except StatusError:
-            return  # the next attempt finds it
-
-    async def _cancel(self, claim: Any, pod: Any) -> None:
-        """Take back the reservation; where that fails the next attempt finds it and goes on from there."""
-        gone = [{"$patch": "delete", "uid": pod.metadata.uid}]
-        patch = {"metadata": {"uid": claim.metadata.uid}, "status": {"reservedFor": gone}}
-        meta = claim.metadata
-        try:
-            await self._handle.client.patch(
-                resource_v1.ResourceClaim, meta.name, meta.namespace, patch, "strategic", "status"
-            )
-        except StatusError:
-            return
+        named = [(pod.metadata.namespace, wanted.claim or "") for wanted in rules.pod_claims(pod)]
+        self._bindings.take_back(
+            pod, [claim for key in named if (claim := self._claims.get(key)) is not None]
+        )
 
     # -- bind --------------------------------------------------------------------------------------------
 
     def waits(self, pod: Any) -> bool:
         """Devices may have to be prepared by their drivers."""
-        return bool(pod.spec.resourceClaims) or pod.metadata.uid in self._to_make
+        return bool(pod.spec.resourceClaims) or self._bindings.makes_for(pod)
 
     async def pre_bind(self, pod: Any, node: str) -> None:
-        """Write allocations and reservations. Raises RuntimeError, StatusError, TimeoutError."""
-        if (made := self._to_make.get(pod.metadata.uid)) is not None:
-            await self._bind_made(made, pod)
-        if not pod.spec.resourceClaims:
-            return
-        for claim in self._claims_of(pod):
-            if not is_reserved_for(claim, pod):
-                await self._bind_claim(claim, pod, claim.metadata.uid)
-        await self._prepared(pod)
+        """Raises RuntimeError, StatusError, TimeoutError."""
+        await self._bindings.make(pod)
+        if pod.spec.resourceClaims:
+            await self._bindings.bind(pod, self._claims_of)
 
     def post_bind(self, pod: Any, node: str) -> None:
-        self._to_make.pop(pod.metadata.uid, None)
-        self._made.pop(pod.metadata.uid, None)
-
-    async def _bind_made(self, made: extended.Made, pod: Any) -> None:
-        """The claim for extended resources, and the pod's status, which says what it is for."""
-        client, meta = self._handle.client, pod.metadata
-        claim = await client.create(scheme().from_dict(resource_v1.ResourceClaim, made.wire))
-        self._made[meta.uid] = claim
-        self._made[meta.uid] = await self._bind_claim(claim, pod, extended.in_flight_key(pod))
-        told = {"requestMappings": made.mappings, "resourceClaimName": claim.metadata.name}
-        patch = {"metadata": {"uid": meta.uid}, "status": {"extendedResourceClaimStatus": told}}
-        await client.patch(type(pod), meta.name, meta.namespace, patch, "strategic", "status")
-
-    async def _bind_claim(self, claim: Any, pod: Any, key: str) -> Any:
-        """`key`: by which its allocation is in flight. The claim as it is then."""
-        found = self._in_flight.get(key)
-        try:
-            for attempt in range(1, TRIES_MAX + 1):
-                try:
-                    bound = await self._write(claim, found, pod)
-                    break
-                except StatusError as error:
-                    if not is_conflict(error) or attempt == TRIES_MAX:
-                        raise
-                meta = claim.metadata
-                claim = await self._handle.client.get(resource_v1.ResourceClaim, meta.name, meta.namespace)
-            # known at once: the next pod must not be given the same devices before the informer tells
-            self._claims.put((bound.metadata.namespace, bound.metadata.name), bound)
-            return bound
-        finally:
-            self._in_flight.pop(key, None)
-
-    async def _write(self, claim: Any, found: Any, pod: Any) -> Any:
-        client, meta = self._handle.client, claim.metadata
-        key = f"{meta.namespace}/{meta.name}"
-        if meta.deletionTimestamp is not None:
-            raise RuntimeError(f"claim {key} got deleted in the meantime")
-        who = {"resource": "pods", "name": pod.metadata.name, "uid": pod.metadata.uid}
-        status: dict[str, Any] = {"reservedFor": [*(scheme().to_dict(r) for r in reserved_for(claim)), who]}
-        if found is not None:
-            if allocation_of(claim) is not None:
-                raise RuntimeError(f"claim {key} got allocated elsewhere in the meantime")
-            if FINALIZER not in meta.finalizers:
-                finalizers = [*meta.finalizers, FINALIZER]
-                claim = await client.update(evolve(claim, metadata={"finalizers": finalizers}))
-            status["allocation"] = scheme().to_dict(found)
-            if any(result.bindingConditions for result in found.devices.results):
-                status["allocation"]["allocationTimestamp"] = times.format(self._handle.world.clock.now())
-        return await client.update_status(evolve(claim, status=status))
-
-    async def _prepared(self, pod: Any) -> None:
-        """Wait until the drivers have said that the devices are ready for the node."""
-        async with asyncio.timeout(BINDING_SECONDS_MAX):
-            while not all(self._ready(claim) for claim in self._claims_of(pod)):
-                await asyncio.sleep(POLL_SECONDS)
-
-    def _ready(self, claim: Any) -> bool:
-        """Raises RuntimeError where a driver says that it never will be."""
-        found = allocation_of(claim)
-        if found is None:
-            raise RuntimeError(f"claim {claim.metadata.namespace}/{claim.metadata.name} is not allocated")
-        for result in found.devices.results:
-            if not result.bindingConditions:
-                continue
-            told = _told(claim, result)
-            failed = [name for name in result.bindingFailureConditions if told.get(name) == "True"]
-            if failed:
-                raise RuntimeError(
-                    f"device {result.driver}/{result.pool}/{result.device} failed to bind: {failed[0]}"
-                )
-            if any(told.get(name) != "True" for name in result.bindingConditions):
-                return False
-        return True
-
-
-def _told(claim: Any, result: Any) -> dict[str, str]:
-    """The conditions of an allocated device."""
-    which = (result.driver, result.pool, result.device, result.shareID)
-    return {
-        condition.type: condition.status
-        for device in claim.status.devices
-        if (device.driver, device.pool, device.device, device.shareID) == which
-        for condition in device.conditions
-    }
+        self._bindings.forget(pod)
 
 
 def _preference(solution: Solution) -> int:
