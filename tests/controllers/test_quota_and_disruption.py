@@ -186,7 +186,7 @@ def test_evictions_under_way_count_for_two_minutes() -> None:
     given = {"fresh": fresh, "old": old, "going": fresh, "gone": fresh}
     pending, late = disruptions(budget(given), pods, NOW)
     assert (pending, [p.metadata.name for p in late]) == ({"fresh": fresh}, ["old"])
-    assert healthy(pods, pending, NOW) == 2
+    assert healthy(pods, pending) == 2
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key, controller_of, key_of
 from knarr.controllers.base import GATHER_SECONDS_MIN, SECONDS_PER_POD, KubeController
 from knarr.controllers.conditions import find, without
+from knarr.controllers.pods import is_ready
 from knarr.controllers.podstatus import with_condition, write_pod_status
 from knarr.controllers.served import CRD, rows_of_kind
 from knarr.meta import intstr, times
@@ -141,7 +142,7 @@ class DisruptionController(KubeController):
             namespace = budget.metadata.namespace
             message = f"Pod was expected by PDB {namespace}/{namespace} to be deleted but it wasn't"
             self.events.event(pod, "Warning", "NotDeleted", message)
-        status = status_of(budget, counts, healthy(pods, disrupted, now), disrupted, times.format(now))
+        status = status_of(budget, counts, healthy(pods, disrupted), disrupted, times.format(now))
         if status != budget.status:
             await self.client.update_status(evolve(budget, status=status))
         if not disrupted:
@@ -268,12 +269,10 @@ def disruptions(budget: Any, pods: Iterable[Any], now: float) -> tuple[dict[str,
     return pending, late
 
 
-def healthy(pods: Iterable[Any], disrupted: Mapping[str, str], now: float) -> int:
+def healthy(pods: Iterable[Any], disrupted: Mapping[str, str]) -> int:
     """Pods that are ready and stay."""
     return sum(
-        pod.metadata.deletionTimestamp is None
-        and pod.metadata.name not in disrupted
-        and any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
+        pod.metadata.deletionTimestamp is None and pod.metadata.name not in disrupted and is_ready(pod)
         for pod in pods
     )
 

@@ -12,6 +12,7 @@ from knarr.client.client import Client, is_already_exists, is_not_found, namespa
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key, key_of
 from knarr.controllers.base import KubeController
+from knarr.controllers.pods import is_ready
 from knarr.controllers.servicepods import (
     HEADLESS_LABEL,
     Membership,
@@ -21,7 +22,6 @@ from knarr.controllers.servicepods import (
     has_cluster_ip,
     host_name,
     is_headless,
-    is_ready,
     may_serve,
     pod_reference,
     port_number,

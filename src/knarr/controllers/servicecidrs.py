@@ -54,16 +54,17 @@ class ServiceCIDRController(KubeController):
 
     def _address_changed(self, address: Any) -> None:
         """Only a range that goes away waits for its addresses."""
-        for cidr in self._holding(address):
-            if cidr["metadata"].get("deletionTimestamp"):
-                self.enqueue(cidr)
+        going = [cidr for cidr in self.cidrs.indexer.list() if cidr["metadata"].get("deletionTimestamp")]
+        for cidr in self._holding(address, going):
+            self.enqueue(cidr)
 
-    def _holding(self, address: Any) -> list[Any]:
-        """The ServiceCIDRs that an address given to a Service is of."""
-        if (address["metadata"].get("labels") or {}).get(MANAGED_BY[0]) != MANAGED_BY[1]:
+    @staticmethod
+    def _holding(address: Any, cidrs: list[Any]) -> list[Any]:
+        """Those of `cidrs` that an address given to a Service is of."""
+        if not cidrs or (address["metadata"].get("labels") or {}).get(MANAGED_BY[0]) != MANAGED_BY[1]:
             return []
         ip = ipaddress.ip_address(address["metadata"]["name"])
-        return [cidr for cidr in self.cidrs.indexer.list() if holds(cidr, ip)]
+        return [cidr for cidr in cidrs if holds(cidr, ip)]
 
     async def reconcile(self, key: Key) -> Requeue | None:
         cidr = self.cidrs.indexer.get(key)
@@ -87,11 +88,12 @@ class ServiceCIDRController(KubeController):
 
     def _may_go(self, cidr: Any) -> bool:
         """Every address is of another ServiceCIDR too."""
-        others = [other for other in self.cidrs.indexer.list() if key_of(other) != key_of(cidr)]
+        cidrs = self.cidrs.indexer.list()
+        others = [other for other in cidrs if key_of(other) != key_of(cidr)]
         if all(any(contains(other, network) for other in others) for network in networks(cidr)):
             return True
         return not any(
-            [key_of(holder) for holder in self._holding(address)] == [key_of(cidr)]
+            [key_of(holder) for holder in self._holding(address, cidrs)] == [key_of(cidr)]
             for address in self.addresses.indexer.list()
         )
 

@@ -12,10 +12,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from knarr.client.informer import Informer
 from knarr.client.objects import Key, key_of
+from knarr.controllers.pods import FINISHED, is_ready
 
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
-FINISHED = ("Succeeded", "Failed")
 
 #: a pass over a service's pods takes time in proportion to them: so long are their events gathered before one
 SECONDS_PER_POD = 50e-6
@@ -157,10 +157,6 @@ def facts(pod: Any) -> tuple[Any, ...]:
 
 
 # -- what can be said of one pod -------------------------------------------------------------------------------
-
-
-def is_ready(pod: Any) -> bool:
-    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
 
 
 def may_serve(pod: Any, include_terminating: bool) -> bool:

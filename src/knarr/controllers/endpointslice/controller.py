@@ -13,6 +13,7 @@ from knarr.controllers.base import KubeController
 from knarr.controllers.endpointslice import topology
 from knarr.controllers.endpointslice.desired import Place, families, grouped, placing
 from knarr.controllers.endpointslice.reconcile import Plan, plan
+from knarr.controllers.endpointslice.topology import ZONE
 from knarr.controllers.endpointslice.tracker import SliceTracker
 from knarr.controllers.endpointslice.writer import (
     MANAGED_BY,
@@ -33,7 +34,6 @@ from knarr.meta.errors import StatusError
 from knarr.world import World
 
 MANAGER = "endpointslice-controller.k8s.io"
-ZONE = topology.ZONE
 #: how long a write may take to be seen
 STALE_SECONDS = 1.0
 

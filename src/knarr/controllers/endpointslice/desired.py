@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from knarr.api.types import core_v1, discovery_v1
+from knarr.controllers.pods import is_ready
 from knarr.controllers.servicepods import (
     addresses,
     host_name,
     is_headless,
-    is_ready,
     may_serve,
     pod_reference,
     port_number,

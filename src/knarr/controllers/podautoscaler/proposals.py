@@ -63,8 +63,8 @@ async def ask(client: MetricsClient, custom: Custom, target: Target, metric: Obj
     try:
         found, about, status = await propose(client, custom, target, source)
     except Uncomputable as error:
-        inner, _, whole = str(error).partition("\0")
-        raise Failed(reason, inner, f"failed to get {title(source)}: {whole or inner}") from None
+        why = str(error)
+        raise Failed(reason, why, f"failed to get {title(source)}: {error.summed_up or why}") from None
     return Answer(found.replicas, about, {"type": kind, key: status})
 
 
@@ -183,7 +183,7 @@ async def _object(
         # Kubernetes hands its own words over in another order than its sentence has them
         why = f"unable to get metric {name}: {about['kind']} on {target.namespace} {about['name']}/{error}"
         whole = why if kind == "Value" else f"failed to get {name} object metric: {why}"
-        raise Uncomputable(f"{why}\0{whole}") from None
+        raise Uncomputable(why, whole) from None
     if kind == "Value":
         found = replicas.of_value(
             target.spec_replicas, used, _milli(wanted["value"]), target.pods, target.tolerances
@@ -226,7 +226,7 @@ async def _external(
             found = replicas.of_value(target.spec_replicas, sum(used), whole, target.pods, target.tolerances)
             current = {"value": _text(found.used)}
     except Uncomputable as error:
-        raise Uncomputable(f"{error}\0failed to get {title}: {error}") from None
+        raise Uncomputable(str(error), f"failed to get {title}: {error}") from None
     return found, _external_name(metric), {"metric": metric, "current": current}
 
 

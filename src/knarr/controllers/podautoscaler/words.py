@@ -12,7 +12,11 @@ UNAVAILABLE = "the server is currently unable to handle the request"
 
 
 class Uncomputable(Exception):
-    """There is no answer; the message says why."""
+    """There is no answer; the message says why. `summed_up`: what the sum of all metrics says instead, if anything."""
+
+    def __init__(self, why: str, summed_up: str = "") -> None:
+        super().__init__(why)
+        self.summed_up = summed_up
 
 
 def refusal(error: StatusError, what: str) -> str:

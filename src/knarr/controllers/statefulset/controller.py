@@ -20,6 +20,7 @@ from knarr.controllers.statefulset import identity, retention
 from knarr.controllers.statefulset.planning import Plan, Revisions, plan, revision_for, status_of
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
+from knarr.meta.fielderrors import aggregate
 from knarr.world import World
 
 HASH = "controller.kubernetes.io/hash"
@@ -201,9 +202,8 @@ class StatefulSetController(PodOwner):
             elif there.metadata.deletionTimestamp is not None:
                 problems.append(f"pvc {name} is being deleted")
         if problems:
-            message = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
             status = refused.status if refused is not None else errors.failure(409, "Conflict", "")
-            raise StatusError({**status, "message": message})
+            raise StatusError({**status, "message": aggregate(problems)})
 
     async def create_claim(self, ss: Any, ordinal: int, wanted: dict[str, Any]) -> None:
         owner = retention.owner_wanted(ss, None, scaled_away=False)
