@@ -8,7 +8,7 @@ from knarr.admission.podsecurity.plugin import PodSecurity
 from knarr.admission.podsecurity.policy import LATEST, PREFIX, Standard, policy_of
 
 from ..auth.memory_reader import refusal, run
-from .test_admission_plugins import admit, attributes, pod, refused
+from .asking import admit, attributes, pod, refused
 
 GOOD = {
     "containers": [

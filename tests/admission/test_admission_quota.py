@@ -12,7 +12,7 @@ from knarr.admission.quota.plugin import ResourceQuota
 from knarr.meta import errors
 
 from ..auth.memory_reader import HandClock, MemoryReader, refusal, run
-from .test_admission_plugins import attributes, claim, container, pod
+from .asking import attributes, claim, container, pod
 
 CPU_POD = [container("c", {"cpu": "600m"}, {"memory": "500Mi"})]
 
