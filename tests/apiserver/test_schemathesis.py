@@ -178,6 +178,9 @@ EXPECTED = frozenset({"Timeout", "ServerTimeout", "ServiceUnavailable"})
 EXPECTED_MESSAGES = (
     *("target.", "failed to create typed patch object", "failed to convert new object ("),
     *("list element types are not identical", "map: map[", "merging an object in json but data type is not"),
+    "Component not found: ",
+    # after all networks of Services have been deleted
+    "Internal error occurred: failed to allocate a serviceIP: range is full",
 )
 
 
