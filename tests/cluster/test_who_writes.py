@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,7 @@ def test_what_the_audit_log_knows_them_by(manager: str, user: str, agent: str) -
 async def _deploy(plane: Any) -> None:
     labels = {"app": "a"}
     containers = [{"name": "c", "image": "i"}]
-    template = {"metadata": {"labels": labels}, "spec": {"containers": containers, "nodeName": ""}}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
     await plane.client().create(
         {
             "apiVersion": "apps/v1",
@@ -82,4 +81,3 @@ async def _deploy(plane: Any) -> None:
             "spec": {"replicas": 4, "selector": {"matchLabels": labels}, "template": template},
         }
     )
-    await asyncio.sleep(0)

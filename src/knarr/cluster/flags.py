@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def shown(plane: ControlPlane) -> dict[str, str]:
+    """Flag -> value as /flagz writes it; flags that have no value are left out."""
     config = plane.config
     low, high = config.node_ports
     return {

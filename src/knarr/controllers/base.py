@@ -21,7 +21,8 @@ from knarr.controllers.queuenames import QUEUE_NAMES
 from knarr.meta.labels import Selector, from_label_selector
 from knarr.world import World
 
-#: a pass over an owner's pods takes time in proportion to them: so long are their events gathered before one
+#: a pass over the pods of an owner or a service takes time in proportion to them: so long are their events gathered
+#: before one
 SECONDS_PER_POD = 50e-6
 #: shorter waits are not worth a timer
 GATHER_SECONDS_MIN = 0.005

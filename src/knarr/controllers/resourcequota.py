@@ -20,7 +20,7 @@ from knarr.client.codec import Partial
 from knarr.client.controller import Requeue
 from knarr.client.informer import Informer, SharedInformers
 from knarr.client.objects import Key, key_of
-from knarr.controllers.base import KubeController
+from knarr.controllers.base import GATHER_SECONDS_MIN, KubeController
 from knarr.controllers.served import BUILT_IN, CRD, custom_row
 from knarr.world import World
 
@@ -28,7 +28,6 @@ from knarr.world import World
 RESYNC_SECONDS = 300.0
 #: counting takes time in proportion to the objects: so long are deletions gathered before one count
 SECONDS_PER_OBJECT = 20e-6
-GATHER_SECONDS_MIN = 0.005
 
 Place = tuple[str, str]
 #: resources whose objects count for more than one each

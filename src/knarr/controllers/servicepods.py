@@ -12,15 +12,11 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from knarr.client.informer import Informer
 from knarr.client.objects import Key, key_of
+from knarr.controllers.base import GATHER_SECONDS_MIN, SECONDS_PER_POD
 from knarr.controllers.pods import FINISHED, is_ready
 
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
-
-#: a pass over a service's pods takes time in proportion to them: so long are their events gathered before one
-SECONDS_PER_POD = 50e-6
-#: shorter waits are not worth a timer
-GATHER_SECONDS_MIN = 0.005
 
 Selector = tuple[tuple[str, str], ...]
 V = TypeVar("V")

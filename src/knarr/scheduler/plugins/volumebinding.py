@@ -113,7 +113,7 @@ class VolumeBinding(FilterPlugin):
         enough = np.ones(nodes.size, bool)
         #: volume -> nodes where an earlier claim of the pod takes it
         taken: dict[str, Array] = {}
-        for claim in sorted(waiting, key=_size):
+        for claim in sorted(waiting, key=_by_size):
             chosen = self._selected(claim)
             if chosen:
                 mask &= nodes.rows_where(lambda facts, name=chosen: facts.name == name)
@@ -171,7 +171,7 @@ class VolumeBinding(FilterPlugin):
         driver = self._claims.csi_drivers.get(("", kind.provisioner)) if kind is not None else None
         if driver is None or not driver.spec.storageCapacity:
             return np.ones(nodes.size, bool)
-        size = Quantity.parse(claim.spec.resources.requests.get("storage", "0")).value
+        size = _requested(claim).value
         mask = np.zeros(nodes.size, bool)
         for published in self._claims.csi_capacities.list():
             limit = published.maximumVolumeSize or published.capacity
@@ -195,7 +195,7 @@ class VolumeBinding(FilterPlugin):
     def reserve(self, pod: Any, node: str) -> None:
         """Promise volumes to the claims that have none, so that no other pod counts on them."""
         row = self._handle.cluster.nodes.row_of[node]
-        for claim in sorted(self._unbound(pod), key=_size):
+        for claim in sorted(self._unbound(pod), key=_by_size):
             for volume in self._candidates(claim):
                 reach = affinity_mask(volume, self._handle.cluster.nodes)
                 if reach is None or reach[row]:
@@ -252,9 +252,14 @@ class VolumeBinding(FilterPlugin):
         await client.patch(core_v1.PersistentVolume, volume, body=patch)
 
 
-def _size(claim: Any) -> tuple[int, str]:
+def _requested(claim: Any) -> Quantity:
     requests = claim.spec.resources.requests if claim.spec.resources is not None else {}
-    return Quantity.parse(requests.get("storage", "0")).nanos, claim.metadata.name
+    return Quantity.parse(requests.get("storage", "0"))
+
+
+def _by_size(claim: Any) -> tuple[int, str]:
+    """The order of claims that look for volumes: the small ones first."""
+    return _requested(claim).nanos, claim.metadata.name
 
 
 def _reserved_for(volume: Any, claim: Any) -> bool:
@@ -275,6 +280,6 @@ def _suits(volume: Any, claim: Any) -> bool:
         and (volume.spec.storageClassName or "") == (claim.spec.storageClassName or "")
         and (volume.spec.volumeMode or "Filesystem") == (claim.spec.volumeMode or "Filesystem")
         and set(claim.spec.accessModes) <= set(volume.spec.accessModes)
-        and Quantity.parse(volume.spec.capacity.get("storage", "0")).nanos >= _size(claim)[0]
+        and Quantity.parse(volume.spec.capacity.get("storage", "0")).nanos >= _requested(claim).nanos
         and (claim.spec.selector is None or selector_of(claim.spec.selector).matches(volume.metadata.labels))
     )

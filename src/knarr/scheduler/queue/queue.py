@@ -208,8 +208,12 @@ class SchedulingQueue:
         self._push(self._backoff, BACKOFF, queued, (self._expiry(queued), *self._sort_key(queued)))
 
     def reopen(self, now: float) -> int:
-        """Look at the gates of all gated pods again: something that some of them wait for has changed."""
-        opened = [queued for queued in self._gated.values() if self._gate(queued.pod) is None]
+        """Look at the gates of pods that use claims of devices again: such a claim has changed."""
+        opened = [
+            queued
+            for queued in self._gated.values()
+            if queued.cls.resource_claims and self._gate(queued.pod) is None
+        ]
         for queued in opened:
             self._take_out(queued)
             self._admit(queued, now)
