@@ -12,8 +12,8 @@ from knarr.apiserver import negotiate
 from knarr.apiserver.exchange import Exchange
 from knarr.apiserver.handler import APIHandler
 from knarr.apiserver.respond import encode
-from knarr.registry.operations import nothing_there
 from knarr.registry.registry import Registry
+from knarr.registry.routes import method_not_allowed, nothing_there
 
 if TYPE_CHECKING:
     from knarr.apiserver.aggregation.aggregation import Aggregation
@@ -142,8 +142,6 @@ class Discovery:
 def only_reads(x: Exchange) -> None:
     """Raises 405. (The list of groups alone answers to every method, in Kubernetes too.)"""
     if x.http.method != "GET":
-        from knarr.registry.operations import method_not_allowed
-
         raise method_not_allowed()
 
 

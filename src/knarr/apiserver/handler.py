@@ -21,8 +21,9 @@ from knarr.flowcontrol.ticket import Ticket
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
 from knarr.meta.gofmt import quote
+from knarr.registry import routes
 from knarr.registry.context import Request, UserInfo
-from knarr.registry.operations import Operations, method_not_allowed
+from knarr.registry.operations import Operations
 from knarr.registry.result import Pieces
 from knarr.world import World, chance
 
@@ -318,22 +319,22 @@ class APIHandler:
         stream = self.streams.get((request.group, request.resource, request.subresource))
         if stream is None and request.verb == "watch":
             if x.http.method != "GET":
-                self.operations.find(request)
-                raise method_not_allowed()
+                routes.find(self.operations.registry, request)
+                raise routes.method_not_allowed()
             stream = self.streams["watch"]
         if stream is not None:
             # Proxies hand on every method; OPTIONS is the one that no verb stands for.
             proxied = x.http.method == "OPTIONS" and request.subresource == "proxy"
-            self.operations.find(replace(request, verb="get") if proxied else request)
+            routes.find(self.operations.registry, replace(request, verb="get") if proxied else request)
             await stream(x)
             return
         if x.http.method not in METHODS:
-            self.operations.find(request)
-            raise method_not_allowed()
+            routes.find(self.operations.registry, request)
+            raise routes.method_not_allowed()
         x.custom = (request.group, request.version, request.resource) in self.operations.registry.custom
         accepted = negotiate.accept(x.http.headers.get("accept", ""), protobuf=not x.custom)
         if accepted is None:
-            self.operations.find(request)
+            routes.find(self.operations.registry, request)
             raise self._unacceptable(x)
         x.representation = negotiate.for_people(accepted, x.http)
         if request.verb in MAY_CREATE:

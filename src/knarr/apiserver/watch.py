@@ -19,6 +19,7 @@ from knarr.apiserver.streaming import websocket
 from knarr.apiserver.transform import metadata_of
 from knarr.meta import errors
 from knarr.meta.errors import StatusError
+from knarr.registry import routes
 from knarr.registry.context import Request
 from knarr.registry.lists import REVISION_WAIT_SECONDS, parse_bare_revision, stored_fields, too_large
 from knarr.registry.options import ListOptions, list_options
@@ -46,7 +47,7 @@ class Watches:
 
     async def serve(self, x: Exchange) -> None:
         request = x.request
-        view = self._handler.operations.find(request)
+        view = routes.find(self._registry, request)
         options = list_options(request.query)
         x.custom = view.custom
         x.representation = accepted(x, view)

@@ -15,8 +15,7 @@ PORT_OFFSET_MAX, PORT_OFFSET_STEP = 128, 32
 MISMATCHED = "the provided network does not match the current range"
 ALLOCATED = "provided IP is already allocated"
 PORT_ALLOCATED = "provided port is already allocated"
-
-
+#: how a number comes to be taken: it was asked for, or any would do
 STATIC, DYNAMIC = "static", "dynamic"
 
 
@@ -39,7 +38,7 @@ class NumberRange:
         self._chance = chance
         self._dynamic_low = min(low + reserved_for_static, high)
         self._taken: set[int] = set() if taken is None else taken
-        #: how often a number was taken, and could not be: one that was asked for, or any
+        #: how often a number was taken, and could not be
         self.granted = {STATIC: 0, DYNAMIC: 0}
         self.refused = {STATIC: 0, DYNAMIC: 0}
 

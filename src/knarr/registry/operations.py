@@ -6,18 +6,14 @@ Authentication, authorization and flow control are above (apiserver/); in-proces
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import orjson
 
-from knarr.api import catalog
-from knarr.api.resources import Resource
-from knarr.meta import errors, gojson, names
-from knarr.meta.gofmt import quote
+from knarr.meta import errors, gojson
 from knarr.meta.managed import default_manager
-from knarr.registry import encoding, patch
+from knarr.registry import encoding, patch, routes
 from knarr.registry.context import Request
 from knarr.registry.create import create, place
 from knarr.registry.decode import Decoder
@@ -46,8 +42,6 @@ from knarr.watchcache import Entry
 
 #: `DeleteCollectionWorkers`: how many deletes of a collection are under way at once
 COLLECTION_WORKERS = 256
-#: verbs that are about one object by name
-NAMED_VERBS = frozenset({"get", "update", "patch", "delete"})
 OPTIONS_OF = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 #: what admission is shown: a patch is an update
 ADMITTED_AS = {**OPTIONS_OF, "patch": "UpdateOptions"}
@@ -74,7 +68,7 @@ class Operations:
         self, request: Request, body: bytes = b"", content_type: str = "application/json"
     ) -> Result:
         """Answer any resource request but watch. Raises StatusError."""
-        view = self.find(request)
+        view = routes.find(self.registry, request)
         if request.metadata_only and view.bare is not None:
             view = view.bare
         if content_type.endswith("json"):
@@ -94,59 +88,6 @@ class Operations:
             if not encoding.is_too_deep(error):
                 raise
             raise errors.bad_request("exceeded max depth") from None
-
-    def find(self, request: Request) -> View:
-        """The view a request is about. Raises 404 for what is not served and 405 for verbs it does not know."""
-        view = self.registry.view(request.group, request.version, request.resource)
-        if (
-            view is None
-            or view.row.namespaced is False
-            and request.namespace
-            # a namespace itself is in its own
-            and (request.resource != "namespaces" or request.name != request.namespace)
-        ):
-            raise nothing_there(request.group)
-        row = view.row
-        if request.subresource:
-            sub = row.subresources.get(request.subresource)
-            if sub is None:
-                if view.custom:
-                    raise errors.not_found(row.group, row.name, request.name)
-                raise errors.page_not_found()
-            verbs = sub[2]
-        else:
-            verbs = row.verbs
-        if request.verb not in verbs:
-            if view.custom:
-                raise errors.method_not_allowed(row.group, row.name, request.verb)
-            if not has_path(row, request):
-                raise errors.page_not_found()
-            raise not_watched(request, row) if request.verb == "watch" else method_not_allowed()
-        if row.namespaced and not request.namespace:
-            if view.custom and request.verb not in ("list", "watch"):
-                raise errors.PathNotFound()
-            if request.name or not has_path(row, request):
-                raise errors.page_not_found()
-            if request.verb in ("create", "deletecollection"):
-                raise method_not_allowed()
-        if view.custom and not request.subresource:
-            self._settle_name(request)
-        if not request.subresource and bool(request.name) != (request.verb in NAMED_VERBS):
-            if not (request.name and request.verb in ("list", "watch")):
-                raise method_not_allowed()
-        if why := names.path_segment_name(request.name):
-            raise errors.bad_request(f"Name parameter invalid: {quote(request.name)}: {';'.join(why)}")
-        if view.kind.deprecation:
-            deprecated(request, view.kind.deprecation)
-        return view
-
-    def _settle_name(self, request: Request) -> None:
-        """Custom resources have no routes by method: a POST to a name creates what its body says, and who changes
-        nothing in particular is told so."""
-        if request.verb == "create":
-            request.name = ""
-        elif request.verb in ("update", "patch") and not request.name:
-            raise errors.bad_request("name must be provided")
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -257,44 +198,6 @@ class Operations:
 
     def _hook(self, view: View):
         return self.registry.hooks.get((view.storage.row.group, view.storage.row.name))
-
-
-#: where a version's warning says when it goes
-GONE_IN = re.compile(r"unavailable in v(\d+\.\d+)\+").search
-
-
-def deprecated(request: Request, warning: str) -> None:
-    """Say so to the client and to the audit log."""
-    request.warn(warning)
-    request.annotations["k8s.io/deprecated"] = "true"
-    if found := GONE_IN(warning):
-        request.annotations["k8s.io/removed-release"] = found[1]
-
-
-def nothing_there(group: str) -> errors.StatusError:
-    """404 for a resource that is not served: a Status in built-in groups, bare text in groups nobody serves."""
-    return errors.page_not_found() if catalog.is_built_in(group) else errors.PathNotFound()
-
-
-def method_not_allowed() -> errors.StatusError:
-    message = "the server does not allow this method on the requested resource"
-    return errors.StatusError(errors.failure(405, "MethodNotAllowed", message, {}))
-
-
-def has_path(row: Resource, request: Request) -> bool:
-    """Whether anything is served where the request goes: what can only be created has no objects and no lists."""
-    if row.namespaced and not request.namespace:
-        return not request.name and "list" in row.verbs
-    return bool(request.subresource) or not request.name or not NAMED_VERBS.isdisjoint(row.verbs)
-
-
-def not_watched(request: Request, row: Resource) -> errors.StatusError:
-    """404 on the old path of a watch, which only what can be watched has; 405 for a list that shall be one."""
-    if "/watch/" in request.path:
-        return errors.page_not_found()
-    if "list" in row.verbs:
-        return errors.method_not_allowed(row.group, row.name, "watch")
-    return method_not_allowed()
 
 
 def read_write_options(request: Request, view: View, is_apply: bool = False) -> None:

@@ -10,7 +10,7 @@ from knarr.registry.allocator import ALLOCATED, MISMATCHED, AddressRange, Full
 from knarr.registry.registry import Registry
 from knarr.registry.storage import Object
 
-GROUP = "networking.k8s.io"
+NETWORKING = "networking.k8s.io"
 
 
 def canonical(ip: str) -> str:
@@ -48,10 +48,10 @@ class ServiceRanges:
     def ready(self) -> list[AddressRange]:
         """The networks that addresses are taken from."""
         if not self._listening:
-            self._registry.subscribe(GROUP, "servicecidrs", self._changed)
+            self._registry.subscribe(NETWORKING, "servicecidrs", self._changed)
             self._listening = True
         if self._ready is None:
-            objects = list(self._registry.list(GROUP, "servicecidrs"))
+            objects = list(self._registry.list(NETWORKING, "servicecidrs"))
             cidrs = [cidr for obj in objects if is_ready(obj) for cidr in obj["spec"]["cidrs"]]
             self._ready = [self._range(cidr) for cidr in dict.fromkeys(cidrs if objects else self._cidrs)]
         return self._ready
@@ -88,7 +88,7 @@ class ServiceRanges:
             self._taken[f"IPv{address.version}"].discard(int(address))
 
     def _in_use(self, ip: str) -> bool:
-        return self._registry.get(GROUP, "ipaddresses", "", ip) is not None
+        return self._registry.get(NETWORKING, "ipaddresses", "", ip) is not None
 
     # -- dry runs: nothing is looked up, as in Kubernetes ------------------------------------------------------
 

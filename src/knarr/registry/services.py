@@ -17,7 +17,7 @@ from knarr.registry.allocationmetrics import families
 from knarr.registry.allocator import PORT_ALLOCATED, Full, PortRange
 from knarr.registry.context import Request
 from knarr.registry.registry import Registry
-from knarr.registry.serviceranges import GROUP, ServiceRanges, canonical
+from knarr.registry.serviceranges import NETWORKING, ServiceRanges, canonical
 from knarr.registry.storage import Object
 
 NODE_PORTS = (30000, 32767)
@@ -48,7 +48,7 @@ class ServiceHook:
                 self._addresses.occupy(ip)
             for port in rules.released_node_ports(None, service):
                 self._ports.take(port)
-        self._registry.subscribe(GROUP, "ipaddresses", self._address_changed)
+        self._registry.subscribe(NETWORKING, "ipaddresses", self._address_changed)
 
     def _address_changed(self, type_: str, address: Object) -> None:
         """The IPAddress of an address that a service still has is made again."""
@@ -148,10 +148,10 @@ class ServiceHook:
         }
         with contextlib.suppress(errors.StatusError):
             await self._registry.create(
-                GROUP,
+                NETWORKING,
                 "ipaddresses",
                 {
-                    "apiVersion": "networking.k8s.io/v1",
+                    "apiVersion": f"{NETWORKING}/v1",
                     "kind": "IPAddress",
                     "metadata": {"name": canonical(ip), "labels": labels},
                     "spec": {"parentRef": parent},
@@ -159,8 +159,12 @@ class ServiceHook:
             )
 
     async def _delete_address(self, ip: str) -> None:
-        storage = self._registry.storage(GROUP, "ipaddresses")
+        storage = self._registry.storage(NETWORKING, "ipaddresses")
         await storage.store.delete(storage.key("", canonical(ip)))
+
+
+def _full(what: str) -> errors.StatusError:
+    return errors.internal(f"failed to allocate a {what}: range is full")
 
 
 class _Takings:
@@ -182,7 +186,7 @@ class _Takings:
         try:
             ip = self._ranges.take_any(family)
         except Full:
-            raise errors.internal("failed to allocate a serviceIP: range is full") from None
+            raise _full("serviceIP") from None
         self.addresses.append(ip)
         return ip
 
@@ -197,7 +201,7 @@ class _Takings:
         try:
             number = self._node_ports.take_any()
         except Full:
-            raise errors.internal(f"failed to allocate a {what}: range is full") from None
+            raise _full(what) from None
         self.ports.append(number)
         return number
 
@@ -216,7 +220,7 @@ class _DryRun(_Takings):
         try:
             return self._ranges.pretend_any(family)
         except Full:
-            raise errors.internal("failed to allocate a serviceIP: range is full") from None
+            raise _full("serviceIP") from None
 
     def port(self, number: int) -> str | None:
         if self._node_ports.is_taken(number) or number in self._pretended:
