@@ -1,4 +1,4 @@
-"""Conditions of the kind that many statuses share (meta/v1 Condition)."""
+"""Conditions of statuses: how one is written, and what may be in those that many share (meta/v1 Condition)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,18 @@ _REASON_ERROR = names.regex_error(
     "ReasonA,ReasonB",
     "ReasonA:ReasonB",
 )
+
+
+def put_condition(status: dict[str, Any], condition: dict[str, Any]) -> None:
+    """Put a condition in its type's place; what was so before is so since then."""
+    conditions = status["conditions"] = list(status.get("conditions") or ())
+    for index, before in enumerate(conditions):
+        if before.get("type") == condition["type"]:
+            if before.get("status") == condition["status"] and "lastTransitionTime" in before:
+                condition = {**condition, "lastTransitionTime": before["lastTransitionTime"]}
+            conditions[index] = condition
+            return
+    conditions.append(condition)
 
 
 def errors(conditions: Any, path: str) -> list[FieldError]:

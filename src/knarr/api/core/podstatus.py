@@ -43,18 +43,6 @@ def _default_container_status(container: Object) -> None:
             ended.setdefault("finishedAt", None)
 
 
-def put_condition(status: Object, condition: Object) -> None:
-    """Put a condition in its type's place; what was so before is so since then."""
-    conditions = status["conditions"] = list(status.get("conditions") or ())
-    for index, before in enumerate(conditions):
-        if before.get("type") == condition["type"]:
-            if before.get("status") == condition["status"]:
-                condition = {**condition, "lastTransitionTime": before.get("lastTransitionTime")}
-            conditions[index] = condition
-            return
-    conditions.append(condition)
-
-
 # validation
 
 _SYSTEM_CONDITIONS = ("PodScheduled", "Ready", "Initialized")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from knarr.api.conditions import put_condition
 from knarr.apiserver.aggregation.conditions import condition
 from knarr.apiserver.aggregation.extension import HTTPS_PORT, Extensions
 from knarr.egress import EgressError
@@ -221,22 +222,17 @@ class Availability:
         now = condition(service)
         if now is not None and (now.get("status"), now.get("reason"), now.get("message")) == verdict[:3]:
             return
-        since = times.format(self._registry.world.clock.now())
-        if now is not None and now.get("status") == verdict.status:
-            since = now.get("lastTransitionTime") or since
         if now is not None and now.get("status") == "True" and verdict.status != "True":
             lost = service["metadata"]["name"], verdict.reason
             self.losses[lost] = self.losses.get(lost, 0) + 1
         wanted = {
             "type": "Available",
             "status": verdict.status,
-            "lastTransitionTime": since,
+            "lastTransitionTime": times.format(self._registry.world.clock.now()),
             "reason": verdict.reason,
             "message": verdict.message,
         }
         new = orjson.loads(orjson.dumps(service))
-        others = [
-            c for c in (new.get("status") or {}).get("conditions") or () if c.get("type") != "Available"
-        ]
-        new["status"] = {**(new.get("status") or {}), "conditions": [*others, wanted]}
+        new["status"] = new.get("status") or {}
+        put_condition(new["status"], wanted)
         await self._registry.update(GROUP, RESOURCE, new, "status")

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from knarr.api.conditions import put_condition
 from knarr.meta import times
 from knarr.meta.errors import StatusError
 from knarr.registry.context import LOOPBACK, Request
@@ -188,7 +189,7 @@ class CustomResources:
         status = new.setdefault("status", {})
         now = times.format(self.registry.world.clock.now())
         for wanted in conditions:
-            status["conditions"] = names.with_condition(status.get("conditions"), wanted, now)
+            put_condition(status, names.timed(wanted, now))
         if accepted is not None:
             status["acceptedNames"] = accepted
         if release:

@@ -135,22 +135,7 @@ def is_true(crd: Object, type_: str) -> bool:
     return found is not None and found.get("status") == "True"
 
 
-def with_condition(conditions: list[Object] | None, new: Object, now: str) -> list[Object]:
-    """The conditions with one set; its time changes only when its status does."""
-    out = [dict(c) for c in conditions or ()]
-    for index, old in enumerate(out):
-        if old.get("type") == new["type"]:
-            since = old.get("lastTransitionTime") if old.get("status") == new["status"] else now
-            out[index] = _timed(new, since or now)
-            return out
-    return [*out, _timed(new, now)]
-
-
-def _timed(new: Object, since: str) -> Object:
-    return {
-        "type": new["type"],
-        "status": new["status"],
-        "lastTransitionTime": since,
-        "reason": new["reason"],
-        "message": new["message"],
-    }
+def timed(condition: Object, now: str) -> Object:
+    """The condition as it is stored."""
+    said = {"type": condition["type"], "status": condition["status"], "lastTransitionTime": now}
+    return said | condition

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import orjson
 
+from knarr.api.conditions import put_condition
 from knarr.api.core.binding import validate_target
-from knarr.api.core.podstatus import put_condition
 from knarr.meta import errors, times
 from knarr.meta.fielderrors import aggregate
 from knarr.registry.context import Request

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from knarr.api.core.podstatus import put_condition
+from knarr.api.conditions import put_condition
 from knarr.api.policy.eviction import evicted_condition
 from knarr.meta import errors, labels, times
 from knarr.registry.context import Request
