@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from knarr.api.core import podrequests
 from knarr.meta.labels import Selector
 from knarr.meta.quantity import Quantity
 from knarr.scheduler import requests
@@ -86,7 +87,7 @@ class Oracle:
         return quantity.milli if resource == "cpu" else quantity.value
 
     def requested(self, name: str, resource: str) -> int:
-        return sum(requests.pod_requests(p.spec).get(resource, 0) for p in self.pods[name])
+        return sum(podrequests.pod_requests(p.spec).get(resource, 0) for p in self.pods[name])
 
     def scored(self, name: str) -> tuple[int, int]:
         found = [requests.scored_requests(p.spec) for p in self.pods[name]]
@@ -114,14 +115,14 @@ class Oracle:
         found = []
         if len(self.pods[name]) + 1 > self.allocatable(name, "pods"):
             found.append("Too many pods")
-        for resource, amount in requests.pod_requests(pod.spec).items():
+        for resource, amount in podrequests.pod_requests(pod.spec).items():
             if amount and amount > self.allocatable(name, resource) - self.requested(name, resource):
                 found.append(f"Insufficient {resource}")
         return found
 
     def ports_taken(self, pod: Any, name: str) -> bool:
         def ports(p: Any) -> set[tuple[str, str, int]]:
-            return set(requests.host_ports((*p.spec.containers, *p.spec.initContainers)))
+            return set(podrequests.host_ports((*p.spec.containers, *p.spec.initContainers)))
 
         return any(
             a[1:] == b[1:] and (a[0] == b[0] or "0.0.0.0" in (a[0], b[0]))
@@ -282,7 +283,7 @@ class Oracle:
             top = max(raw.values())
             found["NodeAffinity"] = {n: 100 * r // top if top else 0 for n, r in raw.items()}
         found["NodeResourcesFit"] = {n: self.least_allocated(pod, n) for n in feasible}
-        asked = requests.pod_requests(pod.spec)
+        asked = podrequests.pod_requests(pod.spec)
         cpu, memory = asked.get("cpu", 0), asked.get("memory", 0)
         if cpu or memory:
             found["NodeResourcesBalancedAllocation"] = {n: self.balanced(n, cpu, memory) for n in feasible}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from knarr.api.core import podrequests
 from knarr.meta.labels import from_set
 from knarr.scheduler import requests
 from knarr.scheduler.cache.classes import pinned_to
@@ -173,7 +174,7 @@ def test_requests(containers: Any, inits: Any, spec: Any, asked: Any, scored: An
     found = evolve(
         pod("a"), spec={"containers": made(containers), "initContainers": made(inits), **spec}
     ).spec
-    assert requests.pod_requests(found) == asked
+    assert podrequests.pod_requests(found) == asked
     assert requests.scored_requests(found) == scored
 
 

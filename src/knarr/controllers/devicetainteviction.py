@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from knarr.api.core.taints import tolerates
 from knarr.api.resource.claimfacts import allocation_of
-from knarr.api.resource.devicetaints import tolerates
 from knarr.api.types import core_v1, resource_v1
 from knarr.client.client import Client
 from knarr.client.controller import Requeue

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from knarr.api.core.taints import tolerates
 from knarr.api.types import core_v1
 from knarr.client.client import Client
 from knarr.client.controller import Requeue
@@ -13,7 +14,6 @@ from knarr.client.indexer import BY_NODE, node_index
 from knarr.client.informer import SharedInformers
 from knarr.client.objects import Key, key_of
 from knarr.controllers.base import KubeController
-from knarr.controllers.daemonset.eligibility import tolerated
 from knarr.controllers.podstatus import disrupt
 from knarr.world import World
 
@@ -126,7 +126,7 @@ def patience_of(tolerations: Sequence[Any], taints: Sequence[Any]) -> float | No
     """Seconds that a pod may stay under these taints; 0 where it must go, FOR_EVER where it may stay."""
     limits = []
     for taint in taints:
-        toleration = next((t for t in tolerations if tolerated(taint, t)), None)
+        toleration = next((t for t in tolerations if tolerates(t, taint)), None)
         if toleration is None:
             return 0.0
         if toleration.tolerationSeconds is not None:

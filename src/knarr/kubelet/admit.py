@@ -10,15 +10,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from knarr.api.core.nodechoice import chosen, tolerated
-from knarr.api.core.podrequests import Amounts, amount, host_ports, pod_requests
+from knarr.api.core.nodechoice import chosen
+from knarr.api.core.podrequests import (
+    ANY_ADDRESS,
+    CPU,
+    MEMORY,
+    PODS,
+    STORAGE,
+    Amounts,
+    amount,
+    host_ports,
+    pod_requests,
+)
+from knarr.api.core.taints import tolerates
 
 #: (reason, message)
 Rejection = tuple[str, str]
 Port = tuple[str, str, int]
 
 REJECTED = "Pod was rejected: "
-ANY_ADDRESS = "0.0.0.0"
+#: what a shortage of is told before one of others
+FIRST = (CPU, MEMORY, STORAGE)
 OS_LABEL = "kubernetes.io/os"
 WRONG_OS_LABEL = (
     "PodOSSelectorNodeLabelDoesNotMatch",
@@ -65,14 +77,14 @@ class Room:
         if wanted and any(_conflict(a, b) for _, taken in self._pods.values() for a in wanted for b in taken):
             yield _predicate("NodePorts", "node(s) didn't have free ports for the requested pod ports")
         for taint in node.spec.taints:
-            if taint.effect == "NoExecute" and not any(tolerated(taint, t) for t in pod.spec.tolerations):
+            if taint.effect == "NoExecute" and not any(tolerates(t, taint) for t in pod.spec.tolerations):
                 yield _predicate("TaintToleration", "node(s) had taints that the pod didn't tolerate")
 
     def _shortages(self, pod: Any, allocatable: Any) -> Iterator[Rejection]:
         """Resources that the node does not know are somebody else's to count (dynamic resource allocation)."""
-        places = amount("pods", allocatable.get("pods", "0"))
+        places = amount(PODS, allocatable.get(PODS, "0"))
         if len(self._pods) + 1 > places:
-            yield _short("pods", 1, len(self._pods), places)
+            yield _short(PODS, 1, len(self._pods), places)
         asked = pod_requests(pod.spec)
         for resource in sorted(asked, key=_order):
             capacity = amount(resource, allocatable.get(resource, "0"))
@@ -83,8 +95,7 @@ class Room:
 
 
 def _order(resource: str) -> tuple[int, str]:
-    first = ("cpu", "memory", "ephemeral-storage")
-    return (first.index(resource) if resource in first else len(first)), resource
+    return (FIRST.index(resource) if resource in FIRST else len(FIRST)), resource
 
 
 def _short(resource: str, requested: int, used: int, capacity: int) -> Rejection:

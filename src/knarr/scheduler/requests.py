@@ -1,23 +1,11 @@
-"""What a pod asks of a node, as the scheduler counts it: the real sums and those that scores see."""
+"""What a pod asks of a node, as scores see it (the real sums are in api/core/podrequests.py)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from knarr.api.core.podrequests import (
-    CPU,
-    Amounts,
-    amount,
-    amounts,
-    combined,
-    host_ports,
-    pod_requests,
-    whole,
-)
+from knarr.api.core.podrequests import CPU, MEMORY, Amounts, amounts, combined, whole
 
-__all__ = ["CPU", "Amounts", "amount", "amounts", "host_ports", "pod_requests", "scored_requests"]
-
-MEMORY, STORAGE, PODS = "memory", "ephemeral-storage", "pods"
 #: what a container without a request is taken for when nodes are scored: 100m and 200Mi
 SCORED_CPU_MILLI, SCORED_MEMORY_BYTES = 100, 200 * 1024 * 1024
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from knarr.api.core import podrequests
 from knarr.api.types import core_v1, resource_v1, storage_v1
 from knarr.client.informer import Handler
-from knarr.scheduler import requests
 from knarr.scheduler.cache.pods import PodRecord
 from knarr.scheduler.devices.extended import classes_by_resource
 from knarr.scheduler.handle import Handle
@@ -236,5 +236,5 @@ def _what_changed(old: Any, new: Any) -> Action:
 
 
 def _less(old: Any, new: Any) -> bool:
-    before, after = requests.pod_requests(old.spec), requests.pod_requests(new.spec)
+    before, after = podrequests.pod_requests(old.spec), podrequests.pod_requests(new.spec)
     return any(after.get(resource, 0) < amount for resource, amount in before.items())

@@ -1,4 +1,4 @@
-"""Which nodes a pod may be on, by its own words: node selector, required node affinity, tolerations."""
+"""Which nodes a pod may be on, by its own words: node selector and required node affinity."""
 
 from __future__ import annotations
 
@@ -15,15 +15,6 @@ _OPERATORS = {
     "Gt": GREATER,
     "Lt": LESS,
 }
-
-
-def tolerated(taint: Any, toleration: Any) -> bool:
-    """Whether this toleration is for this taint."""
-    if toleration.effect not in ("", taint.effect) or toleration.key not in ("", taint.key):
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return toleration.operator in ("", "Equal") and toleration.value == taint.value
 
 
 def chosen(spec: Any) -> Callable[[Any], bool]:

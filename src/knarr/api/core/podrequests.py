@@ -7,7 +7,10 @@ from typing import Any
 
 from knarr.meta.quantity import Quantity
 
-CPU = "cpu"
+CPU, MEMORY, STORAGE, PODS = "cpu", "memory", "ephemeral-storage", "pods"
+
+#: of a host port that is taken on all addresses of its node
+ANY_ADDRESS = "0.0.0.0"
 
 Amounts = dict[str, int]
 
@@ -56,9 +59,9 @@ def whole(spec: Any, total: Amounts) -> Amounts:
 
 
 def host_ports(containers: Iterable[Any]) -> tuple[tuple[str, str, int], ...]:
-    """(address, protocol, port) of each host port; all addresses are 0.0.0.0."""
+    """(address, protocol, port) of each host port."""
     found = {
-        (port.hostIP or "0.0.0.0", port.protocol or "TCP", port.hostPort): None
+        (port.hostIP or ANY_ADDRESS, port.protocol or "TCP", port.hostPort): None
         for container in containers
         for port in container.ports
         if port.hostPort

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from knarr.api import checks
 from knarr.api.kind import Object
 from knarr.api.resource import devicenames
 from knarr.meta import labels
@@ -54,7 +53,7 @@ def binding(item: Object, path: str) -> list[FieldError]:
     good_path, bad_path = f"{path}.bindingConditions", f"{path}.bindingFailureConditions"
     found = devicenames.items(good, CONDITIONS_MAX, labels.validate_label_name, good_path)
     found += devicenames.items(bad, CONDITIONS_MAX, labels.validate_label_name, bad_path)
-    found += [duplicate(f"{good_path}[{i}]", name) for i, name in enumerate(good) if name in good[:i]]
+    found += checks.duplicates(good_path, good)
     for i, name in enumerate(bad):
         if name in bad[:i]:
             found.append(duplicate(f"{bad_path}[{i}]", name))
@@ -68,12 +67,3 @@ def binding(item: Object, path: str) -> list[FieldError]:
         detail = "bindingFailureConditions are required to use bindingConditions"
         found.append(invalid(bad_path, None, detail))
     return found
-
-
-def tolerates(toleration: Any, taint: Any) -> bool:
-    """Of Structs: what does not say an effect or a key tolerates all of them."""
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    return toleration.operator == "Exists" or (toleration.value or "") == (taint.value or "")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from knarr.api.core.nodechoice import chosen, tolerated
-
-__all__ = ["Verdict", "compiled", "extra_tolerations", "tolerated"]
+from knarr.api.core.nodechoice import chosen
+from knarr.api.core.taints import tolerates
 
 #: what every daemon pod tolerates: (key, effect)
 TOLERATED = (
@@ -41,13 +40,13 @@ def compiled(ds: Any) -> Callable[[Any], Verdict]:
     selects = chosen(spec)
     extra = set(extra_tolerations(spec))
 
-    def tolerates(taint: Any) -> bool:
-        return (taint.key, taint.effect) in extra or any(tolerated(taint, t) for t in spec.tolerations)
+    def tolerated(taint: Any) -> bool:
+        return (taint.key, taint.effect) in extra or any(tolerates(t, taint) for t in spec.tolerations)
 
     def verdict(node: Any) -> Verdict:
         if spec.nodeName not in ("", node.metadata.name) or not selects(node):
             return NOT_HERE
-        effects = {taint.effect for taint in node.spec.taints if not tolerates(taint)}
+        effects = {taint.effect for taint in node.spec.taints if not tolerated(taint)}
         return Verdict(not effects & {"NoSchedule", "NoExecute"}, "NoExecute" not in effects)
 
     return verdict

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from knarr.api.core import podrequests
 from knarr.api.resource.claimfacts import may_be_devices
 from knarr.meta.labels import Selector
 from knarr.scheduler import requests, terms
@@ -168,7 +169,7 @@ class PodClass:
         self.terminating = meta.deletionTimestamp is not None
         self.priority: int = spec.priority or 0
         self._amounts(spec, index_of)
-        self.host_ports = requests.host_ports((*spec.containers, *spec.initContainers))
+        self.host_ports = podrequests.host_ports((*spec.containers, *spec.initContainers))
         self.images = tuple(c.image for c in (*spec.initContainers, *spec.containers) if c.image)
         self.tolerations = tuple((t.key, t.operator or "Equal", t.value, t.effect) for t in spec.tolerations)
         self._terms(pod, spec)
@@ -188,15 +189,15 @@ class PodClass:
         self.plans: dict[str, tuple[Any, Any]] = {}
 
     def _amounts(self, spec: Any, index_of: Any) -> None:
-        asked = requests.pod_requests(spec)
+        asked = podrequests.pod_requests(spec)
         self.asks = tuple(
             (index_of(resource), float(value))
-            for resource, value in ((requests.PODS, 1), *asked.items())
+            for resource, value in ((podrequests.PODS, 1), *asked.items())
             if value
         )
         #: (row, name) of resources that may be devices
         self.extended = tuple((index_of(r), r) for r in asked if may_be_devices(r))
-        self.best_effort = not asked.get(requests.CPU) and not asked.get(requests.MEMORY)
+        self.best_effort = not asked.get(podrequests.CPU) and not asked.get(podrequests.MEMORY)
         scored = requests.scored_requests(spec)
         self.scored_cpu, self.scored_memory = float(scored[0]), float(scored[1])
 

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from knarr.scheduler import requests
+from knarr.api.core import podrequests
 
 T = TypeVar("T")
 Array = np.ndarray[Any, Any]
 
 CPU, MEMORY, STORAGE, PODS = range(4)
-RESOURCES = (requests.CPU, requests.MEMORY, requests.STORAGE, requests.PODS)
+RESOURCES = (podrequests.CPU, podrequests.MEMORY, podrequests.STORAGE, podrequests.PODS)
 NO_DOMAIN = -1
 #: (key, value, effect)
 Taint = tuple[str, str, str]
@@ -168,7 +168,7 @@ class Nodes:
 
     def set_allocatable(self, row: int, quantities: Any) -> bool:
         """From status.allocatable; True where something changed."""
-        wanted = requests.amounts(quantities)
+        wanted = podrequests.amounts(quantities)
         for name in wanted:
             self.resource(name)
         changed = False

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from knarr.api.core.taints import tolerates
 from knarr.api.resource.claimfacts import RESULTS_MAX
-from knarr.api.resource.devicetaints import tolerates
 from knarr.meta.quantity import Quantity
 from knarr.scheduler.devices import capacity
 from knarr.scheduler.devices.claims import DeviceId, Taken

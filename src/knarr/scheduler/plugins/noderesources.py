@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from knarr.scheduler import requests
+from knarr.api.core import podrequests
 from knarr.scheduler.cache.classes import PodClass
 from knarr.scheduler.cache.cluster import Cluster
 from knarr.scheduler.cache.nodes import CPU, MEMORY, PODS, Array
@@ -119,12 +119,12 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
 
     def _could_hold(self, pod: PodClass, event: ClusterEvent, cluster: Cluster) -> bool:
         names = cluster.nodes.resource_names
-        has = requests.amounts(event.new.status.allocatable)
+        has = podrequests.amounts(event.new.status.allocatable)
         if any(amount > has.get(names[resource], 0) for resource, amount in pod.asks):
             return False
         if event.old is None or event.actions & Action.ADD:
             return True
-        had = requests.amounts(event.old.status.allocatable)
+        had = podrequests.amounts(event.old.status.allocatable)
         return any(has.get(names[r], 0) > had.get(names[r], 0) for r, _ in pod.asks)
 
 
