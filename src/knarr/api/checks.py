@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from knarr.meta import addresses, names
-from knarr.meta.fielderrors import FieldError, invalid, not_supported, required, too_long
+from knarr.meta.fielderrors import FieldError, duplicate, invalid, not_supported, required, too_long
 from knarr.meta.gofmt import quote
 
 IMMUTABLE = "field is immutable"
@@ -43,6 +43,17 @@ def port_number(path: str, value: int) -> list[FieldError]:
 
 def unchanged(path: str, new: Any, old: Any) -> list[FieldError]:
     return [] if new == old else [invalid(path, new, IMMUTABLE)]
+
+
+def duplicates(path: str, values: Iterable[str]) -> list[FieldError]:
+    """Of a list in which nothing may stand twice: an error for every repetition."""
+    seen: set[str] = set()
+    found = []
+    for i, value in enumerate(values):
+        if value in seen:
+            found.append(duplicate(f"{path}[{i}]", value))
+        seen.add(value)
+    return found
 
 
 def required_text(path: str, value: str | None, detail: str = "") -> list[FieldError]:

@@ -37,6 +37,7 @@ class Counters:
             self.values[()] = 0  # without labels there is one number from the start
 
     def add(self, *values: str, by: float = 1) -> None:
+        """`values` are those of the labels, in their order."""
         self.values[values] += by  # type: ignore[assignment]
 
     def family(self) -> Family:

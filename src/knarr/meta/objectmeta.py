@@ -392,7 +392,14 @@ def place_in_namespace(meta: Metadata, namespace: str, namespaced: bool) -> bool
 
 def duplicate_owner_uids(references: Sequence[Mapping[str, Any]]) -> list[str]:
     """The uids of references that equal an earlier one in everything."""
-    return [r.get("uid") or "" for index, r in enumerate(references) if r in references[:index]]
+    seen: set[frozenset[tuple[str, Any]]] = set()
+    found = []
+    for reference in references:
+        said = frozenset(reference.items())
+        if said in seen:
+            found.append(reference.get("uid") or "")
+        seen.add(said)
+    return found
 
 
 def owner_reference_warning(references: Sequence[Mapping[str, Any]], after_mutation: bool = False) -> str:

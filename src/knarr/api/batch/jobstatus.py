@@ -36,6 +36,7 @@ class Change:
 
     @property
     def ends(self) -> bool:
+        """Does the job finish with it, or cease to be finished?"""
         return self.finished != bool({"Complete", "Failed"} & self.was_true)
 
     @property

@@ -99,9 +99,7 @@ class CertificateSigningRequest(Kind):
         for i, usage in enumerate(usages):
             if usage not in USAGES:
                 found.append(not_supported(f"spec.usages[{i}]", usage, USAGES))
-        for i, usage in enumerate(usages):
-            if usage in usages[:i]:
-                found.append(duplicate(f"spec.usages[{i}]", usage))
+        found += checks.duplicates("spec.usages", usages)
         signer = spec.get("signerName", "")
         if signer == LEGACY:
             detail = "the legacy signerName is not allowed via this API version"

@@ -169,8 +169,7 @@ def _pod_cidr_errors(cidrs: Any) -> list[FieldError]:
     families = {network[0].version for network in parsed if network}
     if None in parsed or len(families) < 2 or len(cidrs) > 2:
         errors.append(invalid(path, list(cidrs), "may specify no more than one CIDR for each IP family"))
-    errors += [duplicate(f"{path}[{i}]", cidr) for i, cidr in enumerate(cidrs) if cidr in cidrs[:i]]
-    return errors
+    return errors + checks.duplicates(path, cidrs)
 
 
 def _pod_cidrs_kept(cidrs: list[str], before: list[str]) -> list[FieldError]:

@@ -290,6 +290,7 @@ class Validator:
         return result
 
     def defaulted(self, key: str) -> bool:
+        """Whether a value of this property is never missing."""
         sub = self.properties.get(key)
         return sub is not None and sub.schema.get("default") is not None
 

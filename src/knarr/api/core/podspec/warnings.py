@@ -73,6 +73,7 @@ def for_update(obj: Spec, old: Spec, template: Spec, path: str) -> list[str]:
 
 
 def is_changed(obj: Spec, old: Spec) -> bool:
+    """Whether the update is a new generation: what that counts as a change, warnings count as one, too."""
     return obj["metadata"].get("generation") != old["metadata"].get("generation")
 
 
