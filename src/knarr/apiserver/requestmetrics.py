@@ -135,7 +135,11 @@ class RequestMetrics:
             size = len(x.http.body)
             series.bodies[bisect_left(BODY_BOUNDS, size)] += 1
             series.body_bytes += size
-        notes = request.annotations
+        self._observe_sender(x)
+
+    def _observe_sender(self, x: Exchange) -> None:
+        """Who it was, and whether they might."""
+        request, notes = x.request, x.request.annotations
         decision = notes.get("authorization.k8s.io/decision", "")
         if decision == "allow":
             self._allowed.observe(x.authorizing)
@@ -153,8 +157,8 @@ class RequestMetrics:
             self._others += 1
         if "k8s.io/deprecated" in notes:
             gone = notes.get("k8s.io/removed-release", "")
-            r = request
-            self._deprecated[r.group, gone, r.resource, r.subresource, r.version] = 1
+            key = request.group, gone, request.resource, request.subresource, request.version
+            self._deprecated[key] = 1
 
     def _count_user(self, name: str) -> None:
         shown = name if name in KNOWN_USERS else "email_id"

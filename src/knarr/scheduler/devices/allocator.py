@@ -71,19 +71,9 @@ class _TooMany(Exception):
     """The claim would get more devices than a status can hold: go back to where fewer may do."""
 
 
-def allocate(
-    claims: Sequence[Any],
-    node: Node,
-    pools: Sequence[Pool],
-    taken: Taken,
-    class_of: Callable[[str], Any | None],
-    selectors: Selectors,
-) -> list[Solution] | None:
-    """One solution per claim, None where there is none on this node. Raises AllocationError, FailedOnNode."""
-    return _Search(claims, node, pools, taken, class_of, selectors).run()
+class Search:
+    """For devices on one node, for all `claims` together; `taken` is what others have of the `pools`."""
 
-
-class _Search:
     def __init__(
         self,
         claims: Sequence[Any],
@@ -106,6 +96,7 @@ class _Search:
         self._constraints: list[list[Constraint]] = []
 
     def run(self) -> list[Solution] | None:
+        """One solution per claim, None where there is none on this node. Raises AllocationError, FailedOnNode."""
         for claim in self._claims:
             requests = claim.spec.devices.requests
             options = [self._options_of(claim, request) for request in requests]

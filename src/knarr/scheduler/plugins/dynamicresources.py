@@ -26,7 +26,7 @@ from knarr.scheduler.cache.cluster import Cluster
 from knarr.scheduler.cache.nodes import Array
 from knarr.scheduler.devices import claims as rules
 from knarr.scheduler.devices import extended
-from knarr.scheduler.devices.allocator import AllocationError, FailedOnNode, Solution, allocate
+from knarr.scheduler.devices.allocator import AllocationError, FailedOnNode, Search, Solution
 from knarr.scheduler.devices.bindings import Bindings
 from knarr.scheduler.devices.pools import Node, Pool, gather
 from knarr.scheduler.devices.results import allocation
@@ -151,7 +151,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         devices = cluster.from_devices(pod)
         if devices and self._left_behind(pod.pod) is not None:
             return [Refusal(np.ones(nodes.size, bool), STALE, True)]
-        pools, taken = self._state() if found or devices else ([], None)
+        pools, taken = self._state() if found or devices else ([], rules.Taken())
         made_for = self._extended(pod.pod, devices)
         refused: dict[str, Array] = {}
         for row in np.arange(nodes.size)[rows].tolist():
@@ -197,9 +197,11 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         hidden = [found for uid, found in self._bindings.in_flight.items() if uid not in shown]
         return gather(self._slices.list()), rules.taken_by(claims, hidden)
 
-    def _search(self, claims: list[Any], node: Node, pools: list[Pool], taken: Any) -> list[Solution] | None:
+    def _search(
+        self, claims: list[Any], node: Node, pools: list[Pool], taken: rules.Taken
+    ) -> list[Solution] | None:
         try:
-            return allocate(claims, node, pools, taken, self._class, self._selectors)
+            return Search(claims, node, pools, taken, self._class, self._selectors).run()
         except AllocationError as error:
             raise Broken(f'running "{self.name}" filter plugin: {error}') from None
 
