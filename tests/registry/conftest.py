@@ -120,6 +120,7 @@ def in_new_world(main: Callable[[API], Coroutine[Any, Any, Any]], seed: int = 7)
 
 CONFIGMAPS = "/api/v1/namespaces/n/configmaps"
 PODS = "/api/v1/namespaces/n/pods"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/n/deployments"
 
 
 def configmap(name: str, labels: dict[str, str] | None = None, **data: str) -> Object:

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from knarr.registry.delete import FOREGROUND, ORPHAN, wanted_finalizers
 from knarr.registry.options import DeleteOptions
 
-from .conftest import CONFIGMAPS, EPOCH, MERGE, PODS, configmap, deployment, pod
-
-DEPLOYMENTS = "/apis/apps/v1/namespaces/n/deployments"
+from .conftest import CONFIGMAPS, DEPLOYMENTS, EPOCH, MERGE, PODS, configmap, deployment, pod
 
 
 def test_what_a_delete_answers(api, run):

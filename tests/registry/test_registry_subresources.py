@@ -8,9 +8,8 @@ import pytest
 
 from knarr.meta.errors import StatusError
 
-from .conftest import APPLY, JSON_PATCH, MERGE, PODS, STRATEGIC, deployment, pod
+from .conftest import APPLY, DEPLOYMENTS, JSON_PATCH, MERGE, PODS, STRATEGIC, deployment, pod
 
-DEPLOYMENTS = "/apis/apps/v1/namespaces/n/deployments"
 BUDGETS = "/apis/policy/v1/namespaces/n/poddisruptionbudgets"
 
 
