@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -13,9 +13,10 @@ from knarr.api.types import apps_v1, autoscaling_v2, core_v1
 from knarr.controllers.podautoscaler import behavior, replicas
 from knarr.controllers.podautoscaler.behavior import Limits, Memory, Past
 from knarr.controllers.podautoscaler.metrics import PodMetric
-from knarr.controllers.podautoscaler.replicas import Tolerances
+from knarr.controllers.podautoscaler.replicas import Target, Tolerances
 from knarr.controllers.podautoscaler.words import Uncomputable, printed
 from knarr.meta import errors, times
+from knarr.meta.labels import everything
 
 from .conftest import EPOCH, NAMESPACE, Cluster, workload
 
@@ -43,6 +44,10 @@ def pod(name: str, phase: str = "Running", ready: str = "True", cpu: str = "1", 
     containers = [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]
     wire = {"metadata": {"name": name}, "spec": {"containers": containers}, "status": status}
     return scheme().from_dict(core_v1.Pod, {**wire, **more})
+
+
+def scaled(replicas_now: int, pods: Sequence[Any] = ()) -> Target:
+    return Target("ns", replicas_now, replicas_now, everything(), pods, Tolerances(), NOW)
 
 
 def metrics(*milli: int) -> dict[str, PodMetric]:
@@ -77,7 +82,7 @@ UTILIZATION = [
 def test_utilization(
     current: int, target: int, pods: list[Any], used: tuple[int, ...], wanted: int, percent: int
 ) -> None:
-    found = replicas.of_utilization(current, target, pods, metrics(*used), "cpu", "", Tolerances(), NOW)
+    found = replicas.of_utilization(scaled(current, pods), target, metrics(*used), "cpu", "")
     assert (found.replicas, found.percent) == (wanted, percent)
 
 
@@ -97,7 +102,7 @@ VALUES = [(2, 4000, 1000, 2, 8), (2, 1050, 1000, 2, 2), (4, 500, 1000, 4, 2), (0
 
 @pytest.mark.parametrize(("current", "used", "target", "ready", "wanted"), VALUES)
 def test_values_of_all_pods_together(current: int, used: int, target: int, ready: int, wanted: int) -> None:
-    found = replicas.of_value(current, used, target, running(ready), Tolerances())
+    found = replicas.of_value(scaled(current, running(ready)), used, target)
     assert found.replicas == wanted
 
 
@@ -107,7 +112,7 @@ SHARES = [(2, 4000, 1000, 4, 2000), (3, 3100, 1000, 3, 1034), (3, 900, 1000, 1, 
 
 @pytest.mark.parametrize(("current", "used", "target", "wanted", "shown"), SHARES)
 def test_values_shared_among_the_pods(current: int, used: int, target: int, wanted: int, shown: int) -> None:
-    assert replicas.of_share(current, used, target, Tolerances()) == (wanted, shown, None)
+    assert replicas.of_share(scaled(current), used, target) == (wanted, shown, None)
 
 
 def rules(*policies: tuple[str, int, int], select: str = "Max", window: int | None = None) -> dict[str, Any]:

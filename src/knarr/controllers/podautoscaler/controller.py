@@ -16,7 +16,8 @@ from knarr.controllers.base import KubeController
 from knarr.controllers.podautoscaler import proposals, scales
 from knarr.controllers.podautoscaler.behavior import Limits, Memory, limit, tolerances_of
 from knarr.controllers.podautoscaler.metrics import CUSTOM_API, MetricsClient, resource_name, versions_of
-from knarr.controllers.podautoscaler.proposals import Answer, Custom, Failed, Target
+from knarr.controllers.podautoscaler.proposals import Answer, Custom, Failed
+from knarr.controllers.podautoscaler.replicas import Target
 from knarr.controllers.podautoscaler.scales import Scale
 from knarr.controllers.podautoscaler.words import Uncomputable
 from knarr.controllers.served import API_SERVICE, CRD

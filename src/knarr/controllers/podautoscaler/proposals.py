@@ -6,25 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from knarr.controllers.podautoscaler import replicas
-from knarr.controllers.podautoscaler.metrics import MetricsClient
-from knarr.controllers.podautoscaler.replicas import Proposal, Tolerances
+from knarr.controllers.podautoscaler.metrics import MetricsClient, PodMetric
+from knarr.controllers.podautoscaler.replicas import Proposal, Target
 from knarr.controllers.podautoscaler.words import Uncomputable, printed
 from knarr.meta import quantity
 from knarr.meta.labels import Selector, everything, from_label_selector
 
 Object = Mapping[str, Any]
-
-
-class Target(NamedTuple):
-    """What is scaled, as it is now."""
-
-    namespace: str
-    spec_replicas: int
-    status_replicas: int
-    selector: Selector
-    pods: Sequence[Any]
-    tolerances: Tolerances
-    now: float
 
 
 class Custom(NamedTuple):
@@ -119,25 +107,21 @@ async def _resource(
 
 
 async def _average(client: MetricsClient, target: Target, name: str, container: str, wanted: str) -> Proposal:
-    metrics = await _or(
-        f"unable to get metrics for resource {name}: ",
-        client.of_resource(name, target.namespace, target.selector, container),
-    )
-    return replicas.of_average(
-        target.spec_replicas, _milli(wanted), target.pods, metrics, name, target.tolerances, target.now
-    )
+    metrics = await _usage(client, target, name, container)
+    return replicas.of_average(target, _milli(wanted), metrics, name)
 
 
 async def _utilization(
     client: MetricsClient, target: Target, name: str, container: str, percent: int
 ) -> Proposal:
-    metrics = await _or(
-        f"unable to get metrics for resource {name}: ",
-        client.of_resource(name, target.namespace, target.selector, container),
-    )
-    return replicas.of_utilization(
-        target.spec_replicas, percent, target.pods, metrics, name, container, target.tolerances, target.now
-    )
+    metrics = await _usage(client, target, name, container)
+    return replicas.of_utilization(target, percent, metrics, name, container)
+
+
+async def _usage(client: MetricsClient, target: Target, name: str, container: str) -> dict[str, PodMetric]:
+    asked = client.of_resource(name, target.namespace, target.selector, container)
+    found: dict[str, PodMetric] = await _or(f"unable to get metrics for resource {name}: ", asked)
+    return found
 
 
 # -- custom metrics ----------------------------------------------------------------------------------------------
@@ -152,15 +136,7 @@ async def _pods(
         f"unable to get metric {name}: ",
         client.of_pods(name, target.namespace, target.selector, selector, custom.versions),
     )
-    found = replicas.of_average(
-        target.spec_replicas,
-        _milli(source["target"]["averageValue"]),
-        target.pods,
-        metrics,
-        "",
-        target.tolerances,
-        target.now,
-    )
+    found = replicas.of_average(target, _milli(source["target"]["averageValue"]), metrics, "")
     return found, f"pods metric {name}", {"metric": metric, "current": {"averageValue": _text(found.used)}}
 
 
@@ -185,16 +161,14 @@ async def _object(
         whole = why if kind == "Value" else f"failed to get {name} object metric: {why}"
         raise Uncomputable(why, whole) from None
     if kind == "Value":
-        found = replicas.of_value(
-            target.spec_replicas, used, _milli(wanted["value"]), target.pods, target.tolerances
-        )
+        found = replicas.of_value(target, used, _milli(wanted["value"]))
         current = {"value": _text(found.used)}
         return (
             found,
             f"{about['kind']} metric {name}",
             {"metric": metric, "current": current, "describedObject": dict(about)},
         )
-    found = replicas.of_share(target.status_replicas, used, _milli(wanted["averageValue"]), target.tolerances)
+    found = replicas.of_share(target, used, _milli(wanted["averageValue"]))
     # which object it was is not repeated there
     shown = {"metric": metric, "current": {"averageValue": _text(found.used)}}
     shown["describedObject"] = {"kind": "", "name": ""}
@@ -218,12 +192,10 @@ async def _external(
             f"unable to get external metric {place}: ", client.external(name, target.namespace, selector)
         )
         if "averageValue" in wanted:
-            each = _milli(wanted["averageValue"])
-            found = replicas.of_share(target.status_replicas, sum(used), each, target.tolerances)
+            found = replicas.of_share(target, sum(used), _milli(wanted["averageValue"]))
             current = {"averageValue": _text(found.used)}
         else:
-            whole = _milli(wanted["value"])
-            found = replicas.of_value(target.spec_replicas, sum(used), whole, target.pods, target.tolerances)
+            found = replicas.of_value(target, sum(used), _milli(wanted["value"]))
             current = {"value": _text(found.used)}
     except Uncomputable as error:
         raise Uncomputable(str(error), f"failed to get {title}: {error}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from knarr.controllers.podautoscaler.metrics import PodMetric
 from knarr.controllers.podautoscaler.words import Uncomputable
 from knarr.controllers.pods import condition, is_ready
 from knarr.meta import times
+from knarr.meta.labels import Selector
 from knarr.meta.quantity import Quantity
 
 MAX_INT32 = 2**31 - 1
@@ -33,6 +34,18 @@ class Tolerances(NamedTuple):
         return 1.0 - self.down <= ratio <= 1.0 + self.up
 
 
+class Target(NamedTuple):
+    """What is scaled, as it is `now` (epoch seconds)."""
+
+    namespace: str
+    spec_replicas: int
+    status_replicas: int
+    selector: Selector
+    pods: Sequence[Any]
+    tolerances: Tolerances
+    now: float
+
+
 class Proposal(NamedTuple):
     """`used` in thousandths, per pod where the target is; `percent` of the requests, where that is the target."""
 
@@ -53,11 +66,11 @@ class Groups:
     ignored: set[str] = field(default_factory=set)
 
 
-def _heard(pods: Sequence[Any], metrics: dict[str, PodMetric], resource: str, now: float) -> Groups:
+def _heard(target: Target, metrics: dict[str, PodMetric], resource: str) -> Groups:
     """The groups of the pods; only metrics that count are left. Raises Uncomputable where none are."""
-    if not pods:
+    if not target.pods:
         raise Uncomputable(NO_PODS)
-    groups = group(pods, metrics, resource, now)
+    groups = group(target.pods, metrics, resource, target.now)
     _forget(metrics, groups.ignored | groups.unready)
     if not metrics:
         raise Uncomputable("did not receive metrics for any ready pods")
@@ -65,87 +78,65 @@ def _heard(pods: Sequence[Any], metrics: dict[str, PodMetric], resource: str, no
 
 
 def of_utilization(
-    current: int,
-    target_percent: int,
-    pods: Sequence[Any],
-    metrics: dict[str, PodMetric],
-    resource: str,
-    container: str,
-    tolerances: Tolerances,
-    now: float,
+    target: Target, wanted_percent: int, metrics: dict[str, PodMetric], resource: str, container: str
 ) -> Proposal:
     """By the share of their requests that the pods use; a pod of which nothing is known counts against a change."""
-    groups = _heard(pods, metrics, resource, now)
-    requests = requests_of(pods, container, resource)
-    ratio, percent, average = _utilization(metrics, requests, target_percent)
-    assumed = max(100, target_percent)
+    groups = _heard(target, metrics, resource)
+    requests = requests_of(target.pods, container, resource)
+    ratio, percent, average = _utilization(metrics, requests, wanted_percent)
+    assumed = max(100, wanted_percent)
     fallback = {name: requests[name] * assumed // 100 for name in groups.missing}
-    replicas = _settle(
-        current,
-        ratio,
-        groups,
-        metrics,
-        fallback,
-        tolerances,
-        lambda: _utilization(metrics, requests, target_percent)[0],
-    )
-    return Proposal(replicas, average, percent)
+
+    def again() -> float:
+        return _utilization(metrics, requests, wanted_percent)[0]
+
+    return Proposal(_settle(target, ratio, groups, metrics, fallback, again), average, percent)
 
 
-def of_average(
-    current: int,
-    target: int,
-    pods: Sequence[Any],
-    metrics: dict[str, PodMetric],
-    resource: str,
-    tolerances: Tolerances,
-    now: float,
-) -> Proposal:
+def of_average(target: Target, wanted: int, metrics: dict[str, PodMetric], resource: str) -> Proposal:
     """By what the pods use on average. `resource` is "" for metrics that are no resource."""
-    groups = _heard(pods, metrics, resource, now)
+    groups = _heard(target, metrics, resource)
 
     def usage() -> int:
         return _quotient(sum(metric.value for metric in metrics.values()), len(metrics))
 
     used = usage()
-    fallback = dict.fromkeys(groups.missing, target)
-    replicas = _settle(
-        current, used / target, groups, metrics, fallback, tolerances, lambda: usage() / target
-    )
+    fallback = dict.fromkeys(groups.missing, wanted)
+    replicas = _settle(target, used / wanted, groups, metrics, fallback, lambda: usage() / wanted)
     return Proposal(replicas, used)
 
 
-def of_value(current: int, used: int, target: int, pods: Sequence[Any], tolerances: Tolerances) -> Proposal:
+def of_value(target: Target, used: int, wanted: int) -> Proposal:
     """By one number for all pods together, in proportion to those that are ready."""
-    ratio = used / target
-    if not current:
+    ratio = used / wanted
+    if not target.spec_replicas:
         return Proposal(ceil(ratio), used)
-    if tolerances.cover(ratio):
-        return Proposal(current, used)
-    if not pods:
+    if target.tolerances.cover(ratio):
+        return Proposal(target.spec_replicas, used)
+    if not target.pods:
         raise Uncomputable(f"unable to calculate ready pods: {NO_PODS}")
-    ready = sum(pod.status.phase == "Running" and is_ready(pod) for pod in pods)
+    ready = sum(pod.status.phase == "Running" and is_ready(pod) for pod in target.pods)
     return Proposal(min(MAX_INT32, ceil(ratio * ready)), used)
 
 
-def of_share(replicas: int, used: int, target: int, tolerances: Tolerances) -> Proposal:
-    """By one number for all pods together that should come to `target` for each."""
-    wanted = replicas
-    if not replicas or not tolerances.cover(used / (target * replicas)):
-        wanted = min(MAX_INT32, ceil(used / target))
-    return Proposal(wanted, ceil(used / replicas) if replicas else 0)
+def of_share(target: Target, used: int, each: int) -> Proposal:
+    """By one number for all pods together that should come to `each` for each of those that the status counts."""
+    there = proposed = target.status_replicas
+    if not there or not target.tolerances.cover(used / (each * there)):
+        proposed = min(MAX_INT32, ceil(used / each))
+    return Proposal(proposed, ceil(used / there) if there else 0)
 
 
 def _settle(
-    current: int,
+    target: Target,
     ratio: float,
     groups: Groups,
     metrics: dict[str, PodMetric],
     fallback: Mapping[str, int],
-    tolerances: Tolerances,
-    again: Any,
+    again: Callable[[], float],
 ) -> int:
     """The replicas for a ratio of usage; `again` computes it anew when unknown pods were entered in `metrics`."""
+    current, tolerances = target.spec_replicas, target.tolerances
     grows_with_unready = bool(groups.unready) and ratio > 1.0
     if not grows_with_unready and not groups.missing:
         return current if tolerances.cover(ratio) else ceil(ratio * groups.ready)
@@ -164,7 +155,7 @@ def _settle(
 
 
 def _utilization(
-    metrics: Mapping[str, PodMetric], requests: Mapping[str, int], target_percent: int
+    metrics: Mapping[str, PodMetric], requests: Mapping[str, int], wanted_percent: int
 ) -> tuple[float, int, int]:
     """(ratio to the target, percent, average in thousandths)."""
     known = [(metric.value, requests[name]) for name, metric in metrics.items() if name in requests]
@@ -172,7 +163,7 @@ def _utilization(
     if not requested:
         raise Uncomputable("no metrics returned matched known pods")
     percent = _quotient(used * 100, requested)
-    return percent / target_percent, percent, _quotient(used, len(known))
+    return percent / wanted_percent, percent, _quotient(used, len(known))
 
 
 def _quotient(number: int, divisor: int) -> int:
