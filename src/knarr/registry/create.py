@@ -8,7 +8,7 @@ from knarr.meta import errors, objectmeta, times
 from knarr.registry import encoding
 from knarr.registry.context import Request
 from knarr.registry.empties import as_sent, nullify
-from knarr.registry.hooks import Admission
+from knarr.registry.hooks import Admission, Review
 from knarr.registry.result import Result
 from knarr.registry.storage import Object, View
 from knarr.store.base import KV, CompareFailed
@@ -24,7 +24,7 @@ async def create(
 
     `applied`: its managedFields are already written, as by server-side apply.
 
-    `hook` is the resource's own step around storing (allocations); see registry/special.py.
+    `hook` is the resource's own step around storing (allocations); see registry/services.py.
     """
     storage = view.storage
     place(view, request, obj)
@@ -37,7 +37,6 @@ async def create(
         nullify(obj, request.empty)
     if view.to_stored is not None:
         obj = view.to_stored(obj)
-    kind = storage.kind
     review = admission.open(request, "CREATE", view.gvk, obj, None, request.options)
     if review is not None:
         await review.admit()
@@ -47,57 +46,73 @@ async def create(
         objectmeta.wipe_system_fields(metadata)
     # Mutating admission sees an object that has no name yet, as in the API server.
     generated = objectmeta.ensure_name(metadata, storage.world.chance)
-    for attempt in range(NAME_TRIES):
-        if owners := objectmeta.owner_reference_warning(metadata.get("ownerReferences") or ()):
-            request.warn(owners)
-        objectmeta.prepare_create(metadata, storage.world.chance, now)
-        if hook is not None:
-            await hook.before_create(request, obj)
-        for text in kind.prepare_for_create(obj) or ():
-            request.warn(text)
+    for tries_left in reversed(range(NAME_TRIES)):
         try:
-            found = objectmeta.validate(
-                metadata,
-                storage.row.namespaced,
-                view.kind.validate_name,
-                "metadata",
-                kube_finalizers=storage.kind.kube_finalizers,
-            )
-            errors_of_kind = view.kind.validate(obj)
-            if errors_of_kind and view.to_stored is None and not view.custom:
-                sent = as_sent(view.definition, request.sent, obj)
-                errors_of_kind = errors_of_kind if sent is None else view.kind.validate(sent)
-            found += errors_of_kind
-            if found:
-                raise errors.invalid(storage.row.group, view.row.kind, metadata.get("name", ""), found)
-            if not request.quiet:
-                for text in kind.warnings_on_create(obj):
-                    request.warn(text)
-            if request.may_create is not None and attempt == 0:
-                await request.may_create(request)
-            if review is not None and attempt == 0:
-                await review.validate()
-            result = await _store(view, request, obj, bool(generated))
-        except BaseException as error:
-            if hook is not None:
-                hook.undo(obj)
-            if not isinstance(error, errors.StatusError):
+            return await _attempt(view, request, obj, hook, review, now)
+        except errors.StatusError as error:
+            if error.reason != "AlreadyExists" or not generated or not tries_left:
                 raise
-            if error.reason != "AlreadyExists" or not generated or attempt == NAME_TRIES - 1:
-                raise
-            metadata["name"] = ""
-            objectmeta.ensure_name(metadata, storage.world.chance)
-            continue
-        if hook is not None:
-            if request.dry_run:
-                hook.undo(obj)
-            else:
-                hook.done(obj, None)
-        return result
+        # Who may create it, and what admission says of it, is settled: only the name was taken.
+        request.may_create = review = None
+        metadata["name"] = ""
+        objectmeta.ensure_name(metadata, storage.world.chance)
     raise AssertionError("unreachable")
 
 
-async def _store(view: View, request: Request, obj: Object, generated: bool) -> Result:
+async def _attempt(
+    view: View, request: Request, obj: Object, hook: Any, review: Review | None, now: float
+) -> Result:
+    """Create the object under the name it has by now. What the hook took is given back where that fails."""
+    storage, metadata = view.storage, obj["metadata"]
+    if owners := objectmeta.owner_reference_warning(metadata.get("ownerReferences") or ()):
+        request.warn(owners)
+    objectmeta.prepare_create(metadata, storage.world.chance, now)
+    if hook is not None:
+        await hook.before_create(request, obj)
+    for text in storage.kind.prepare_for_create(obj) or ():
+        request.warn(text)
+    try:
+        _validate(view, request, obj)
+        if request.may_create is not None:
+            await request.may_create(request)
+        if review is not None:
+            await review.validate()
+        result = await _store(view, request, obj)
+    except BaseException:
+        if hook is not None:
+            hook.undo(obj)
+        raise
+    if hook is not None:
+        if request.dry_run:
+            hook.undo(obj)
+        else:
+            hook.done(obj, None)
+    return result
+
+
+def _validate(view: View, request: Request, obj: Object) -> None:
+    """Raises 422; what is only to be warned of goes to the request."""
+    storage, metadata = view.storage, obj["metadata"]
+    found = objectmeta.validate(
+        metadata,
+        storage.row.namespaced,
+        view.kind.validate_name,
+        "metadata",
+        kube_finalizers=storage.kind.kube_finalizers,
+    )
+    errors_of_kind = view.kind.validate(obj)
+    if errors_of_kind and view.to_stored is None and not view.custom:
+        sent = as_sent(view.definition, request.sent, obj)
+        errors_of_kind = errors_of_kind if sent is None else view.kind.validate(sent)
+    found += errors_of_kind
+    if found:
+        raise errors.invalid(storage.row.group, view.row.kind, metadata.get("name", ""), found)
+    if not request.quiet:
+        for text in storage.kind.warnings_on_create(obj):
+            request.warn(text)
+
+
+async def _store(view: View, request: Request, obj: Object) -> Result:
     storage, metadata = view.storage, obj["metadata"]
     name = metadata["name"]
     key = storage.key(metadata.get("namespace", ""), name)

@@ -51,7 +51,7 @@ class Registry:
         self.cache = WatchCache(store, world)
         self._storages: dict[tuple[str, str], Storage] = {}
         self._views: dict[tuple[str, str, str], View] = {}
-        #: side effects of writes by (group, resource): allocators and the like (registry/special.py)
+        #: side effects of writes by (group, resource): allocators and the like (registry/services.py)
         self.hooks: dict[tuple[str, str], Any] = {}
         #: subresources and requests that are no objects: (group, resource, subresource) -> handler
         self.handlers: dict[tuple[str, str, str], Handler] = {}
