@@ -144,15 +144,7 @@ class EndpointSliceController(KubeController):
             if place.missing_node:
                 self.waiting.setdefault(place.missing_node, set()).add(key)
         labels = labels_for(service)
-        groups = {f: grouped(places, f) for f in families(service)}
-        by_zone = topology.wanted(service)
-        if by_zone:
-            for family, group in groups.items():
-                topology.keep_hints(group, [piece for piece in slices if piece.addressType == family])
-        todo = plan(slices, groups, labels)
-        told = [
-            said for family in groups if (said := self._hint(key, family, todo, slices, by_zone)) is not None
-        ]
+        todo, told = self._plan(service, places, slices, labels)
         if service.metadata.deletionTimestamp is not None:
             todo.create.clear()  # the garbage collector deletes what we would create
         try:
@@ -168,6 +160,19 @@ class EndpointSliceController(KubeController):
         for type_, reason, message in told:
             self.events.event(service, type_, reason, message)
         return None
+
+    def _plan(
+        self, service: Any, places: list[Place], slices: list[Any], labels: dict[str, str]
+    ) -> tuple[Plan, list[tuple[str, str, str]]]:
+        """What to write, and events (type, reason, message) that tell of its hints."""
+        groups = {family: grouped(places, family) for family in families(service)}
+        by_zone = topology.wanted(service)
+        if by_zone:
+            for family, group in groups.items():
+                topology.keep_hints(group, [piece for piece in slices if piece.addressType == family])
+        todo = plan(slices, groups, labels)
+        told = (self._hint(key_of(service), family, todo, slices, by_zone) for family in groups)
+        return todo, [said for said in told if said is not None]
 
     def _hint(
         self, key: Key, family: str, todo: Plan, slices: list[Any], by_zone: bool
