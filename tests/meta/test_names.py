@@ -64,7 +64,6 @@ CASES: list[tuple[Callable[..., list[str]], object, list[str]]] = [
     (names.is_dns1123_subdomain, "é", [SUBDOMAIN]),
     (names.is_dns1123_subdomain, "a" * 253, []),
     (names.is_dns1123_subdomain, "a" * 254, ["must be no more than 253 characters"]),
-    (names.is_dns1123_subdomain_caseless, "UP.example", []),
     (names.is_dns1123_subdomain_with_underscore, "_tcp.a_b", []),
     (names.is_dns1035_label, "a1", []),
     (names.is_dns1035_label, "1a", [DNS1035]),
@@ -84,8 +83,6 @@ CASES: list[tuple[Callable[..., list[str]], object, list[str]]] = [
             f"a valid label key {KEY} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
         ],
     ),
-    (names.is_prefixed_qualified_name, "a", ["must include a prefix (e.g. 'example.com/key')"]),
-    (names.is_domain_prefixed_key, "a", ['must be a domain-prefixed key (such as "acme.io/foo")']),
     (names.is_domain_prefixed_path, "acme.io/a/b", []),
     (names.is_domain_prefixed_path, "acme.io/", ['must be a domain-prefixed path (such as "acme.io/foo")']),
     (names.is_domain_prefixed_path, "nope", ['must be a domain-prefixed path (such as "acme.io/foo")']),
@@ -115,7 +112,6 @@ CASES: list[tuple[Callable[..., list[str]], object, list[str]]] = [
     (names.is_env_var_name, "a\x7f", [ENV]),
     (names.is_env_var_name, "é", [ENV]),
     (names.is_env_var_name, "", ["environment variable name must be non-empty"]),
-    (names.is_strict_env_var_name, "..", ["must not be '..'"]),
     (names.is_config_map_key, "a.b_c-d", []),
     (names.is_config_map_key, "bad key", [CONFIG_KEY]),
     (names.is_config_map_key, ".", ["must not be '.'"]),
@@ -168,7 +164,6 @@ def test_checks(check: Callable[..., list[str]], value: object, messages: list[s
 def test_a_generate_name_may_end_in_a_dash() -> None:
     assert names.name_is_dns_subdomain("gen-", prefix=True) == []
     assert names.name_is_dns_subdomain("gen-") == [SUBDOMAIN]
-    assert names.name_is_dns_label("-", prefix=True) == [LABEL]
     assert names.name_is_path_segment("..", prefix=True) == []
 
 
@@ -221,12 +216,8 @@ def test_networks(text: str, messages: list[str]) -> None:
 
 def test_canonical_and_lenient_addresses() -> None:
     assert addresses.is_canonical_ip("2001:DB8::1") == ['must be in canonical form ("2001:db8::1")']
-    assert addresses.is_ip_lenient("010.1.2.3") == []
-    assert addresses.is_cidr_lenient("10.0.0.1/8") == []
     assert addresses.is_canonical_cidr("2001:DB8::/64") == ['must be in canonical form ("2001:db8::/64")']
     assert addresses.is_interface_address("192.168.1.5/24") == []
-    assert addresses.is_ipv4("fd00::1") == ["must be a valid IPv4 address"]
-    assert addresses.is_ipv6("10.0.0.1") == ["must be a valid IPv6 address"]
 
 
 def test_address_warnings() -> None:

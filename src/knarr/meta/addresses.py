@@ -68,27 +68,12 @@ def is_ip(value: str) -> list[str]:
     return []
 
 
-def is_ip_lenient(value: str) -> list[str]:
-    """What an object stored long ago may hold."""
-    return [] if parse_ip(value) else [INVALID_IP]
-
-
 def is_canonical_ip(value: str) -> list[str]:
     """An address in the one form that stands for it (newer fields, names of IPAddress objects)."""
     if errors := is_ip(value):
         return errors
     canonical = str(parse_ip(value))
     return [] if value == canonical else [f'must be in canonical form ("{canonical}")']
-
-
-def is_ipv4(value: str) -> list[str]:
-    address = parse_ip(value)
-    return [] if address and address.version == 4 else ["must be a valid IPv4 address"]
-
-
-def is_ipv6(value: str) -> list[str]:
-    address = parse_ip(value)
-    return [] if address and address.version == 6 else ["must be a valid IPv6 address"]
 
 
 def is_cidr(value: str) -> list[str]:
@@ -105,10 +90,6 @@ def is_cidr(value: str) -> list[str]:
     if address != network.network_address:
         return ["must not have bits set beyond the prefix length"]
     return []
-
-
-def is_cidr_lenient(value: str) -> list[str]:
-    return [] if parse_cidr(value) else [INVALID_CIDR]
 
 
 def is_canonical_cidr(value: str) -> list[str]:

@@ -21,7 +21,6 @@ _WILDCARD = rf"\*\.{_DNS1123_SUBDOMAIN}"
 _LABEL_KEY = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = f"({_LABEL_KEY})?"
 _C_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
-_ENV_VAR = "[-._a-zA-Z][-._a-zA-Z0-9]*"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 _HTTP_HEADER = "[-A-Za-z0-9]+"
 _PERCENT = "[0-9]+%"
@@ -39,14 +38,11 @@ _good_label_key = re.compile(
     rf"(?:(?=[^/]{{1,253}}/){_DNS1123_SUBDOMAIN}/)?(?=[^/]{{1,63}}\Z){_LABEL_KEY}"
 ).fullmatch
 _c_identifier = re.compile(_C_IDENTIFIER).fullmatch
-_env_var = re.compile(_ENV_VAR).fullmatch
 _config_key = re.compile(_CONFIG_KEY).fullmatch
 _http_header = re.compile(_HTTP_HEADER).fullmatch
 _http_path = re.compile(_HTTP_PATH).fullmatch
 _percent = re.compile(_PERCENT).fullmatch
 _sysctl = re.compile(_SYSCTL).fullmatch
-#: a caseless or wildcard subdomain is rare: compiled when first met
-_SUBDOMAIN_ANY_CASE = f"(?i:{_DNS1123_SUBDOMAIN})"
 
 
 def byte_length(text: str) -> int:
@@ -94,12 +90,6 @@ _DNS1123_SUBDOMAIN_ERROR = regex_error(
     _DNS1123_SUBDOMAIN,
     "example.com",
 )
-_CASELESS_SUBDOMAIN_ERROR = regex_error(
-    "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', "
-    "and must start and end with an alphanumeric character",
-    _DNS1123_SUBDOMAIN,
-    "Example.com",
-)
 _UNDERSCORE_SUBDOMAIN_ERROR = regex_error(
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
     "and must start and end with an alphanumeric character",
@@ -146,15 +136,6 @@ def is_dns1123_subdomain_with_underscore(value: str) -> list[str]:
         errors.append(max_length_error(DNS1123_SUBDOMAIN_MAX))
     if not _underscore_subdomain(value):
         errors.append(_UNDERSCORE_SUBDOMAIN_ERROR)
-    return errors
-
-
-def is_dns1123_subdomain_caseless(value: str) -> list[str]:
-    errors = []
-    if byte_length(value) > DNS1123_SUBDOMAIN_MAX:
-        errors.append(max_bytes_error(DNS1123_SUBDOMAIN_MAX))
-    if not re.fullmatch(_SUBDOMAIN_ANY_CASE, value, re.ASCII):
-        errors.append(_CASELESS_SUBDOMAIN_ERROR)
     return errors
 
 
@@ -219,14 +200,6 @@ _C_IDENTIFIER_ERROR = regex_error(
     "MY_NAME",
     "MyName",
 )
-_ENV_VAR_ERROR = regex_error(
-    "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', "
-    "and must not start with a digit",
-    _ENV_VAR,
-    "my.env-name",
-    "MY_ENV.NAME",
-    "MyEnvName1",
-)
 _RELAXED_ENV_VAR_ERROR = (
     "a valid environment variable name must consist only of printable ASCII characters other than '='"
 )
@@ -272,13 +245,6 @@ def is_qualified_name(value: str) -> list[str]:
     return errors
 
 
-def is_prefixed_qualified_name(value: str) -> list[str]:
-    """A label key that must have its prefix."""
-    if wrong := is_qualified_name(value):
-        return wrong
-    return [] if "/" in value else ["must include a prefix (e.g. 'example.com/key')"]
-
-
 def is_label_value(value: str) -> list[str]:
     errors = []
     if byte_length(value) > LABEL_VALUE_MAX:
@@ -300,12 +266,6 @@ def is_env_var_name(value: str) -> list[str]:
     if not value.isascii() or "=" in value or not value.isprintable():
         errors.append(_RELAXED_ENV_VAR_ERROR)
     return errors
-
-
-def is_strict_env_var_name(value: str) -> list[str]:
-    """The older rule, which envFrom prefixes and keys may still be held to."""
-    errors = [] if _env_var(value) else [_ENV_VAR_ERROR]
-    return errors + _no_parent_directory(value)
 
 
 def is_config_map_key(value: str) -> list[str]:
@@ -349,13 +309,6 @@ def domain_prefixed_path_problems(value: str) -> list[tuple[str, str]]:
 def is_domain_prefixed_path(value: str) -> list[str]:
     """Messages of `domain_prefixed_path_problems`; an empty value is the caller's Required."""
     return [message for _, message in domain_prefixed_path_problems(value)]
-
-
-def is_domain_prefixed_key(value: str) -> list[str]:
-    """`example.com/key`, the prefix demanded."""
-    if wrong := is_qualified_name(value):
-        return wrong
-    return [] if "/" in value else ['must be a domain-prefixed key (such as "acme.io/foo")']
 
 
 def is_percent(value: str) -> list[str]:
@@ -432,16 +385,6 @@ def mask_trailing_dash(name: str) -> str:
 def name_is_dns_subdomain(name: str, prefix: bool = False) -> list[str]:
     """The rule of most kinds; `prefix` when the name is a generateName."""
     return is_dns1123_subdomain(mask_trailing_dash(name) if prefix else name)
-
-
-def name_is_dns_label(name: str, prefix: bool = False) -> list[str]:
-    """Namespaces, and services under the relaxed rule."""
-    return is_dns1123_label(mask_trailing_dash(name) if prefix else name)
-
-
-def name_is_dns1035_label(name: str, prefix: bool = False) -> list[str]:
-    """Services."""
-    return is_dns1035_label(mask_trailing_dash(name) if prefix else name)
 
 
 def name_is_path_segment(name: str, prefix: bool = False) -> list[str]:

@@ -98,9 +98,6 @@ class Quantity(str):
         other = Quantity.parse(other)
         return _make(self.nanos - other.nanos, self.format if self.nanos else other.format)
 
-    def neg(self) -> Quantity:
-        return _make(-self.nanos, self.format)
-
     def mul(self, factor: int) -> Quantity:
         return _make(self.nanos * factor, self.format)
 
@@ -236,14 +233,5 @@ def zero(form: str = DECIMAL) -> Quantity:
     return _make(0, form)
 
 
-def from_value(value: int, form: str = DECIMAL) -> Quantity:
-    """`value` whole units, written in the format given."""
-    return _make(value * NANO, form)
-
-
 def from_milli(milli: int, form: str = DECIMAL) -> Quantity:
     return _make(milli * 10**6, form)
-
-
-def from_nanos(nanos: int, form: str = DECIMAL) -> Quantity:
-    return _make(nanos, form)

@@ -156,10 +156,6 @@ def _days_in(month: int, year: int) -> int:
 # Go's own reading, chunk by chunk, for the message of what it stumbles over
 
 
-class _Refused(ValueError):
-    pass
-
-
 def _explain(text: str, layout: str) -> None:
     """Raises Go's message for a text that is no time."""
     rest, year, month, day = text, 0, 0, 0

@@ -102,7 +102,7 @@ def install(
     d.stored = _bare(d, storage_row, base)
     views = []
     for version in d.served:
-        view = _view(registry, d, version, storage_row, base)
+        view = _view(d, version, storage_row, base)
         view.kind.terminating = terminating  # type: ignore[attr-defined]
         registry.custom[d.group, version["name"], d.plural] = view
         views.append(view)
@@ -116,7 +116,7 @@ def remove(registry: Registry, definition: Definition) -> None:
     registry.close_storage(definition.group, definition.plural)
 
 
-def _view(registry: Registry, d: Definition, version: Object, storage_row: Resource, base: Storage) -> View:
+def _view(d: Definition, version: Object, storage_row: Resource, base: Storage) -> View:
     name = version["name"]
     row = d.row(version)
     sub = version.get("subresources") or {}
