@@ -9,6 +9,7 @@ import pytest
 from knarr.api.scheme import scheme
 from knarr.api.types import core_v1, resource_v1
 from knarr.scheduler.devices import extended
+from knarr.scheduler.devices.pools import Pools
 
 from .clusters import HOST, SchedulingCluster, scheduling
 from .clusters import pod as pod_of
@@ -578,3 +579,17 @@ def test_the_newest_class_provides_a_resource() -> None:
     old, new = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
     found = extended.classes_by_resource([kind("c", new), kind("a", old), kind("b", new)])
     assert found[CARD] == "b" and found["deviceclass.resource.kubernetes.io/a"] == "a"
+
+
+def test_each_node_looks_at_pools_that_it_may_reach() -> None:
+    def made(pool: str, node: str = "", generation: int = 1) -> Any:
+        place = {"nodeName": node} if node else {"allNodes": True}
+        whole = {"name": pool, "generation": generation, "resourceSliceCount": 1}
+        spec = {"driver": DRIVER, "pool": whole, "devices": [device("d")], **place}
+        return scheme().from_dict(resource_v1.ResourceSlice, {"metadata": {"name": pool}, "spec": spec})
+
+    slices = [made("c", "n1"), made("b"), made("a", "n1"), made("d", "n2"), made("a", "n2", generation=2)]
+    pools = Pools(slices)
+    assert [pool.name for pool in pools.near("n1")] == ["b", "c"]
+    assert [pool.name for pool in pools.near("n2")] == ["a", "b", "d"]
+    assert [pool.name for pool in pools.near("n3")] == ["b"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from knarr.scheduler.devices.claims import DeviceId
@@ -23,19 +24,19 @@ class Candidate(NamedTuple):
 
 @dataclass
 class Pool:
-    """The newest generation of a pool's slices."""
+    """The newest generation of a pool's slices; what can be said of it is said once all are gathered."""
 
     driver: str
     name: str
     generation: int
     slices: list[Any] = field(default_factory=list)
 
-    @property
+    @cached_property
     def complete(self) -> bool:
         """All its slices are there; until then nobody knows what the pool has."""
         return len(self.slices) == self.slices[0].pool.resourceSliceCount
 
-    @property
+    @cached_property
     def valid(self) -> bool:
         names = [device.name for spec in self.slices for device in spec.devices]
         return len(set(names)) == len(names)
@@ -51,7 +52,27 @@ class Node(NamedTuple):
     labels: Mapping[str, str]
 
 
-def gather(slices: Iterable[Any]) -> list[Pool]:
+class Pools:
+    """All there are. Most are of one node, so that each node need look at a few only."""
+
+    def __init__(self, slices: Iterable[Any]) -> None:
+        self._ordered = _gather(slices)
+        #: places in that order: by the node whose devices they have, and of those that several nodes may reach
+        self._of_node: dict[str, list[int]] = {}
+        self._of_many: list[int] = []
+        for place, pool in enumerate(self._ordered):
+            nodes = {spec.nodeName or "" for spec in pool.slices}
+            for node in nodes - {""}:
+                self._of_node.setdefault(node, []).append(place)
+            if "" in nodes:
+                self._of_many.append(place)
+
+    def near(self, node: str) -> list[Pool]:
+        """Those that may have devices for a node."""
+        return [self._ordered[place] for place in sorted({*self._of_node.get(node, ()), *self._of_many})]
+
+
+def _gather(slices: Iterable[Any]) -> list[Pool]:
     """By driver and name; those whose devices bind at once come before those that have to be prepared."""
     pools: dict[tuple[str, str], Pool] = {}
     for found in slices:

@@ -28,7 +28,7 @@ from knarr.scheduler.devices import claims as rules
 from knarr.scheduler.devices import extended
 from knarr.scheduler.devices.allocator import AllocationError, FailedOnNode, Search, Solution
 from knarr.scheduler.devices.bindings import Bindings
-from knarr.scheduler.devices.pools import Node, Pool, gather
+from knarr.scheduler.devices.pools import Node, Pools
 from knarr.scheduler.devices.results import allocation
 from knarr.scheduler.devices.selectors import Selectors
 from knarr.scheduler.framework import (
@@ -151,7 +151,7 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         devices = cluster.from_devices(pod)
         if devices and self._left_behind(pod.pod) is not None:
             return [Refusal(np.ones(nodes.size, bool), STALE, True)]
-        pools, taken = self._state() if found or devices else ([], rules.Taken())
+        pools, taken = self._state() if found or devices else (Pools(()), rules.Taken())
         made_for = self._extended(pod.pod, devices)
         refused: dict[str, Array] = {}
         for row in np.arange(nodes.size)[rows].tolist():
@@ -190,18 +190,18 @@ class DynamicResources(FilterPlugin, ScorePlugin):
         """A claim for extended resources that an earlier attempt has made."""
         return extended.claim_of(pod, self._claims.by_index(BY_CONTROLLER, pod.metadata.uid))
 
-    def _state(self) -> tuple[list[Pool], rules.Taken]:
+    def _state(self) -> tuple[Pools, rules.Taken]:
         """The pools, and what is taken of them."""
         claims = self._claims.list()
         shown = {c.metadata.uid for c in claims if allocation_of(c) is not None}
         hidden = [found for uid, found in self._bindings.in_flight.items() if uid not in shown]
-        return gather(self._slices.list()), rules.taken_by(claims, hidden)
+        return Pools(self._slices.list()), rules.taken_by(claims, hidden)
 
     def _search(
-        self, claims: list[Any], node: Node, pools: list[Pool], taken: rules.Taken
+        self, claims: list[Any], node: Node, pools: Pools, taken: rules.Taken
     ) -> list[Solution] | None:
         try:
-            return Search(claims, node, pools, taken, self._class, self._selectors).run()
+            return Search(claims, node, pools.near(node.name), taken, self._class, self._selectors).run()
         except AllocationError as error:
             raise Broken(f'running "{self.name}" filter plugin: {error}') from None
 
