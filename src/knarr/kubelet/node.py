@@ -25,11 +25,6 @@ def architecture() -> str:
     return ARCHITECTURES.get(platform.machine(), platform.machine())
 
 
-def operating_system() -> str:
-    """`linux` or `darwin`: processes run on what is really there."""
-    return platform.system().lower()
-
-
 @dataclass(frozen=True)
 class NodeSpec:
     """One node to be. Quantities are texts as in manifests; `allocatable` is what is left after `reserved`."""

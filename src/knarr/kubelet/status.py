@@ -146,7 +146,7 @@ def _container_status(i: Inputs, container: Any, default: str, init: bool) -> St
         "imageID": "",
     }
     shown = run if run is not None and run.state in (RUNNING, EXITED) else None
-    previous = _previous(runs, run)
+    previous = _previous(runs)
     if shown is None:
         reason, message = i.waiting.get(name) or (
             (run.reason, run.message) if _failed(run) else (default, "")
@@ -177,7 +177,7 @@ def _failed(run: ContainerRecord | None) -> bool:
     return run is not None and run.state == FAILED and bool(run.reason)
 
 
-def _previous(runs: Any, run: ContainerRecord | None) -> ContainerRecord | None:
+def _previous(runs: Any) -> ContainerRecord | None:
     for earlier in reversed(runs[:-1]):
         if earlier.state == EXITED:
             return earlier
