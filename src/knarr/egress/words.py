@@ -20,8 +20,9 @@ Authority = tuple[dict[str, Any], bytes]
 UNKNOWN_AUTHORITY = "x509: certificate signed by unknown authority"
 #: Go's words for the commonest errno values; of the others it has strerror's, in small letters
 REFUSED = "connect: connection refused"
-#: asyncio's words for an address; of several addresses Go tells of the first
+#: how host:port begins where the host is an address
 _ADDRESS = re.compile(r"\[|[0-9.]+:")
+#: an address in asyncio's words; of several Go tells of the first
 _TRIED = re.compile(r"Connect call failed \('([^']+)', (\d+)")
 #: text of a refusal that is looked at
 TEXT_BYTES_MAX = 2048

@@ -69,8 +69,6 @@ _KINDS: dict[str, tuple[str, ...]] = {
 _MOVED = frozenset({"extensions"})
 #: kinds of several groups with one type behind them
 _SHARED = frozenset({"Event", "Scale"})
-
-
 #: what the core has besides resources
 _CORE = frozenset(
     {
@@ -82,8 +80,8 @@ _CORE = frozenset(
 #: what every version has
 _COMMON = frozenset(
     {
-        *("WatchEvent", "CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions"),
-        "UpdateOptions",
+        *("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions"),
+        "WatchEvent",
     }
 )
 
