@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from knarr.meta import addresses, names
-from knarr.meta.fielderrors import FieldError, duplicate, invalid, not_supported, required, too_long
-from knarr.meta.gofmt import quote
+from knarr.meta.fielderrors import FieldError, duplicate, invalid, not_supported, required
 
 IMMUTABLE = "field is immutable"
 NOT_NEGATIVE = "must be greater than or equal to 0"
@@ -89,36 +88,3 @@ def not_special_ip(path: str, value: str) -> list[FieldError]:
             invalid(path, value, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
         )
     return errors
-
-
-#: a domain, a slash, and what fits a path of labels
-SIGNER_BYTES_MAX = (
-    names.DNS1123_SUBDOMAIN_MAX + 1 + (names.DNS1123_SUBDOMAIN_MAX + 1 + names.DNS1123_LABEL_MAX)
-)
-
-
-def signer_name(path: str, name: str) -> list[FieldError]:
-    """`example.com/name`, as certificates name who signs them."""
-    if not name:
-        return [required(path)]
-    domain, _, rest = name.partition("/")
-    if name.count("/") != 1:
-        detail = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
-        return [invalid(path, name, detail)]
-    found = []
-    if len(domain) > names.DNS1123_SUBDOMAIN_MAX:
-        found.append(too_long(path, names.DNS1123_SUBDOMAIN_MAX))
-    found += _first_bad_label(path, domain, names.is_dns1123_label)
-    if "." not in domain:
-        found.append(invalid(path, domain, "should be a domain with at least two segments separated by dots"))
-    found += _first_bad_label(path, rest, names.is_dns1123_subdomain)
-    if len(name) > SIGNER_BYTES_MAX:
-        found.append(too_long(path, SIGNER_BYTES_MAX))
-    return found
-
-
-def _first_bad_label(path: str, value: str, check: Callable[[str], list[str]]) -> list[FieldError]:
-    for label in value.split("."):
-        if messages := check(label):
-            return invalids(path, value, (f"validating label {quote(label)}: {m}" for m in messages))
-    return []

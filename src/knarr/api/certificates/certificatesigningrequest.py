@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from knarr.api import checks, printing
-from knarr.api.certificates import pem
+from knarr.api.certificates import pem, signername
 from knarr.api.kind import AGE, NAME, Column, Kind, Object
 from knarr.meta import names, times
 from knarr.meta.fielderrors import (
@@ -105,7 +105,7 @@ class CertificateSigningRequest(Kind):
             detail = "the legacy signerName is not allowed via this API version"
             found.append(invalid("spec.signerName", signer, detail))
         else:
-            found += checks.signer_name("spec.signerName", signer)
+            found += signername.errors("spec.signerName", signer)
         seconds = spec.get("expirationSeconds")
         if seconds is not None and seconds < EXPIRATION_SECONDS_MIN:
             detail = f"may not specify a duration less than {EXPIRATION_SECONDS_MIN} seconds (10 minutes)"
