@@ -335,15 +335,6 @@ CRD = {
         ],
     },
 }
-ESTABLISHED = {
-    "status": {
-        "acceptedNames": CRD["spec"]["names"],
-        "conditions": [
-            {"type": "Established", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-        ],
-        "storedVersions": ["v1"],
-    }
-}
 
 
 def test_custom_resources_own_and_are_owned(play: Any) -> None:

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 BOOLEAN, INTEGER, BITS, OCTETS, NULL, OID, UTF8 = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0C
-PRINTABLE, UTC_TIME, GENERAL_TIME, SEQUENCE, SET = 0x13, 0x17, 0x18, 0x30, 0x31
+UTC_TIME, GENERAL_TIME, SEQUENCE, SET = 0x17, 0x18, 0x30, 0x31
 
 
 def tlv(tag: int, *parts: bytes) -> bytes:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from knarr.cli import say
 from knarr.cli.resources import Type
 from knarr.cli.say import Failure
 
-#: how an object, or a list of them, is printed
-Printer = Callable[[Any], None]
 FORMATS = "wide|yaml|json|name|jsonpath=TEMPLATE|custom-columns=SPEC"
 
 

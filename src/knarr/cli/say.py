@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TextIO
 
-BOLD, DIM, GREEN, RED, YELLOW = "1", "2", "32", "31", "33"
+BOLD, DIM, GREEN, YELLOW = "1", "2", "32", "33"
 
 
 class Failure(Exception):

@@ -18,7 +18,7 @@ RANKINGS_MAX = 256
 #: classes whose last decision is remembered
 CLASSES_SEEN_MAX = 10_000
 NO_NODE = -1
-MIN_NODES_TO_SCORE, MIN_PERCENTAGE = 100, 5
+MIN_NODES_TO_SCORE = 100
 
 
 class Decider:

@@ -33,7 +33,6 @@ PATCH_TYPES = (
 PHRASES = {"200": "OK", "201": "Created", "202": "Accepted"}
 CONNECTIONS = frozenset({"attach", "exec", "portforward", "proxy"})
 CONNECT_METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
-METHOD_OF_VERB = {"create": "post", "get": "get", "update": "put", "patch": "patch", "delete": "delete"}
 
 
 class Names:

@@ -21,9 +21,8 @@ PROTOCOL = "portforward.k8s.io"
 TUNNEL = f"{SPDY_UPGRADE}+{PROTOCOL}"
 CHANNELS = ("v4.channel.k8s.io", "v4.base64.channel.k8s.io")
 READ_BYTES = 64 * 1024
-#: connections of one client at a time, and how long half an opened one may wait for its other stream
+#: connections of one client at a time
 PAIRS_MAX = 512
-PAIR_SECONDS = 30.0
 
 
 class PortForwards:

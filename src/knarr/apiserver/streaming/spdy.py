@@ -23,7 +23,7 @@ BUFFERED_BYTES_MAX = 4 << 20
 #: a frame's length has 24 bits; what we send is cut to this
 FRAME_BYTES_MAX = 64 * 1024
 HEADER_BYTES_MAX = 64 * 1024
-REFUSED_STREAM, CANCEL, PROTOCOL_ERROR = 3, 5, 1
+REFUSED_STREAM = 3
 
 
 class ProtocolError(Exception):
@@ -204,10 +204,6 @@ class Connection:
                 self._send(struct.pack(">II", id_, flags << 24 | len(piece)) + piece)
                 if self.drain is not None:
                     await self.drain()  # type: ignore[misc]
-
-    def go_away(self) -> None:
-        last = max(self._streams, default=0)
-        self._send(struct.pack(">IIII", 0x80030000 | GOAWAY, 8, last, 0))
 
     def forget(self, stream: Stream) -> None:
         self._streams.pop(stream.id, None)

@@ -10,7 +10,6 @@ from typing import Any
 from knarr.meta.quantity import Quantity
 
 _SUBSCRIPT = re.compile(r"^metadata\.(labels|annotations)\['(.*)'\]$")
-RESOURCE_UNITS = {"cpu": Fraction(1), "memory": Fraction(1), "ephemeral-storage": Fraction(1)}
 
 
 class Unsupported(ValueError):
