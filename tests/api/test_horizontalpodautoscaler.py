@@ -6,18 +6,17 @@ from .kindcases import Resource, without_metadata
 
 AUTOSCALERS = Resource("horizontalpodautoscalers", "autoscaling", "v2")
 
+TARGET = {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"}
+#: the least that makes an autoscaler
+TO_THREE = {"maxReplicas": 3, "scaleTargetRef": TARGET}
+
 #: what a client sends, what is stored
 CREATED = [
     pytest.param(
+        {"spec": TO_THREE},
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
-            }
-        },
-        {
-            "spec": {
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                "scaleTargetRef": TARGET,
                 "minReplicas": 1,
                 "maxReplicas": 3,
                 "metrics": [
@@ -51,12 +50,12 @@ CREATED = [
                         },
                     }
                 ],
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                "scaleTargetRef": TARGET,
             }
         },
         {
             "spec": {
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                "scaleTargetRef": TARGET,
                 "minReplicas": 1,
                 "maxReplicas": 3,
                 "metrics": [
@@ -110,7 +109,7 @@ ERRORS = [
         {
             "spec": {
                 "maxReplicas": -1,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                "scaleTargetRef": TARGET,
             }
         },
         [
@@ -122,8 +121,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [
                     {
                         "type": "ContainerResource",
@@ -144,8 +142,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "minReplicas": 5,
             }
         },
@@ -155,8 +152,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "minReplicas": 0,
             }
         },
@@ -178,8 +174,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [{"type": "Wild"}],
             }
         },
@@ -192,8 +187,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [{"type": "Resource"}],
             }
         },
@@ -203,8 +197,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [
                     {
                         "type": "Resource",
@@ -226,8 +219,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [
                     {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization"}}}
                 ],
@@ -241,8 +233,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [
                     {
                         "type": "Resource",
@@ -260,8 +251,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [
                     {
                         "type": "External",
@@ -286,8 +276,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [
                     {
                         "type": "Object",
@@ -308,8 +297,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [
                     {
                         "type": "Pods",
@@ -327,8 +315,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [
                     {
                         "type": "ContainerResource",
@@ -349,8 +336,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [
                     {
                         "type": "ContainerResource",
@@ -378,8 +364,7 @@ ERRORS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "behavior": {
                     "scaleDown": {
                         "stabilizationWindowSeconds": 3601,
@@ -408,8 +393,7 @@ ROWS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "minReplicas": 2,
                 "metrics": [
                     {
@@ -428,8 +412,7 @@ ROWS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [
                     {
                         "type": "Resource",
@@ -467,8 +450,7 @@ ROWS = [
     pytest.param(
         {
             "spec": {
-                "maxReplicas": 3,
-                "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
+                **TO_THREE,
                 "metrics": [
                     {
                         "type": "External",
