@@ -129,6 +129,11 @@ def test_hints_come_and_go_with_the_annotation(play: Any) -> None:
         async def meant() -> Counter[str]:
             return hinted(*(Draft("IPv4", (), list(s.endpoints)) for s in await slices(c)))
 
+        async def ready(said: str) -> None:
+            """What node n1 says of itself."""
+            body = {"status": {"conditions": [{"type": "Ready", "status": said}]}}
+            await c.client.patch(core_v1.Node, "n1", body=body, kind="strategic", subresource="status")
+
         assert await meant() == {"a": 2, "b": 2}
         assert await c.told("TopologyAwareHintsEnabled") == [
             "Topology Aware Hints has been enabled, addressType: IPv4"
@@ -138,24 +143,12 @@ def test_hints_come_and_go_with_the_annotation(play: Any) -> None:
         await c.label(core_v1.Service, "web", {"x": None})
         assert await meant() == {"a": 2, "b": 2}
         # a zone that is not ready any more takes its hints along
-        await c.client.patch(
-            core_v1.Node,
-            "n1",
-            body={"status": {"conditions": [{"type": "Ready", "status": "False"}]}},
-            kind="strategic",
-            subresource="status",
-        )
+        await ready("False")
         await c.settle()
         assert await meant() == {}
         assert await c.told("TopologyAwareHintsDisabled") == [f"{topology.NODES_UNKNOWN}, addressType: IPv4"]
         assert (await slices(c))[0].metadata.resourceVersion != revision
-        await c.client.patch(
-            core_v1.Node,
-            "n1",
-            body={"status": {"conditions": [{"type": "Ready", "status": "True"}]}},
-            kind="strategic",
-            subresource="status",
-        )
+        await ready("True")
         await c.label(core_v1.Service, "web", {"x": "z"})
         assert await meant() == {"a": 2, "b": 2}
         await c.client.patch(core_v1.Service, "web", "default", {"metadata": {"annotations": {MODE: None}}})
