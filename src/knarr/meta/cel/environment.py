@@ -11,6 +11,7 @@ from knarr.meta.cel.functions import Functions
 from knarr.meta.cel.library import functions
 from knarr.meta.cel.parse import ParseError, parse
 from knarr.meta.cel.program import Program
+from knarr.meta.cel.sizes import Range, SizeAt
 from knarr.meta.cel.syntax import Call, Const, Expr, Ident, Select, nodes
 from knarr.meta.cel.types import Type
 
@@ -42,7 +43,7 @@ class Expression:
         """Whether `variable.field` or `variable.?field` stands somewhere in it."""
         return any(_selects(node, variable, field) for node in nodes(self._expr))
 
-    def cost(self, size_at: estimate.SizeAt) -> estimate.Range:
+    def cost(self, size_at: SizeAt) -> Range:
         """The estimated cost, at least and at most."""
         return estimate.cost(self._expr, size_at)
 
