@@ -159,9 +159,8 @@ class HTTPRequest:
         self.keep_alive = False
         self.respond(code, headers, body)
         self.on_answer = None
-        if connection.transport is not None:
-            connection.transport.close()
-            connection.transport = None
+        connection.hang_up()
+        connection.transport = None
 
     def cancel_on_hang_up(self) -> None:
         """From now on the handler is cancelled when the client goes away. Writes to the store must not be."""
@@ -465,7 +464,7 @@ class Connection(asyncio.Protocol):
         if self._request is None:
             self._end_with(text)
         elif self._request.answered:
-            self.transport.close()
+            self.hang_up()
         else:
             # What came before it gets its answers first.
             self._last_words = text
@@ -479,7 +478,7 @@ class Connection(asyncio.Protocol):
             f"content-length: {len(body)}\r\n\r\n".encode()
             + body
         )
-        self.transport.close()
+        self.hang_up()
 
     # -- serving ------------------------------------------------------------------------------------------
 
@@ -511,8 +510,8 @@ class Connection(asyncio.Protocol):
         body = orjson.dumps(status) if status else PANIC
         kind = "application/json" if status else "text/plain; charset=utf-8"
         request.respond(code, [("content-type", kind)], body)
-        if not request.keep_alive and self.transport is not None:
-            self.transport.close()
+        if not request.keep_alive:
+            self.hang_up()
 
     def _done(self, request: HTTPRequest) -> None:
         self._busy, self._request = False, None
@@ -522,7 +521,7 @@ class Connection(asyncio.Protocol):
         if self._upgrading and not self._waiting and request.keep_alive:
             self._stay()
         if not request.keep_alive or self._closing:
-            self.transport.close()
+            self.hang_up()
         elif self._waiting:
             following = self._waiting.pop(0)
             if not self._last_words:
@@ -561,15 +560,20 @@ class Connection(asyncio.Protocol):
             loop = asyncio.get_running_loop()
             self._idle = loop.call_later(IDLE_SECONDS, self._close_idle)
 
-    def _close_idle(self) -> None:
-        if not self._busy and self.transport is not None:
+    def hang_up(self) -> None:
+        """Close, once: asyncio's TLS transport, closed again, cannot be aborted any more (before Python 3.11.4)."""
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.close()
+
+    def _close_idle(self) -> None:
+        if not self._busy:
+            self.hang_up()
 
     def shut(self) -> None:
         """Close as soon as what is being served is answered."""
         self._closing = True
-        if not self._busy and self.transport is not None:
-            self.transport.close()
+        if not self._busy:
+            self.hang_up()
 
     # -- writing ------------------------------------------------------------------------------------------
 
